@@ -1,0 +1,1 @@
+//! Sharemill host.

@@ -1,0 +1,2 @@
+//! The `sharemill` command.
+fn main() {}

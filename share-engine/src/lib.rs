@@ -1,0 +1,1 @@
+//! Embedded share-partition engine.
