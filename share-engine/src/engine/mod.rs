@@ -1,0 +1,1 @@
+//! The engine: threads and handles around the sans-IO parts.
