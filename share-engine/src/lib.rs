@@ -14,6 +14,7 @@ pub mod time;
 
 pub mod catalog;
 pub mod config;
+pub mod error;
 pub mod drain;
 pub mod engine;
 pub mod journal;
