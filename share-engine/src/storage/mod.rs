@@ -15,7 +15,10 @@ pub enum OpenMode {
     CreateNew,
 }
 
-#[expect(clippy::len_without_is_empty, reason = "the length of a file may fail to be read; nobody asks whether it is empty")]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "the length of a file may fail to be read; nobody asks whether it is empty"
+)]
 /// One open file. Calls on one file may come from several threads.
 pub trait File: Send + Sync {
     /// Fills `buf` from `position`; `UnexpectedEof` if the file ends before.
