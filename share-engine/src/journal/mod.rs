@@ -12,6 +12,9 @@ mod recovery;
 mod ring;
 mod writer;
 
+#[cfg(test)]
+mod tests;
+
 pub use codec::{
     BATCH_LEN_MIN, DecodeError, ENTRY_OVERHEAD, OPERATION_OVERHEAD, Operation, changes_len, decode_changes,
     encode_changes,

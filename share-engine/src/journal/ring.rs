@@ -131,11 +131,14 @@ impl Ring {
         })
     }
 
-    /// `position`, or the start of the next file if the journal went on there.
-    pub(super) fn skip(&self, position: Position) -> Position {
+    /// `position`, or the start of the next file if the journal went on there. A file that the tail has not entered
+    /// may be left over from a tail that was cut; what it says does not count.
+    pub(super) fn skip(&self, position: Position, extent: Extent) -> Position {
         let next = self.geometry.sequence(position).saturating_add(1);
-        match self.slot_of(next) {
-            Some(slot) if slot.header.previous_end == position => self.geometry.start(next),
+        let start = self.geometry.start(next);
+        let went_on = self.index_of(next).filter(|index| start < extent.tail || *index == extent.current);
+        match went_on.and_then(|index| self.slots.get(index)) {
+            Some(slot) if slot.header.previous_end == position => start,
             _ => position,
         }
     }

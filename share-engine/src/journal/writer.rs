@@ -119,6 +119,7 @@ impl Journal {
         journal.rewrite_tail()?;
         journal.options.hook.reach(Phase::Rewritten);
         journal.enter_generation()?;
+        journal.free_before(from);
         Ok((journal, report))
     }
 
@@ -152,7 +153,7 @@ impl Journal {
     /// The files that lie wholly below `position` may be overwritten: a durable snapshot covers them. Positions
     /// behind the tail or before an earlier call's change nothing.
     pub fn free_before(&mut self, position: Position) {
-        self.freed = self.freed.max(self.ring.skip(position.min(self.tail)));
+        self.freed = self.freed.max(self.ring.skip(position.min(self.tail), self.extent()));
     }
 
     /// Where the next group goes, unless it has to skip to the next file.
@@ -325,7 +326,7 @@ impl Journal {
             return Err(self.fence("write", index, &error));
         }
         self.tail = start;
-        self.freed = self.ring.skip(self.freed);
+        self.freed = self.ring.skip(self.freed, self.extent());
         Ok(())
     }
 
