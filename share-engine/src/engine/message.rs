@@ -10,7 +10,7 @@ use super::reply::Sender;
 use crate::catalog::CatalogChange;
 use crate::error::{Fenced, ProduceError};
 use crate::ids::{Offset, PartitionKey, ShareKey};
-use crate::journal::Position;
+use crate::journal::{GrownFile, JournalError, Position};
 use crate::record::StoredBatch;
 use crate::share::Change;
 
@@ -21,8 +21,8 @@ pub(crate) enum ToJournal {
     Entry(Entry),
     /// The ring before this position is in logs and snapshots.
     FreeBefore(Position),
-    /// A partition is known from here on; sent before its first append.
-    Register(Vec<Registration>),
+    /// A ring file that was ordered is ready.
+    Grown(Result<GrownFile, JournalError>),
     /// Write the end entry, answer and stop.
     Close(Sender<Result<(), Fenced>>),
 }
@@ -59,7 +59,6 @@ pub(crate) struct Append {
     pub(crate) partition: PartitionKey,
     pub(crate) batch: Bytes,
     pub(crate) records: u32,
-    pub(crate) max_timestamp: i64,
     pub(crate) admission: Admission,
 }
 

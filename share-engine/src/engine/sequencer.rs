@@ -10,26 +10,43 @@ use super::mailbox::Mailbox;
 use super::message::{Admission, Append, Committed, Entry, FromJournal, Operation, Origin, Registration, ToJournal};
 use super::reply::Sender;
 use super::shard::ToShard;
-use crate::config::Durability;
+use crate::drain::ToDrain;
 use crate::error::{Fenced, ProduceError};
 use crate::ids::{Offset, PartitionKey};
-use crate::journal::{CommitError, GroupBuilder, Journal};
+use crate::journal::{self, CommitError, Durability, EntryWriter, GroupBuilder, Journal};
+use crate::time::Clock;
+use super::stats::EngineStats;
 use crate::record::StoredBatch;
 
 /// The sequencer's state.
-#[derive(Debug)]
 pub(crate) struct Sequencer {
-    journal: Journal,
+    /// `None` once it was closed.
+    journal: Option<Journal>,
     group: GroupBuilder,
     ends: BTreeMap<PartitionKey, PartitionEnd>,
     inbox: Arc<Mailbox<ToJournal>>,
     shard: Arc<Mailbox<ToShard>>,
+    drain: Arc<Mailbox<ToDrain>>,
     backlog: VecDeque<ToJournal>,
     written: Vec<Written>,
     durability: Durability,
-    group_bytes: usize,
+    group_bytes: u64,
+    clock: Arc<dyn Clock>,
+    stats: Arc<EngineStats>,
     fenced: Option<Fenced>,
-    closed: bool,
+}
+
+/// What a sequencer is made of.
+pub(crate) struct SequencerInit {
+    pub(crate) journal: Journal,
+    pub(crate) partitions: Vec<Registration>,
+    pub(crate) durability: Durability,
+    pub(crate) group_bytes: u64,
+    pub(crate) inbox: Arc<Mailbox<ToJournal>>,
+    pub(crate) shard: Arc<Mailbox<ToShard>>,
+    pub(crate) drain: Arc<Mailbox<ToDrain>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stats: Arc<EngineStats>,
 }
 
 #[derive(Debug)]
@@ -46,27 +63,24 @@ struct Written {
 }
 
 impl Sequencer {
-    pub(crate) fn new(
-        journal: Journal,
-        durability: Durability,
-        group_bytes: u64,
-        inbox: Arc<Mailbox<ToJournal>>,
-        shard: Arc<Mailbox<ToShard>>,
-    ) -> Self {
-        let group_bytes = usize::try_from(group_bytes).unwrap_or(usize::MAX);
-        Self {
-            group: journal.group(),
-            journal,
+    pub(crate) fn new(init: SequencerInit) -> Self {
+        let mut sequencer = Self {
+            journal: Some(init.journal),
+            group: GroupBuilder::default(),
             ends: BTreeMap::new(),
-            inbox,
-            shard,
+            inbox: init.inbox,
+            shard: init.shard,
+            drain: init.drain,
             backlog: VecDeque::new(),
             written: Vec::new(),
-            durability,
-            group_bytes,
+            durability: init.durability,
+            group_bytes: init.group_bytes,
+            clock: init.clock,
+            stats: init.stats,
             fenced: None,
-            closed: false,
-        }
+        };
+        sequencer.register(init.partitions);
+        sequencer
     }
 
     /// Blocks until there is something to do.
@@ -78,7 +92,7 @@ impl Sequencer {
 
     /// Whether the journal was closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+        self.journal.is_none()
     }
 
     /// Collects what waits, commits it as one group and answers. `false` if there was nothing to do.
@@ -97,8 +111,12 @@ impl Sequencer {
                         break;
                     }
                 }
-                ToJournal::Register(list) => self.register(list),
-                ToJournal::FreeBefore(position) => self.journal.free_before(position),
+                ToJournal::FreeBefore(position) => {
+                    if let Some(journal) = &mut self.journal {
+                        journal.free_before(position);
+                    }
+                }
+                ToJournal::Grown(result) => self.adopt(result),
                 ToJournal::Close(reply) => {
                     self.commit();
                     self.close(reply);
@@ -117,24 +135,36 @@ impl Sequencer {
             self.refuse(entry.origin, error);
             return Ok(());
         }
-        if self.closed {
+        let Some(journal) = &self.journal else {
             self.refuse(entry.origin, ProduceError::Closed);
             return Ok(());
-        }
-        let size = entry_size(&entry);
-        if !self.group.is_empty() && self.group.len() + size > self.group_bytes {
+        };
+        let len = self.group.disk_len_with(entry_len(&entry));
+        if !self.group.is_empty() && len > self.group_bytes {
             return Err(entry);
+        }
+        let admission = admission(&entry);
+        let room = journal.room(admission);
+        if len > room {
+            if !self.group.is_empty() {
+                return Err(entry);
+            }
+            let (used, limit) = (journal.used(), limit(journal, admission));
+            self.refuse(entry.origin, ProduceError::JournalFull { used, limit });
+            return Ok(());
         }
         if let Err(error) = self.admit(&entry) {
             self.refuse(entry.origin, error);
             return Ok(());
         }
         let mut committed = Committed { token: None, appended: Vec::new(), catalog: Vec::new() };
-        self.group.begin_entry();
-        for operation in entry.operations.drain(..) {
-            self.write(operation, &mut committed);
-        }
-        self.group.end_entry();
+        let Self { group, ends, .. } = self;
+        let pushed = group.push_entry(u64::MAX, |writer| {
+            for operation in entry.operations.drain(..) {
+                write(operation, writer, ends, &mut committed);
+            }
+        });
+        debug_assert!(pushed.is_ok(), "there was room");
         let producer = match entry.origin {
             Origin::Producer { reply, pass } => Some((reply, pass)),
             Origin::Shard(token) => {
@@ -146,63 +176,35 @@ impl Sequencer {
         Ok(())
     }
 
-    fn write(&mut self, operation: Operation, committed: &mut Committed) {
-        match operation {
-            Operation::Append(append) => {
-                let Some(end) = self.ends.get_mut(&append.partition) else { return };
-                let base = end.next;
-                let next = base.plus(u64::from(append.records));
-                let Some(last) = next.previous() else { return };
-                end.next = next;
-                end.gauge.add(append.batch.len() as u64);
-                self.group.append(append.partition, base, &append.batch);
-                let batch = StoredBatch::new(base, last, append.max_timestamp, append.batch);
-                committed.appended.push((append.partition, batch));
-            }
-            Operation::Share { share, changes } => self.group.share(share, &changes),
-            Operation::Catalog { change, bytes, register, forget } => {
-                self.register(register);
-                for partition in forget {
-                    self.ends.remove(&partition);
-                }
-                self.group.catalog(&bytes);
-                committed.catalog.push(change);
-            }
-        }
-    }
-
     /// Checks everything that could refuse an entry before its first byte is written.
     fn admit(&self, entry: &Entry) -> Result<(), ProduceError> {
-        let mut bounded = false;
+        let mut added: BTreeMap<*const TopicGauge, u64> = BTreeMap::new();
         for operation in &entry.operations {
             let Operation::Append(append) = operation else { continue };
-            self.admit_append(append)?;
-            bounded |= append.admission == Admission::Bounded;
-        }
-        let size = (self.group.len() + entry_size(entry)) as u64;
-        let free = if bounded { self.journal.free_for_produce() } else { self.journal.free() };
-        if size > free {
-            let capacity = self.journal.capacity();
-            let limit = if bounded { capacity / 4 * 3 } else { capacity };
-            return Err(ProduceError::JournalFull { used: self.journal.used(), limit });
-        }
-        Ok(())
-    }
-
-    fn admit_append(&self, append: &Append) -> Result<(), ProduceError> {
-        let Some(end) = self.ends.get(&append.partition) else {
-            return Err(ProduceError::UnknownTopic(String::new()));
-        };
-        let (bytes, limit) = (end.gauge.bytes(), end.gauge.limit());
-        if append.admission == Admission::Bounded && bytes.saturating_add(append.batch.len() as u64) > limit {
-            return Err(ProduceError::TopicFull { topic: String::new(), bytes, limit, oldest_group: None });
+            let end = self.ends.get(&append.partition).ok_or_else(|| ProduceError::UnknownTopic(String::new()))?;
+            let more = added.entry(Arc::as_ptr(&end.gauge)).or_default();
+            *more += append.batch.len() as u64;
+            let (bytes, limit) = (end.gauge.bytes(), end.gauge.limit());
+            if append.admission == Admission::Bounded && bytes.saturating_add(*more) > limit {
+                return Err(ProduceError::TopicFull { topic: String::new(), bytes, limit, oldest_group: None });
+            }
         }
         Ok(())
     }
 
     fn register(&mut self, list: Vec<Registration>) {
-        for Registration { partition, end, gauge } in list {
-            self.ends.insert(partition, PartitionEnd { next: end, gauge });
+        register(&mut self.ends, list);
+    }
+
+    fn adopt(&mut self, result: Result<journal::GrownFile, journal::JournalError>) {
+        let Some(journal) = &mut self.journal else { return };
+        match result {
+            Ok(file) => journal.adopt(file),
+            Err(error) => {
+                // The ring is as good as before, only smaller than it might be.
+                journal.abandon_growth();
+                self.stats.drain_failure(&error.to_string());
+            }
         }
     }
 
@@ -220,25 +222,37 @@ impl Sequencer {
         if self.group.is_empty() {
             return;
         }
-        match self.journal.commit(&mut self.group, self.durability) {
-            Ok(committed) => self.tell(committed.end),
+        let Some(journal) = &mut self.journal else { return };
+        let began = self.clock.now().monotonic;
+        match journal.commit(&mut self.group, self.durability) {
+            Ok(committed) => {
+                self.stats.synced(self.clock.now().monotonic.since(began));
+                self.group.clear();
+                self.tell(committed.end);
+            }
             Err(CommitError::Refused(reason)) => self.roll_back(&reason.to_string()),
             Err(error) => self.fence(Fenced { reason: error.to_string() }),
         }
     }
 
-    fn tell(&mut self, end: crate::journal::Position) {
+    fn tell(&mut self, end: journal::Position) {
         let mut entries = Vec::with_capacity(self.written.len());
         let mut answers = Vec::with_capacity(self.written.len());
         for Written { committed, producer } in self.written.drain(..) {
             if let Some((reply, pass)) = producer
                 && let Some((_, batch)) = committed.appended.first()
             {
-                answers.push((reply, pass, batch.base));
+                answers.push((reply, pass, batch.base()));
             }
             entries.push(committed);
         }
-        let (used, capacity) = (self.journal.used(), self.journal.capacity());
+        let (mut used, mut capacity) = (0, u64::MAX);
+        if let Some(journal) = &mut self.journal {
+            (used, capacity) = (journal.used(), journal.capacity());
+            if let Some(growth) = journal.begin_growth() {
+                self.drain.post(ToDrain::Grow(growth));
+            }
+        }
         self.shard.post(ToShard::Journal(FromJournal::Group { entries, end, used, capacity }));
         for (reply, pass, base) in answers {
             drop(pass);
@@ -251,7 +265,7 @@ impl Sequencer {
         for Written { committed, producer } in std::mem::take(&mut self.written).into_iter().rev() {
             for (partition, batch) in committed.appended.iter().rev() {
                 if let Some(end) = self.ends.get_mut(partition) {
-                    end.next = batch.base;
+                    end.next = batch.base();
                     end.gauge.subtract(batch.size());
                 }
             }
@@ -278,28 +292,82 @@ impl Sequencer {
     }
 
     fn close(&mut self, reply: Sender<Result<(), Fenced>>) {
-        self.closed = true;
-        let result = match &self.fenced {
-            Some(fenced) => Err(fenced.clone()),
-            None => self.journal.close().map_err(|error| Fenced { reason: error.to_string() }),
+        let journal = self.journal.take();
+        let result = match (&self.fenced, journal) {
+            (Some(fenced), _) => Err(fenced.clone()),
+            (None, Some(journal)) => match journal.close() {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Fenced { reason: error.to_string() }),
+            },
+            (None, None) => Ok(()),
         };
         drop(reply.send(result));
     }
 }
 
-/// An upper estimate of an entry's bytes in a group.
-fn entry_size(entry: &Entry) -> usize {
-    entry.operations.iter().map(operation_size).sum::<usize>() + ENTRY_OVERHEAD
+fn register(ends: &mut BTreeMap<PartitionKey, PartitionEnd>, list: Vec<Registration>) {
+    for Registration { partition, end, gauge } in list {
+        ends.insert(partition, PartitionEnd { next: end, gauge });
+    }
 }
 
-fn operation_size(operation: &Operation) -> usize {
-    OPERATION_OVERHEAD
-        + match operation {
-            Operation::Append(append) => append.batch.len(),
-            Operation::Share { changes, .. } => crate::journal::changes_size(changes),
-            Operation::Catalog { bytes, .. } => bytes.len(),
+fn write(
+    operation: Operation,
+    writer: &mut EntryWriter<'_>,
+    ends: &mut BTreeMap<PartitionKey, PartitionEnd>,
+    committed: &mut Committed,
+) {
+    match operation {
+        Operation::Append(append) => {
+            let Some(end) = ends.get_mut(&append.partition) else { return };
+            let base = end.next;
+            end.next = base.plus(u64::from(append.records));
+            end.gauge.add(append.batch.len() as u64);
+            writer.append(append.partition, base, &append.batch);
+            // Encoded or validated before it came here.
+            if let Ok(batch) = StoredBatch::new(base, append.batch) {
+                committed.appended.push((append.partition, batch));
+            }
         }
+        Operation::Share { share, changes } => writer.share(share, &changes),
+        Operation::Catalog { change, bytes, register: new, forget } => {
+            register(ends, new);
+            for partition in forget {
+                ends.remove(&partition);
+            }
+            writer.catalog(&bytes);
+            committed.catalog.push(change);
+        }
+    }
 }
 
-const ENTRY_OVERHEAD: usize = 16;
-const OPERATION_OVERHEAD: usize = 24;
+fn admission(entry: &Entry) -> journal::Admission {
+    let bounded = |operation: &Operation| match operation {
+        Operation::Append(Append { admission, .. }) => *admission == Admission::Bounded,
+        Operation::Share { .. } | Operation::Catalog { .. } => false,
+    };
+    if entry.operations.iter().any(bounded) { journal::Admission::Produce } else { journal::Admission::Always }
+}
+
+fn limit(journal: &Journal, admission: journal::Admission) -> u64 {
+    match admission {
+        journal::Admission::Produce => journal.capacity() / 4 * 3,
+        journal::Admission::Always => journal.capacity(),
+    }
+}
+
+fn entry_len(entry: &Entry) -> usize {
+    let batches = entry.operations.iter().filter_map(|operation| match operation {
+        Operation::Append(append) => Some(append.batch.as_ref()),
+        _ => None,
+    });
+    let changes = entry.operations.iter().filter_map(|operation| match operation {
+        Operation::Share { changes, .. } => Some(changes.as_slice()),
+        _ => None,
+    });
+    let catalog = entry.operations.iter().map(|operation| match operation {
+        Operation::Catalog { bytes, .. } => bytes.len() + journal::OPERATION_OVERHEAD,
+        _ => 0,
+    });
+    journal::entry_len(batches, changes) + catalog.sum::<usize>()
+}

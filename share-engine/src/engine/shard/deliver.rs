@@ -7,7 +7,8 @@ use bytes::Bytes;
 use super::members::Waiting;
 use super::message::{Loaded, ReadFor, ToReader};
 use super::partition::{Fetch, ranges};
-use super::{Pending, Shard, Then};
+use super::{Pending, Request, Shard, Then, ToShard};
+use crate::engine::mailbox::Mailbox;
 use crate::engine::message::Operation;
 use crate::error::AdminError;
 use crate::ids::{
@@ -45,6 +46,28 @@ impl AcquiredPart {
     }
 }
 
+/// Acquired records on their way to a caller. Dropped before they arrived, they are available again at once.
+pub(crate) struct Consignment {
+    parts: Vec<AcquiredPart>,
+    shard: Arc<Mailbox<ToShard>>,
+}
+
+impl Consignment {
+    /// They have arrived.
+    pub(crate) fn accept(mut self) -> Vec<AcquiredPart> {
+        std::mem::take(&mut self.parts)
+    }
+}
+
+impl Drop for Consignment {
+    fn drop(&mut self) {
+        if !self.parts.is_empty() {
+            let leases = self.parts.iter().flat_map(AcquiredPart::leases).collect();
+            self.shard.post(ToShard::Request(Box::new(Request::Abandon { leases })));
+        }
+    }
+}
+
 /// What one pass over a member's share partitions found.
 #[derive(Default)]
 struct Haul {
@@ -66,7 +89,7 @@ impl Shard {
             return;
         };
         if member.waiting.is_some() || waiting.max_records == 0 {
-            drop(waiting.reply.send(Ok(Vec::new())));
+            drop(waiting.reply.send(Ok(None)));
             return;
         }
         member.waiting = Some(waiting);
@@ -124,8 +147,8 @@ impl Shard {
     fn take_from(&mut self, key: ShareKey, member: MemberIndex, waiting: &Waiting, wanted: u64, haul: &mut Haul, now: Now) {
         let mut left = wanted;
         for _ in 0..ROUNDS {
-            let Some(share) = self.shares.get_mut(&key) else { return };
-            let Some(partition) = self.partitions.get_mut(&share.partition) else { return };
+            let Some(share) = self.world.shares.get_mut(&key) else { return };
+            let Some(partition) = self.world.partitions.get_mut(&share.partition) else { return };
             if left == 0 || !share.state.can_acquire() {
                 break;
             }
@@ -159,8 +182,8 @@ impl Shard {
     }
 
     fn add_to_haul(&self, key: ShareKey, acquisition: Acquisition, batches: &[StoredBatch], haul: &mut Haul) -> u64 {
-        let (Some(share), Some(transition)) = (self.shares.get(&key), acquisition.transition) else { return 0 };
-        let Some(partition) = self.partitions.get(&share.partition) else { return 0 };
+        let (Some(share), Some(transition)) = (self.world.shares.get(&key), acquisition.transition) else { return 0 };
+        let Some(partition) = self.world.partitions.get(&share.partition) else { return 0 };
         let mut taken = 0;
         for AcquiredRange { range, delivery_count, continuation } in acquisition.ranges {
             taken += range.count();
@@ -188,34 +211,32 @@ impl Shard {
     pub(super) fn wait_again(&mut self, index: MemberIndex, waiting: Waiting) {
         match self.members.get_mut(&index) {
             Some(member) if member.waiting.is_none() => member.waiting = Some(waiting),
-            Some(_) | None => drop(waiting.reply.send(Ok(Vec::new()))),
+            Some(_) | None => drop(waiting.reply.send(Ok(None))),
         }
     }
 
     /// The acquisition is durable: the records go out. A caller who went away gives them back.
     pub(super) fn hand_out(&mut self, index: MemberIndex, waiting: Waiting, parts: Vec<AcquiredPart>) {
-        let gone = !self.members.contains_key(&index);
-        let back = if gone { Err(Ok(parts)) } else { waiting.reply.send(Ok(parts)) };
-        if let Err(Ok(parts)) = back {
-            let leases = parts.iter().flat_map(AcquiredPart::leases).collect();
-            self.queue.push_back(super::ToShard::Request(Box::new(super::Request::Abandon { leases })));
+        let consignment = Consignment { parts, shard: Arc::clone(&self.inbox) };
+        if self.members.contains_key(&index) {
+            drop(waiting.reply.send(Ok(Some(consignment))));
         }
     }
 
     /// Asks the reader for what is needed from `from` on.
     pub(super) fn read_ahead(&mut self, key: PartitionKey, from: Offset) {
-        let Some(partition) = self.partitions.get_mut(&key) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&key) else { return };
         let Some(log) = partition.log.clone() else { return };
         if partition.is_loading() {
             return;
         }
         partition.begin_read(from);
         let max_bytes = self.config.limits.read_ahead_bytes;
-        self.reader.post(ToReader { log, from, max_bytes, answer: ReadFor::Shard(key) });
+        self.reader.post(ToReader::Read { log, from, max_bytes, answer: ReadFor::Shard(key) });
     }
 
     pub(super) fn handle_loaded(&mut self, loaded: Loaded, now: Now) {
-        let Some(partition) = self.partitions.get_mut(&loaded.partition) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&loaded.partition) else { return };
         match loaded.result {
             Ok(batches) => {
                 partition.loaded(loaded.from, batches, loaded.from, self.config.limits.read_ahead_bytes);
@@ -228,5 +249,6 @@ impl Shard {
             }
         }
         self.resume_blocked(loaded.partition, now);
+        self.resume_admin(loaded.partition, now);
     }
 }

@@ -71,12 +71,12 @@ impl Shard {
         if archived.iter().all(|run| run.cause == ArchiveCause::Gap) {
             return None;
         }
-        let share = self.shares.get(&key)?;
-        let group = self.catalog.group(&share.group_name)?;
-        let topic = self.catalog.topic(group.config.dead_letter.as_deref()?)?;
-        let source = self.partitions.get(&share.partition)?;
+        let share = self.world.shares.get(&key)?;
+        let group = self.world.catalog.group(&share.group_name)?;
+        let topic = self.world.catalog.topic(group.config.dead_letter.as_deref()?)?;
+        let source = self.world.partitions.get(&share.partition)?;
         // A dead-letter topic has none of its own.
-        if self.catalog.topic(&source.topic)?.dead_letters_of.is_some() {
+        if self.world.catalog.topic(&source.topic)?.dead_letters_of.is_some() {
             return None;
         }
         let count = topic.partitions.len();
@@ -85,7 +85,7 @@ impl Shard {
     }
 
     fn letters_for(&self, key: ShareKey, archived: &[Archived], evidence: &[EvidenceOf]) -> Vec<Letter> {
-        let Some(share) = self.shares.get(&key) else { return Vec::new() };
+        let Some(share) = self.world.shares.get(&key) else { return Vec::new() };
         let known: BTreeMap<Offset, &Evidence> =
             evidence.iter().map(|(offset, evidence)| (*offset, evidence.as_ref())).collect();
         let mut letters = Vec::new();
@@ -110,7 +110,7 @@ impl Shard {
     /// Copies what is in memory; asks for the first that is not. `true` when all are there.
     fn gather(&mut self, blocked: &mut Blocked) -> bool {
         let mut cold = None;
-        if let Some(partition) = self.partitions.get(&blocked.source) {
+        if let Some(partition) = self.world.partitions.get(&blocked.source) {
             for letter in blocked.letters.iter_mut().filter(|letter| letter.record.is_none() && !letter.lost) {
                 match partition.find(letter.offset) {
                     Some(batch) => letter.record = copy_record(batch, letter.offset),
@@ -161,8 +161,8 @@ impl Shard {
     }
 
     fn compose(&self, blocked: &Blocked, letter: Letter, now: Now) -> NewRecord {
-        let source = self.partitions.get(&blocked.source);
-        let group = self.shares.get(&blocked.share).map(|share| share.group_name.to_string()).unwrap_or_default();
+        let source = self.world.partitions.get(&blocked.source);
+        let group = self.world.shares.get(&blocked.share).map(|share| share.group_name.to_string()).unwrap_or_default();
         let topic = source.map(|partition| partition.topic.to_string()).unwrap_or_default();
         let partition = source.map_or(0, |partition| partition.index);
         let mut record = letter.record.unwrap_or_default();

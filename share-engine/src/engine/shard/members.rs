@@ -1,7 +1,7 @@
 //! Members of groups: who waits for records. A member lives as long as its handle; it has no heartbeat.
 
 use super::Shard;
-use super::deliver::AcquiredPart;
+use super::deliver::Consignment;
 use crate::engine::reply::Sender;
 use crate::error::{AdminError, Fenced};
 use crate::ids::{MemberIndex, ShareKey};
@@ -22,7 +22,7 @@ pub(crate) struct Member {
 pub(crate) struct Waiting {
     pub(crate) max_records: u32,
     pub(crate) mode: AcquireMode,
-    pub(crate) reply: Sender<Result<Vec<AcquiredPart>, AdminError>>,
+    pub(crate) reply: Sender<Result<Option<Consignment>, AdminError>>,
 }
 
 impl Waiting {
@@ -46,7 +46,7 @@ impl Shard {
 
     fn try_join(&mut self, name: &str, topics: &[String]) -> Result<MemberIndex, AdminError> {
         let unknown = || crate::catalog::CatalogError::UnknownGroup(name.to_owned());
-        let group = self.catalog.group(name).ok_or_else(unknown)?;
+        let group = self.world.catalog.group(name).ok_or_else(unknown)?;
         let mut shares = Vec::new();
         for topic in topics {
             let missing = || AdminError::NotSubscribed { group: name.to_owned(), topic: topic.clone() };
@@ -66,7 +66,7 @@ impl Shard {
             && self.fenced.is_none()
         {
             for key in member.shares {
-                let Some(share) = self.shares.get_mut(&key) else { continue };
+                let Some(share) = self.world.shares.get_mut(&key) else { continue };
                 let settled = share.state.release_member(index, now);
                 self.persist_settled(key, settled, super::Then::Nothing, &[], now);
             }
@@ -76,7 +76,7 @@ impl Shard {
 
     /// A topic got more partitions: its members take them up.
     pub(super) fn refresh_members(&mut self, group: &str) {
-        let Some(entry) = self.catalog.group(group) else { return };
+        let Some(entry) = self.world.catalog.group(group) else { return };
         for member in self.members.values_mut().filter(|member| member.group == group) {
             member.shares = member.topics.iter().filter_map(|topic| entry.topics.get(topic)).flatten().copied().collect();
             self.changed.extend(&member.shares);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::deliver::AcquiredPart;
+use super::deliver::Consignment;
 use crate::catalog::{Group, Topic};
 use crate::config::{GroupConfig, Start, TopicConfig};
 use crate::drain::DrainDone;
@@ -28,11 +28,11 @@ pub(crate) enum ToShard {
 }
 
 /// What the reader is asked for.
-pub(crate) struct ToReader {
-    pub(crate) log: LogReader,
-    pub(crate) from: Offset,
-    pub(crate) max_bytes: u64,
-    pub(crate) answer: ReadFor,
+pub(crate) enum ToReader {
+    /// Batches from an offset on.
+    Read { log: LogReader, from: Offset, max_bytes: u64, answer: ReadFor },
+    /// End.
+    Stop,
 }
 
 /// Who wants what was read.
@@ -41,8 +41,6 @@ pub(crate) enum ReadFor {
     Shard(PartitionKey),
     /// A caller.
     Caller(Sender<Result<Vec<StoredBatch>, AdminError>>),
-    /// The reader ends.
-    Stop,
 }
 
 /// What the reader found.
@@ -74,7 +72,7 @@ pub(crate) enum Request {
         member: MemberIndex,
         max_records: u32,
         mode: AcquireMode,
-        reply: Sender<Result<Vec<AcquiredPart>, AdminError>>,
+        reply: Sender<Result<Option<Consignment>, AdminError>>,
     },
     Settle {
         items: Vec<SettleItem>,
@@ -126,7 +124,7 @@ pub(crate) enum AdminRequest {
     Groups,
     DescribeTopic { name: String },
     DescribeGroup { name: String },
-    Records { group: String, topic: String, partition: u32, from: Offset, limit: usize },
+    Records { group: String, topic: String, partition: u32, from: Offset, limit: usize, now: Instant },
     Drain,
 }
 
@@ -173,6 +171,11 @@ impl Request {
 }
 
 impl AdminRequest {
+    /// Whether it waits for the change of the catalog before it.
+    pub(super) fn changes_catalog(&self) -> bool {
+        !self.only_looks() && !matches!(self, Self::Redrive { .. } | Self::Drain)
+    }
+
     fn only_looks(&self) -> bool {
         matches!(
             self,

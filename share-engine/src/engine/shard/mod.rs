@@ -10,33 +10,37 @@ mod partition;
 mod query;
 mod settle;
 mod upkeep;
+mod world;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use super::handle::Routes;
 use super::mailbox::Mailbox;
 use super::message::{Entry, FromJournal, Operation, Origin, ToJournal};
+use super::reply::Sender;
 use super::stats::EngineStats;
-use crate::catalog::Catalog;
 use crate::config::EngineConfig;
 use crate::drain::ToDrain;
 use crate::entropy::Entropy;
-use crate::error::{Fenced, ProduceError};
+use crate::error::{AdminError, Fenced, ProduceError};
 use crate::ids::{GroupKey, MemberIndex, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::share::{Change, Persisted, SharePartition, TransitionId};
 use crate::time::{Instant, Now};
 
-pub(crate) use deliver::AcquiredPart;
-pub(crate) use message::{AdminReply, AdminRequest, Request, SettleItem, ToReader, ToShard};
+pub(crate) use admin::redrive_group;
+pub(crate) use deliver::{AcquiredPart, Consignment};
+pub(crate) use letters::ORIGIN;
+pub(crate) use message::{AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard};
 pub(crate) use partition::{Partition, PartitionInit};
+pub(crate) use settle::clip;
+pub(crate) use world::World;
 
 /// The shard's state.
 pub(crate) struct Shard {
     config: EngineConfig,
-    catalog: Catalog,
-    partitions: BTreeMap<PartitionKey, Partition>,
-    shares: BTreeMap<ShareKey, Share>,
+    world: World,
     members: BTreeMap<MemberIndex, members::Member>,
     next_member: u32,
     pending: BTreeMap<u64, Pending>,
@@ -54,9 +58,20 @@ pub(crate) struct Shard {
     entropy: Arc<dyn Entropy>,
     stats: Arc<EngineStats>,
     position: Position,
+    routes: Arc<Routes>,
+    /// Bytes of all batches in memory windows.
+    window_bytes: u64,
+    drain_waiters: Vec<AdminSender>,
+    catalog_busy: bool,
+    catalog_queue: VecDeque<(AdminRequest, AdminSender)>,
+    /// Requests that wait for a read of a partition log.
+    reading_admin: Vec<(PartitionKey, AdminRequest, AdminSender)>,
+    closing: Option<Sender<Result<(), Fenced>>>,
     fenced: Option<Fenced>,
     closed: bool,
 }
+
+type AdminSender = Sender<Result<AdminReply, AdminError>>;
 
 /// One share partition and where it belongs.
 pub(crate) struct Share {
@@ -92,9 +107,8 @@ enum Then {
 /// What an engine consists of when the shard begins: built by recovery.
 pub(crate) struct ShardInit {
     pub(crate) config: EngineConfig,
-    pub(crate) catalog: Catalog,
-    pub(crate) partitions: BTreeMap<PartitionKey, Partition>,
-    pub(crate) shares: BTreeMap<ShareKey, Share>,
+    pub(crate) world: World,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) position: Position,
     pub(crate) inbox: Arc<Mailbox<ToShard>>,
     pub(crate) journal: Arc<Mailbox<ToJournal>>,
@@ -109,9 +123,14 @@ impl Shard {
     pub(crate) fn new(init: ShardInit, now: Now) -> Self {
         let mut shard = Self {
             config: init.config,
-            catalog: init.catalog,
-            partitions: init.partitions,
-            shares: init.shares,
+            window_bytes: init.world.partitions.values().map(|partition| partition.window.bytes()).sum(),
+            world: init.world,
+            routes: init.routes,
+            drain_waiters: Vec::new(),
+            catalog_busy: false,
+            catalog_queue: VecDeque::new(),
+            reading_admin: Vec::new(),
+            closing: None,
             members: BTreeMap::new(),
             next_member: 0,
             pending: BTreeMap::new(),
@@ -170,6 +189,7 @@ impl Shard {
         worked |= self.handle_timeouts(now);
         worked |= self.serve_waiting(now);
         worked |= self.run_upkeep(now);
+        self.finish_closing();
         worked
     }
 
@@ -202,7 +222,7 @@ impl Shard {
     /// An entry is durable.
     fn finish(&mut self, pending: Pending, now: Now) {
         for (key, change) in &pending.apply {
-            if let Some(share) = self.shares.get_mut(key) {
+            if let Some(share) = self.world.shares.get_mut(key) {
                 // The share partition is new, so that nothing can contradict the change.
                 drop(share.state.apply(change, now));
                 self.changed.insert(*key);
@@ -215,7 +235,7 @@ impl Shard {
             Then::Nothing => {}
             Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
-            Then::Admin(continuation) => self.admin_done(continuation, now),
+            Then::Admin(continuation) => self.admin_done(continuation, Ok(()), now),
         }
         for (key, _) in pending.transitions {
             self.drop_finished(key);
@@ -231,18 +251,16 @@ impl Shard {
             Then::Nothing => {}
             Then::Deliver { member, waiting, .. } => self.wait_again(member, waiting),
             Then::Settle { call, slots } => {
-                let error = self.explain(error.clone());
                 self.settled(call, &slots, &crate::error::SettleResult::Refused(error.to_string()));
             }
             Then::Admin(continuation) => {
-                let error = self.explain(error.clone());
-                continuation.refuse(&error);
+                self.admin_done(continuation, Err(AdminError::Refused(error.to_string())), now);
             }
         }
     }
 
     fn persisted(&mut self, key: ShareKey, transition: TransitionId, result: Persisted, now: Now) {
-        if let Some(share) = self.shares.get_mut(&key) {
+        if let Some(share) = self.world.shares.get_mut(&key) {
             share.state.handle_persisted(transition, result, now);
             self.changed.insert(key);
             self.schedule(key);
@@ -276,7 +294,7 @@ impl Shard {
 
     /// Keeps the deadline of a share partition in order.
     fn schedule(&mut self, key: ShareKey) {
-        let Some(share) = self.shares.get_mut(&key) else { return };
+        let Some(share) = self.world.shares.get_mut(&key) else { return };
         let deadline = share.state.poll_deadline();
         if deadline == share.deadline {
             return;
@@ -313,8 +331,29 @@ impl Shard {
         }
     }
 
-    /// Puts names into an error that the journal thread could not know.
-    fn explain(&self, error: ProduceError) -> ProduceError {
-        error
+    fn publish_routes(&self) {
+        let topics = self.world.catalog.topics();
+        self.routes.publish(topics.map(|topic| (topic.name.clone(), topic.partitions.clone().into())).collect());
+    }
+
+    /// Releases what is held, lets what is under way reach the disk, then closes the journal.
+    fn close(&mut self, reply: Sender<Result<(), Fenced>>, now: Now) {
+        let members: Vec<MemberIndex> = self.members.keys().copied().collect();
+        for member in members {
+            let (sender, _) = super::reply::reply();
+            self.leave(member, sender, now);
+        }
+        self.closing = Some(reply);
+    }
+
+    /// Everything under way has reached the disk: the journal may write its end entry.
+    fn finish_closing(&mut self) {
+        let idle = self.fenced.is_some() || (self.pending.is_empty() && self.blocked.is_empty());
+        if idle && let Some(reply) = self.closing.take() {
+            self.drain.post(ToDrain::Stop);
+            self.reader.post(ToReader::Stop);
+            self.journal.post(ToJournal::Close(reply));
+            self.closed = true;
+        }
     }
 }

@@ -54,7 +54,7 @@ impl Shard {
         list: Vec<(usize, LeaseKey, Verdict, Option<Box<Evidence>>)>,
         now: Now,
     ) {
-        let Some(share) = self.shares.get_mut(&key) else { return };
+        let Some(share) = self.world.shares.get_mut(&key) else { return };
         let mut settlements = Vec::with_capacity(list.len());
         let mut slots = Vec::with_capacity(list.len());
         let mut evidence = Vec::new();
@@ -73,7 +73,7 @@ impl Shard {
 
     fn settle_with_emit(&mut self, call: u64, slot: usize, item: SettleItem, now: Now) {
         let key = item.lease.share;
-        let Some(share) = self.shares.get_mut(&key) else { return };
+        let Some(share) = self.world.shares.get_mut(&key) else { return };
         let settled = share.state.settle(&[(item.lease, item.verdict)], now);
         let applied = self.sort_results(call, &[slot], &settled);
         let Some(transition) = settled.transition else { return };
@@ -162,7 +162,7 @@ impl Shard {
         let mut results = Vec::with_capacity(leases.len());
         for run in leases.chunk_by(|left, right| left.share == right.share) {
             let Some(key) = run.first().map(|lease| lease.share) else { continue };
-            match self.shares.get_mut(&key) {
+            match self.world.shares.get_mut(&key) {
                 Some(share) => results.extend(share.state.extend(run, now)),
                 None => results.extend(run.iter().map(|lease| Err(Refusal::Stale(lease.offset)))),
             }
@@ -176,7 +176,7 @@ impl Shard {
     pub(super) fn abandon(&mut self, leases: &[LeaseKey], now: Now) {
         for run in leases.chunk_by(|left, right| left.share == right.share) {
             let Some(key) = run.first().map(|lease| lease.share) else { continue };
-            let Some(share) = self.shares.get_mut(&key) else { continue };
+            let Some(share) = self.world.shares.get_mut(&key) else { continue };
             let release = Verdict::Release { after: None, note: None };
             let settlements: Vec<_> = run.iter().map(|lease| (*lease, release.clone())).collect();
             let settled = share.state.settle(&settlements, now);
@@ -196,7 +196,7 @@ impl Shard {
             }
             worked = true;
             self.deadlines.remove(&(deadline, key));
-            let Some(share) = self.shares.get_mut(&key) else { continue };
+            let Some(share) = self.world.shares.get_mut(&key) else { continue };
             share.deadline = None;
             let settled = share.state.handle_timeout(now);
             self.stats.settled(&settled);
@@ -208,9 +208,9 @@ impl Shard {
 
     /// At open: what an earlier process held.
     pub(super) fn void_leases(&mut self, now: Now) {
-        let keys: Vec<ShareKey> = self.shares.keys().copied().collect();
+        let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
         for key in keys {
-            let Some(share) = self.shares.get_mut(&key) else { continue };
+            let Some(share) = self.world.shares.get_mut(&key) else { continue };
             let settled = share.state.void_leases(now);
             self.persist_settled(key, settled, Then::Nothing, &[], now);
             self.changed.insert(key);
