@@ -40,7 +40,7 @@ mod verify;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use error::LogError;
 pub use reader::LogReader;
