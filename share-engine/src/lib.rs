@@ -21,5 +21,7 @@ pub mod record;
 pub mod share;
 pub mod snapshot;
 
+mod sys;
+
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
