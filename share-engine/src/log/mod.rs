@@ -40,7 +40,7 @@ mod verify;
 mod writer;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub use error::LogError;
 pub use reader::LogReader;

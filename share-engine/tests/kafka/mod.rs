@@ -7,7 +7,8 @@ use std::process::Command;
 
 const VERSION: &str = "4.2.1";
 
-/// Runs one of Kafka's command-line classes and returns what it printed; fails the test if it fails.
+/// Runs one of Kafka's command-line classes and returns what it printed, on standard output and then on standard error;
+/// fails the test if it fails.
 pub(crate) fn run(class: &str, arguments: &[&str]) -> String {
     let class_path = libraries().join("*");
     let output = Command::new("java")
@@ -17,15 +18,13 @@ pub(crate) fn run(class: &str, arguments: &[&str]) -> String {
         .args(arguments)
         .output()
         .unwrap_or_else(|error| panic!("cannot run java, which this test needs (JDK 17 or newer): {error}"));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let printed = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(
         output.status.success(),
-        "{class} {arguments:?} failed with {}:\n{}{}",
-        output.status,
-        text(&output.stdout),
-        text(&output.stderr)
+        "{class} {arguments:?} failed with {}:\n{printed}",
+        output.status
     );
-    text(&output.stdout)
+    printed
 }
 
 /// The directory that holds the jars. The first caller fetches them, others wait for its lock.

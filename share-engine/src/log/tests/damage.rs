@@ -16,7 +16,7 @@ fn read_all(reader: &LogReader) -> Result<Vec<StoredBatch>, LogError> {
 }
 
 /// Opens and reads everything; true if the damage in `file` was reported, with its name, somewhere.
-fn reported(storage: &Arc<PlainStorage>, state: &LogState, expected: &[StoredBatch], file: &str) -> bool {
+fn reported(storage: &MemoryStorage, state: &LogState, expected: &[StoredBatch], file: &str) -> bool {
     let names = |error: LogError| {
         let text = error.to_string();
         assert!(text.contains(file), "{text} does not name {file}");
@@ -49,11 +49,11 @@ fn every_flipped_bit_is_reported() {
     assert!(state.segments.len() > 1);
     drop(writer);
     let mut flips = 0;
-    for path in storage.paths() {
-        for bit in 0..storage.content(&path).len() * 8 {
-            storage.tamper(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+    for path in storage.files() {
+        for bit in 0..storage.contents(&path).len() * 8 {
+            tamper(&storage, &path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
             assert!(reported(&storage, &state, &batches, &path), "bit {bit} of {path}");
-            storage.tamper(&path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
+            tamper(&storage, &path, |bytes| bytes[bit / 8] ^= 1 << (bit % 8));
             flips += 1;
         }
     }
@@ -66,12 +66,12 @@ fn every_truncation_is_reported() {
     let (storage, writer, batches) = filled(12);
     let state = writer.state();
     drop(writer);
-    for path in storage.paths() {
-        let whole = storage.content(&path);
+    for path in storage.files() {
+        let whole = storage.contents(&path);
         for len in 0..whole.len() {
-            storage.tamper(&path, |bytes| bytes.truncate(len));
+            tamper(&storage, &path, |bytes| bytes.truncate(len));
             assert!(reported(&storage, &state, &batches, &path), "{path} cut at {len}");
-            storage.tamper(&path, |bytes| bytes.clone_from(&whole));
+            tamper(&storage, &path, |bytes| bytes.clone_from(&whole));
         }
     }
 }
@@ -81,10 +81,11 @@ fn a_missing_file_is_reported() {
     let (storage, writer, batches) = filled(12);
     let state = writer.state();
     drop(writer);
-    for path in storage.paths() {
-        storage.rename(&path, "aside").unwrap();
+    for path in storage.files() {
+        let aside = format!("{DIRECTORY}/aside");
+        storage.rename(&path, &aside).unwrap();
         assert!(reported(&storage, &state, &batches, &path), "{path} missing");
-        storage.rename("aside", &path).unwrap();
+        storage.rename(&aside, &path).unwrap();
     }
 }
 
@@ -96,9 +97,9 @@ fn a_damaged_log_is_left_as_it_was_found() {
     writer.sync().unwrap();
     drop(writer);
     let first = format!("{DIRECTORY}/00000000000000000000.log");
-    storage.tamper(&first, |bytes| bytes.truncate(100));
+    tamper(&storage, &first, |bytes| bytes.truncate(100));
     let contents =
-        |storage: &PlainStorage| -> Vec<_> { storage.paths().iter().map(|path| storage.content(path)).collect() };
+        |storage: &MemoryStorage| -> Vec<_> { storage.files().iter().map(|path| storage.contents(path)).collect() };
     let before = contents(&storage);
     let error = open(&storage, &state).err().unwrap();
     assert!(matches!(error, LogError::Corrupt { position: 100, .. }), "{error}");
@@ -112,7 +113,7 @@ fn damage_names_the_place() {
     let batches = reader.read(Offset::ZERO, usize::MAX).unwrap();
     let path = format!("{DIRECTORY}/00000000000000000000.log");
     let second = batches[0].bytes().len();
-    storage.tamper(&path, |bytes| bytes[second + 70] ^= 4);
+    tamper(&storage, &path, |bytes| bytes[second + 70] ^= 4);
     let error = reader.read(Offset::ZERO, 1).unwrap_err();
     let LogError::Corrupt { file, position, .. } = error else {
         panic!("{error}");
@@ -126,7 +127,7 @@ fn other_versions_and_directories_are_refused() {
     let state = writer.state();
     let path = format!("{DIRECTORY}/00000000000000000000.sums");
     let change = |at: usize, value: u8| {
-        storage.tamper(&path, |bytes| {
+        tamper(&storage, &path, |bytes| {
             bytes[at] = value;
             let crc = crc32c::crc32c(&bytes[..36]);
             bytes[36..40].copy_from_slice(&crc.to_le_bytes());

@@ -1,8 +1,8 @@
 //! A log against what was put into it: reading, rolling, holes, dropping, reopening, damage.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "tests")]
 
+mod crash;
 mod damage;
-pub(crate) mod storage;
 
 use std::sync::Arc;
 
@@ -12,9 +12,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::ids::{Offset, TopicId};
 use crate::record::{Header, NewRecord, RecordLimits, StoredBatch, encode_batch};
-use crate::storage::Storage;
+use crate::storage::{MemoryStorage, Storage};
 use crate::time::WallTime;
-use storage::PlainStorage;
 
 const DIRECTORY: &str = "logs/orders-3";
 const IDENTITY: LogIdentity = LogIdentity {
@@ -65,14 +64,21 @@ fn batches(count: u64) -> Vec<StoredBatch> {
         .collect()
 }
 
-fn open(storage: &Arc<PlainStorage>, known: &LogState) -> Result<LogWriter, LogError> {
-    let storage: Arc<dyn Storage> = Arc::<PlainStorage>::clone(storage);
+fn open(storage: &MemoryStorage, known: &LogState) -> Result<LogWriter, LogError> {
+    let storage: Arc<dyn Storage> = Arc::new(storage.clone());
     LogWriter::open(storage, DIRECTORY, IDENTITY, SMALL, known)
 }
 
+/// Changes a file at rest.
+fn tamper(storage: &MemoryStorage, path: &str, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = storage.contents(path);
+    change(&mut bytes);
+    storage.put(path, &bytes);
+}
+
 /// A synced log of `count` batches, what is in it, and where.
-fn filled(count: u64) -> (Arc<PlainStorage>, LogWriter, Vec<StoredBatch>) {
-    let storage = Arc::new(PlainStorage::default());
+fn filled(count: u64) -> (MemoryStorage, LogWriter, Vec<StoredBatch>) {
+    let storage = MemoryStorage::new(1);
     let mut writer = open(&storage, &LogState::default()).unwrap();
     let batches = batches(count);
     for part in batches.chunks(3) {
@@ -150,7 +156,7 @@ fn reopening_goes_on_where_the_list_ends() {
     let all = batches(50);
     let (straight, writer, _) = filled(50);
     let expected = writer.state();
-    let storage = Arc::new(PlainStorage::default());
+    let storage = MemoryStorage::new(1);
     let mut state = LogState::default();
     let mut appended = 0;
     for part in all.chunks(7) {
@@ -163,9 +169,9 @@ fn reopening_goes_on_where_the_list_ends() {
     }
     // Syncs end intervals and add time entries, nothing else: log and offset index are the same.
     assert_eq!(state.segments.len(), expected.segments.len());
-    for path in straight.paths() {
+    for path in straight.files() {
         if path.split('.').any(|part| part == "log" || part == "index") {
-            assert_eq!(storage.content(&path), straight.content(&path), "{path}");
+            assert_eq!(storage.contents(&path), straight.contents(&path), "{path}");
         }
     }
 }
@@ -174,7 +180,7 @@ fn reopening_goes_on_where_the_list_ends() {
 fn what_is_beyond_the_list_is_cut_away() {
     let (storage, mut writer, all) = filled(20);
     let state = writer.state();
-    let paths = storage.paths();
+    let paths = storage.files();
     let more = batch(1000, 3);
     for base in [1000, 1010, 1020, 1030, 1040, 1050, 1060] {
         writer.append(&[batch(base, 9)]).unwrap();
@@ -184,7 +190,7 @@ fn what_is_beyond_the_list_is_cut_away() {
     writer.append(&[batch(2000, 9)]).unwrap();
     drop(writer);
     let mut writer = open(&storage, &state).unwrap();
-    assert_eq!(storage.paths(), paths);
+    assert_eq!(storage.files(), paths);
     assert_eq!(writer.state(), state);
     check_all(&writer.reader(), &all);
     writer.append(std::slice::from_ref(&more)).unwrap();
@@ -223,7 +229,7 @@ fn dropped_segments_leave_the_list_first_and_the_disk_later() {
     writer.remove_dropped().unwrap();
     assert!(!writer.has_dropped());
     assert!(old.read(middle, 1).unwrap_err().is_missing_file());
-    assert_eq!(storage.paths().len(), 2 + 4 * (segments.len() - 1));
+    assert_eq!(storage.files().len(), 2 + 4 * (segments.len() - 1));
     let dropped = writer.drop_segments_before(segments[3].base);
     assert_eq!(dropped, [segments[0], segments[2]]);
 
@@ -231,10 +237,10 @@ fn dropped_segments_leave_the_list_first_and_the_disk_later() {
     let state = writer.state();
     drop(writer);
     let writer = open(&storage, &state).unwrap();
-    assert_eq!(storage.paths().len(), 2 + 4 * (segments.len() - 3));
+    assert_eq!(storage.files().len(), 2 + 4 * (segments.len() - 3));
     writer.delete().unwrap();
-    assert!(storage.paths().is_empty());
-    delete_log(&*storage, DIRECTORY).unwrap();
+    assert!(storage.files().is_empty());
+    delete_log(&storage, DIRECTORY).unwrap();
 }
 
 #[test]
@@ -262,7 +268,7 @@ fn a_batch_that_does_not_follow_is_refused() {
 
 #[test]
 fn relative_offsets_stay_within_31_bits() {
-    let storage = Arc::new(PlainStorage::default());
+    let storage = MemoryStorage::new(1);
     let mut writer = open(&storage, &LogState::default()).unwrap();
     let all = [
         batch(0, 1),
@@ -302,11 +308,11 @@ fn state_keeps_its_form() {
 
 #[test]
 fn golden_files() {
-    let storage = Arc::new(PlainStorage::default());
+    let storage = MemoryStorage::new(1);
     let mut writer = open(&storage, &LogState::default()).unwrap();
     writer.append(&[batch(5, 1)]).unwrap();
     writer.sync().unwrap();
-    let content = |suffix: &str| storage.content(&format!("{DIRECTORY}/00000000000000000005.{suffix}"));
+    let content = |suffix: &str| storage.contents(&format!("{DIRECTORY}/00000000000000000005.{suffix}"));
     let log = content("log");
     assert_eq!(log[..16], [0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 74, 0, 0, 0, 0]);
     assert_eq!(content("index"), []);
@@ -327,7 +333,7 @@ fn golden_files() {
     sums.extend_from_slice(&entry);
     assert_eq!(content("sums"), sums);
 
-    let text = |name: &str| String::from_utf8(storage.content(&format!("{DIRECTORY}/{name}"))).unwrap();
+    let text = |name: &str| String::from_utf8(storage.contents(&format!("{DIRECTORY}/{name}"))).unwrap();
     assert_eq!(
         text("partition.metadata"),
         "version: 0\ntopic_id: ASNFZ4mrze8BI0VniavN7w"
@@ -344,7 +350,7 @@ proptest! {
         index_interval_bytes in 0..600_u64,
     ) {
         let options = LogOptions { segment_bytes, index_interval_bytes, write_buffer_bytes: 100 };
-        let storage: Arc<dyn Storage> = Arc::new(PlainStorage::default());
+        let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(1));
         let open = |state: &LogState| LogWriter::open(Arc::clone(&storage), DIRECTORY, IDENTITY, options, state).unwrap();
         let mut writer = open(&LogState::default());
         let (mut all, mut synced, mut next) = (Vec::new(), 0, 0);
