@@ -43,14 +43,10 @@ impl LogWriter {
         options: LogOptions,
         known: &LogState,
     ) -> Result<Self, LogError> {
-        let names = match storage.list(directory) {
-            Ok(names) => names,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                create_directory(&*storage, directory)?;
-                Vec::new()
-            }
-            Err(error) => return Err(LogError::io(directory, "list")(error)),
-        };
+        if known.segments.is_empty() {
+            // Even if it exists: an earlier attempt may have failed before its entry was durable.
+            create_directory(&*storage, directory)?;
+        }
         let mut writer = Self {
             storage,
             directory: directory.to_owned(),
@@ -78,7 +74,7 @@ impl LogWriter {
         } else {
             metadata::check(&*writer.storage, directory, identity.topic_id)?;
         }
-        writer.cut_to_list(&names)?;
+        writer.cut_to_list()?;
         if writer.directory_changed {
             writer.sync_directory()?;
         }
@@ -246,9 +242,13 @@ impl LogWriter {
     }
 
     /// Removes segment files that are not listed and bytes behind the listed lengths.
-    fn cut_to_list(&mut self, names: &[String]) -> Result<(), LogError> {
+    fn cut_to_list(&mut self) -> Result<(), LogError> {
+        let names = self
+            .storage
+            .list(&self.directory)
+            .map_err(LogError::io(&self.directory, "list"))?;
         for name in names {
-            let Some(base) = SegmentFile::base_of(name) else {
+            let Some(base) = SegmentFile::base_of(&name) else {
                 continue;
             };
             if self
