@@ -17,7 +17,7 @@ use crate::storage::Storage;
 
 mod image;
 
-pub(crate) use image::{Image, ImageError, PartitionImage, encode_catalog, encode_share};
+pub(crate) use image::{Image, PartitionImage, encode_catalog, encode_share};
 
 /// What the drain thread is told.
 pub(crate) enum ToDrain {
@@ -142,7 +142,7 @@ impl Drainer {
             match message {
                 ToDrain::Job(job) => {
                     let position = job.position;
-                    let result = self.run(*job);
+                    let result = self.run(&job);
                     self.shard.post(ToShard::Drained(DrainDone { position, result }));
                 }
                 ToDrain::Grow(growth) => self.journal.post(ToJournal::Grown(growth.run())),
@@ -153,15 +153,15 @@ impl Drainer {
     }
 
     /// When the disk is full the reserve is given up and the job tried once more.
-    fn run(&mut self, job: DrainJob) -> Result<Vec<DrainedLog>, DrainError> {
+    fn run(&mut self, job: &DrainJob) -> Result<Vec<DrainedLog>, DrainError> {
         self.reserve.fill(&*self.storage);
-        let result = self.attempt(&job);
+        let result = self.attempt(job);
         if result.is_ok() {
             return result;
         }
         self.writers.clear();
         if self.reserve.give_up(&*self.storage) {
-            let again = self.attempt(&job);
+            let again = self.attempt(job);
             if again.is_err() {
                 self.writers.clear();
             }

@@ -42,11 +42,6 @@ impl<T> Mailbox<T> {
         std::mem::swap(&mut self.lock().queue, into);
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.lock().queue.is_empty()
-    }
-
     /// Blocks until something is there or `timeout` is over; `None` waits for ever.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut state = self.lock();

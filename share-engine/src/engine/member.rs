@@ -110,17 +110,17 @@ impl Member {
 
     /// One batch for each partition, in the order of the records.
     fn encode_emit(&self, emit: Vec<EmitRecord>) -> Result<Vec<EmitBatch>, ProduceError> {
-        let mut parts: BTreeMap<PartitionKey, (Arc<str>, Vec<NewRecord>)> = BTreeMap::new();
+        let mut parts: BTreeMap<PartitionKey, Vec<NewRecord>> = BTreeMap::new();
         for EmitRecord { topic, partition, record } in emit {
             let keys = self.inner.find(&topic)?;
             let (_, key) = self.inner.choose(&topic, &keys, partition, record.key.as_deref())?;
-            parts.entry(key).or_insert_with(|| (Arc::from(topic), Vec::new())).1.push(record);
+            parts.entry(key).or_default().push(record);
         }
         let now = self.inner.clock.now().wall;
-        let encode = |(partition, (topic, records)): (PartitionKey, (Arc<str>, Vec<NewRecord>))| {
+        let encode = |(partition, records): (PartitionKey, Vec<NewRecord>)| {
             let batch = encode_batch(&records, now, RecordLimits::default())
                 .map_err(|error| ProduceError::Record(error.to_string()))?;
-            Ok(EmitBatch { topic, partition, batch, records: u32::try_from(records.len()).unwrap_or(u32::MAX) })
+            Ok(EmitBatch { partition, batch, records: u32::try_from(records.len()).unwrap_or(u32::MAX) })
         };
         parts.into_iter().map(encode).collect()
     }

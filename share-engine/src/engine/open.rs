@@ -244,7 +244,7 @@ impl Pump {
     }
 
     /// When the engine has something to do by itself.
-    pub fn poll_deadline(&self) -> Option<crate::time::Instant> {
+    pub fn poll_deadline(&self) -> crate::time::Instant {
         self.parts.shard.poll_deadline()
     }
 }

@@ -53,7 +53,7 @@ pub(super) fn recover(
     let (image, from) = load_snapshot(&**storage, directory_id)?;
     let mut world = World { catalog: image.catalog.clone(), ..World::default() };
     let writers = open_logs(storage, config, directory_id, &image, &mut world)?;
-    restore_shares(&image, &mut world)?;
+    restore_shares(&image, &mut world, now)?;
     remove_orphans(&**storage, &world)?;
     let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
     let (journal, report) = Journal::open(Arc::clone(storage), options, directory_id, from, &mut visit)?;
@@ -133,7 +133,7 @@ fn open_logs(
     Ok(writers)
 }
 
-fn restore_shares(image: &Image, world: &mut World) -> Result<(), OpenError> {
+fn restore_shares(image: &Image, world: &mut World, now: Now) -> Result<(), OpenError> {
     let groups: Vec<String> = image.catalog.groups().map(|group| group.name.clone()).collect();
     for group in groups {
         world.add_shares(&group);
@@ -141,7 +141,7 @@ fn restore_shares(image: &Image, world: &mut World) -> Result<(), OpenError> {
     for (key, bytes) in &image.shares {
         let Some(share) = world.shares.get_mut(key) else { continue };
         let options = *share.state.options();
-        share.state = SharePartition::decode(*key, options, bytes)
+        share.state = SharePartition::decode(*key, options, bytes, now)
             .map_err(|error| OpenError::Corrupt(format!("share partition {key} in the snapshot: {error}")))?;
     }
     Ok(())

@@ -59,8 +59,11 @@ struct PartitionEnd {
 #[derive(Debug)]
 struct Written {
     committed: Committed,
-    producer: Option<(Sender<Result<Offset, ProduceError>>, Option<Pass>)>,
+    producer: Option<Producer>,
 }
+
+/// A producer that waits for its offset.
+type Producer = (Sender<Result<Offset, ProduceError>>, Option<Pass>);
 
 impl Sequencer {
     pub(crate) fn new(init: SequencerInit) -> Self {

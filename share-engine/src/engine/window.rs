@@ -15,7 +15,7 @@ pub(crate) struct Window {
 impl Window {
     /// Adds the newest batch.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
-        debug_assert!(self.batches.back().is_none_or(|last| last.last < batch.base), "offsets only grow");
+        debug_assert!(self.batches.back().is_none_or(|last| last.last() < batch.base()), "offsets only grow");
         self.bytes += batch.size();
         self.batches.push_back(batch);
     }
@@ -27,13 +27,13 @@ impl Window {
 
     /// First offset in memory.
     pub(crate) fn first(&self) -> Option<Offset> {
-        self.batches.front().map(|batch| batch.base)
+        self.batches.front().map(StoredBatch::base)
     }
 
     /// The batch that holds `offset`.
     pub(crate) fn find(&self, offset: Offset) -> Option<&StoredBatch> {
         let batch = self.batches.get(self.index_of(offset))?;
-        (batch.base <= offset).then_some(batch)
+        (batch.base() <= offset).then_some(batch)
     }
 
     /// Batches that end at or after `offset`, oldest first.
@@ -66,6 +66,6 @@ impl Window {
     }
 
     fn index_of(&self, offset: Offset) -> usize {
-        self.batches.partition_point(|batch| batch.last < offset)
+        self.batches.partition_point(|batch| batch.last() < offset)
     }
 }

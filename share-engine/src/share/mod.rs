@@ -19,6 +19,7 @@
 mod delta;
 mod partition;
 mod types;
+mod upkeep;
 
 pub use delta::{ArchiveCause, Change, Checkpoint};
 pub use partition::SharePartition;

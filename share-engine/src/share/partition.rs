@@ -124,6 +124,10 @@ impl SharePartition {
     pub fn void_leases(&mut self, _now: Now) -> Settled {
         Settled::default()
     }
+    /// Dead letters that are redriven.
+    pub fn conclude(&mut self, _offsets: &[Offset], _now: Now) -> Settled {
+        Settled::default()
+    }
     /// New options.
     pub fn set_options(&mut self, options: ShareOptions) {
         self.options = options;

@@ -10,7 +10,7 @@ use crate::config::{GroupConfig, Retention, Start, TopicConfig};
 use crate::engine::gauge::TopicGauge;
 use crate::engine::message::{Admission, Append, Operation, Registration};
 use crate::engine::reply::Sender;
-use crate::error::{AdminError, Fenced, ProduceError};
+use crate::error::{AdminError, Fenced};
 use crate::ids::{Offset, PartitionKey, ShareKey, TopicId};
 use crate::record::{NewRecord, RecordLimits, encode_batch};
 use crate::share::Change;

@@ -72,7 +72,7 @@ impl Shard {
             return None;
         }
         let share = self.world.shares.get(&key)?;
-        let group = self.world.catalog.group(&share.group_name)?;
+        let group = self.world.catalog.group(&share.group)?;
         let topic = self.world.catalog.topic(group.config.dead_letter.as_deref()?)?;
         let source = self.world.partitions.get(&share.partition)?;
         // A dead-letter topic has none of its own.
@@ -162,7 +162,7 @@ impl Shard {
 
     fn compose(&self, blocked: &Blocked, letter: Letter, now: Now) -> NewRecord {
         let source = self.world.partitions.get(&blocked.source);
-        let group = self.world.shares.get(&blocked.share).map(|share| share.group_name.to_string()).unwrap_or_default();
+        let group = self.world.shares.get(&blocked.share).map(|share| share.group.to_string()).unwrap_or_default();
         let topic = source.map(|partition| partition.topic.to_string()).unwrap_or_default();
         let partition = source.map_or(0, |partition| partition.index);
         let mut record = letter.record.unwrap_or_default();
@@ -205,11 +205,6 @@ impl Shard {
             record.headers.push(Header { name: Bytes::from_static(b"sharemill.payload"), value: Some(Bytes::from_static(b"lost")) });
         }
         record
-    }
-
-    /// Whether entries wait for records.
-    pub(super) fn has_blocked(&self) -> bool {
-        !self.blocked.is_empty()
     }
 }
 

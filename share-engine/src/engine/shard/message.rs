@@ -1,7 +1,5 @@
 //! What the shard is told and what it tells the reader.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
 
 use super::deliver::Consignment;
@@ -60,7 +58,6 @@ pub(crate) struct SettleItem {
 
 /// Emitted records for one partition, encoded by the caller.
 pub(crate) struct EmitBatch {
-    pub(crate) topic: Arc<str>,
     pub(crate) partition: PartitionKey,
     pub(crate) batch: Bytes,
     pub(crate) records: u32,

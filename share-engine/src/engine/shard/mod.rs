@@ -24,14 +24,12 @@ use crate::config::EngineConfig;
 use crate::drain::ToDrain;
 use crate::entropy::Entropy;
 use crate::error::{AdminError, Fenced, ProduceError};
-use crate::ids::{GroupKey, MemberIndex, PartitionKey, ShareKey};
+use crate::ids::{MemberIndex, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::share::{Change, Persisted, SharePartition, TransitionId};
 use crate::time::{Instant, Now};
 
-pub(crate) use admin::redrive_group;
-pub(crate) use deliver::{AcquiredPart, Consignment};
-pub(crate) use letters::ORIGIN;
+pub(crate) use deliver::AcquiredPart;
 pub(crate) use message::{AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard};
 pub(crate) use partition::{Partition, PartitionInit};
 pub(crate) use settle::clip;
@@ -76,15 +74,14 @@ type AdminSender = Sender<Result<AdminReply, AdminError>>;
 /// One share partition and where it belongs.
 pub(crate) struct Share {
     pub(crate) state: SharePartition,
-    pub(crate) group: GroupKey,
-    pub(crate) group_name: Arc<str>,
+    pub(crate) group: Arc<str>,
     pub(crate) partition: PartitionKey,
     deadline: Option<Instant>,
 }
 
 impl Share {
-    pub(crate) fn new(state: SharePartition, group: GroupKey, group_name: Arc<str>, partition: PartitionKey) -> Self {
-        Self { state, group, group_name, partition, deadline: None }
+    pub(crate) fn new(state: SharePartition, group: Arc<str>, partition: PartitionKey) -> Self {
+        Self { state, group, partition, deadline: None }
     }
 }
 
@@ -157,16 +154,13 @@ impl Shard {
 
     /// Blocks until there is something to do.
     pub(crate) fn wait(&self, now: Instant) {
-        self.inbox.wait(self.poll_deadline().map(|deadline| deadline.since(now)));
+        self.inbox.wait(Some(self.poll_deadline().since(now)));
     }
 
     /// When [`Shard::step`] has to be called again even if nobody says anything.
-    pub(crate) fn poll_deadline(&self) -> Option<Instant> {
-        let lease = self.deadlines.first().map(|(deadline, _)| *deadline);
-        match (lease, self.upkeep.next()) {
-            (Some(lease), upkeep) => Some(lease.min(upkeep)),
-            (None, upkeep) => Some(upkeep),
-        }
+    pub(crate) fn poll_deadline(&self) -> Instant {
+        let upkeep = self.upkeep.next();
+        self.deadlines.first().map_or(upkeep, |(lease, _)| upkeep.min(*lease))
     }
 
     /// Whether the engine was closed.

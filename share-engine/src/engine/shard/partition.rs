@@ -105,11 +105,7 @@ impl Partition {
 
     fn fetch_loaded(&mut self, from: Offset, records: u64, max_batches: usize) -> Fetch {
         let covering = self.loaded.range(..=from).next_back().filter(|(_, batch)| batch.last() >= from);
-        let first = match covering {
-            Some((base, _)) => Some(*base),
-            None => None,
-        };
-        match (first, self.loading) {
+        match (covering.map(|(base, _)| *base), self.loading) {
             (Some(base), _) => {
                 Fetch::Batches(consecutive(self.loaded.range(base..).map(|(_, batch)| batch), records, max_batches))
             }

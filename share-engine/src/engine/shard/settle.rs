@@ -21,6 +21,9 @@ pub(super) struct Call {
     reply: Sender<Vec<SettleResult>>,
 }
 
+/// A settlement without emitted records: its place in the call, and what it says.
+type Plain = (usize, LeaseKey, Verdict, Option<Box<Evidence>>);
+
 /// What a settlement carried for the dead letter, by offset.
 pub(super) type EvidenceOf = (Offset, Box<Evidence>);
 
@@ -32,7 +35,7 @@ impl Shard {
         self.next_token += 1;
         let results = vec![SettleResult::Stale; items.len()];
         self.calls.insert(call, Call { results, open: 1, reply });
-        let mut plain: BTreeMap<ShareKey, Vec<(usize, LeaseKey, Verdict, Option<Box<Evidence>>)>> = BTreeMap::new();
+        let mut plain: BTreeMap<ShareKey, Vec<Plain>> = BTreeMap::new();
         for (slot, item) in items.into_iter().enumerate() {
             if item.emit.is_empty() {
                 let list = plain.entry(item.lease.share).or_default();
@@ -47,13 +50,7 @@ impl Shard {
         self.close_part(call);
     }
 
-    fn settle_plain(
-        &mut self,
-        call: u64,
-        key: ShareKey,
-        list: Vec<(usize, LeaseKey, Verdict, Option<Box<Evidence>>)>,
-        now: Now,
-    ) {
+    fn settle_plain(&mut self, call: u64, key: ShareKey, list: Vec<Plain>, now: Now) {
         let Some(share) = self.world.shares.get_mut(&key) else { return };
         let mut settlements = Vec::with_capacity(list.len());
         let mut slots = Vec::with_capacity(list.len());

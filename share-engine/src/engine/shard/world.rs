@@ -86,11 +86,11 @@ impl World {
     pub(crate) fn add_shares(&mut self, name: &str) {
         let Some(group) = self.catalog.group(name) else { return };
         let options = share_options(&group.config);
-        let (number, name): (_, Arc<str>) = (group.key, Arc::from(name));
+        let name: Arc<str> = Arc::from(name);
         for (key, partition) in share_partitions(&self.catalog, group) {
             self.shares.entry(key).or_insert_with(|| {
                 let state = SharePartition::new(key, StateEpoch(0), Offset::ZERO, options);
-                Share::new(state, number, Arc::clone(&name), partition)
+                Share::new(state, Arc::clone(&name), partition)
             });
             if let Some(partition) = self.partitions.get_mut(&partition)
                 && !partition.shares.contains(&key)
