@@ -16,8 +16,20 @@
 //! Durability: `apply` replays changes in journal order, `encode` and `decode` are the snapshot. A change takes effect
 //! by the same code when it becomes durable and when it is replayed, so that recovery rebuilds what was there.
 
+mod acknowledge;
+mod acquire;
+mod apply;
+mod block;
 mod delta;
+mod draft;
+mod in_flight;
+mod lease;
+mod member;
 mod partition;
+mod settle;
+mod side;
+mod snapshot;
+mod tick;
 mod types;
 mod upkeep;
 
