@@ -14,9 +14,9 @@ pub mod time;
 
 pub mod catalog;
 pub mod config;
-pub mod error;
 pub mod drain;
 pub mod engine;
+pub mod error;
 pub mod journal;
 pub mod log;
 pub mod record;

@@ -47,7 +47,9 @@ impl Image {
                 }
                 SectionKind::SharePartition => {
                     let (key, _) = bytes.split_first_chunk::<4>().ok_or(ImageError("share partition"))?;
-                    image.shares.push((ShareKey(u32::from_le_bytes(*key)), bytes.slice(4..)));
+                    image
+                        .shares
+                        .push((ShareKey(u32::from_le_bytes(*key)), bytes.slice(4..)));
                 }
             }
         }

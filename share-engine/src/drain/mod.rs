@@ -112,11 +112,20 @@ pub(crate) struct DrainerInit {
 impl Drainer {
     pub(crate) fn new(init: DrainerInit) -> Self {
         Self {
-            reserve: Reserve { bytes: init.reserve_bytes },
+            reserve: Reserve {
+                bytes: init.reserve_bytes,
+            },
             storage: init.storage,
             directory_id: init.directory_id,
-            options: LogOptions { segment_bytes: init.segment_bytes, ..LogOptions::default() },
-            known: init.writers.iter().map(|(key, writer)| (*key, writer.state())).collect(),
+            options: LogOptions {
+                segment_bytes: init.segment_bytes,
+                ..LogOptions::default()
+            },
+            known: init
+                .writers
+                .iter()
+                .map(|(key, writer)| (*key, writer.state()))
+                .collect(),
             writers: init.writers,
             inbox: init.inbox,
             queue: VecDeque::new(),
@@ -175,13 +184,30 @@ impl Drainer {
         let mut images = Vec::new();
         for part in &job.partitions {
             let state = self.drain_partition(part)?;
-            images.push(PartitionImage { key: part.key, start: part.start, end: part.end, log: state.clone() });
+            images.push(PartitionImage {
+                key: part.key,
+                start: part.start,
+                end: part.end,
+                log: state.clone(),
+            });
             let reader = self.writers.get(&part.key).map(LogWriter::reader);
-            logs.push(DrainedLog { key: part.key, state, reader, drained: part.end });
+            logs.push(DrainedLog {
+                key: part.key,
+                state,
+                reader,
+                drained: part.end,
+            });
         }
         let partitions = image::encode_partitions(&images);
-        let mut sections = vec![(SectionKind::Catalog, job.catalog.clone()), (SectionKind::PartitionLogs, partitions)];
-        sections.extend(job.shares.iter().map(|share| (SectionKind::SharePartition, share.clone())));
+        let mut sections = vec![
+            (SectionKind::Catalog, job.catalog.clone()),
+            (SectionKind::PartitionLogs, partitions),
+        ];
+        sections.extend(
+            job.shares
+                .iter()
+                .map(|share| (SectionKind::SharePartition, share.clone())),
+        );
         snapshot::write(&*self.storage, self.directory_id, job.position.get(), &sections)?;
         for log in &logs {
             self.known.insert(log.key, log.state.clone());
@@ -198,9 +224,18 @@ impl Drainer {
         let writer = match self.writers.entry(part.key) {
             std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
             std::collections::btree_map::Entry::Vacant(entry) => {
-                let identity = LogIdentity { directory_id: self.directory_id, topic_id: part.topic_id };
+                let identity = LogIdentity {
+                    directory_id: self.directory_id,
+                    topic_id: part.topic_id,
+                };
                 let storage = Arc::clone(&self.storage);
-                entry.insert(LogWriter::open(storage, &part.directory, identity, self.options, &known)?)
+                entry.insert(LogWriter::open(
+                    storage,
+                    &part.directory,
+                    identity,
+                    self.options,
+                    &known,
+                )?)
             }
         };
         writer.append(&part.batches)?;
@@ -240,7 +275,11 @@ impl Reserve {
         if self.bytes == 0 || storage.open(Self::FILE, crate::storage::OpenMode::Read).is_ok() {
             return;
         }
-        if storage.free_space().is_ok_and(|free| free > self.bytes.saturating_mul(2)) && self.write(storage).is_err() {
+        if storage
+            .free_space()
+            .is_ok_and(|free| free > self.bytes.saturating_mul(2))
+            && self.write(storage).is_err()
+        {
             drop(storage.remove(Self::FILE));
         }
     }

@@ -49,7 +49,9 @@ pub(crate) fn spread(parts: Vec<AcquiredPart>) -> Vec<Delivery> {
     let mut deliveries = Vec::with_capacity(usize::try_from(count).unwrap_or(0));
     for part in parts {
         for batch in &part.batches {
-            let Some(wanted) = batch.range().intersect(part.range) else { continue };
+            let Some(wanted) = batch.range().intersect(part.range) else {
+                continue;
+            };
             for (offset, position) in batch.positions().filter_map(Result::ok) {
                 if offset > wanted.last() {
                     break;

@@ -31,7 +31,10 @@ impl Gate {
     pub(crate) fn new(limit: u64) -> Arc<Self> {
         Arc::new_cyclic(|weak| Self {
             limit,
-            state: Mutex::new(State { gate: weak.clone(), ..State::default() }),
+            state: Mutex::new(State {
+                gate: weak.clone(),
+                ..State::default()
+            }),
         })
     }
 
@@ -40,7 +43,10 @@ impl Gate {
         let mut state = self.lock();
         if state.waiting.is_empty() && fits(state.used, amount, self.limit) {
             state.used = state.used.saturating_add(amount);
-            return Ok(Pass { amount, gate: Arc::clone(self) });
+            return Ok(Pass {
+                amount,
+                gate: Arc::clone(self),
+            });
         }
         let (sender, waiting) = reply();
         state.waiting.push_back((amount, sender));
@@ -60,7 +66,13 @@ impl Gate {
                 }
                 if let Some((_, sender)) = state.waiting.pop_front() {
                     state.used = state.used.saturating_add(next);
-                    let_in.push((sender, Pass { amount: next, gate: Arc::clone(&gate) }));
+                    let_in.push((
+                        sender,
+                        Pass {
+                            amount: next,
+                            gate: Arc::clone(&gate),
+                        },
+                    ));
                 }
             }
         }

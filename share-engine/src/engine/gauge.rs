@@ -12,7 +12,10 @@ pub(crate) struct TopicGauge {
 impl TopicGauge {
     /// Without a limit if `None`.
     pub(crate) fn new(limit: Option<u64>) -> Self {
-        Self { bytes: AtomicU64::new(0), limit: AtomicU64::new(limit.unwrap_or(u64::MAX)) }
+        Self {
+            bytes: AtomicU64::new(0),
+            limit: AtomicU64::new(limit.unwrap_or(u64::MAX)),
+        }
     }
 
     /// Bytes held now.
@@ -37,8 +40,8 @@ impl TopicGauge {
 
     /// Counts what was dropped.
     pub(crate) fn subtract(&self, bytes: u64) {
-        let _ = self
-            .bytes
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| Some(held.saturating_sub(bytes)));
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |held| {
+            Some(held.saturating_sub(bytes))
+        });
     }
 }

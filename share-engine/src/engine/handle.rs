@@ -51,7 +51,11 @@ impl Routes {
     }
 
     fn find(&self, topic: &str) -> Option<Arc<[PartitionKey]>> {
-        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).cloned()
+        self.topics
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(topic)
+            .cloned()
     }
 }
 
@@ -110,7 +114,12 @@ impl Engine {
         match error {
             ProduceError::TopicFull { bytes, limit, .. } => {
                 let oldest_group = self.furthest_behind(topic).await;
-                ProduceError::TopicFull { topic: topic.to_owned(), bytes, limit, oldest_group }
+                ProduceError::TopicFull {
+                    topic: topic.to_owned(),
+                    bytes,
+                    limit,
+                    oldest_group,
+                }
             }
             ProduceError::UnknownTopic(_) => ProduceError::UnknownTopic(topic.to_owned()),
             other => other,
@@ -122,7 +131,12 @@ impl Engine {
         let mut oldest: Option<(u64, String)> = None;
         for name in description.groups {
             let group = self.describe_group(&name).await.ok()?;
-            let lag: u64 = group.partitions.iter().filter(|one| one.topic == topic).map(|one| one.lag).sum();
+            let lag: u64 = group
+                .partitions
+                .iter()
+                .filter(|one| one.topic == topic)
+                .map(|one| one.lag)
+                .sum();
             if oldest.as_ref().is_none_or(|(most, _)| lag > *most) {
                 oldest = Some((lag, name));
             }
@@ -132,12 +146,20 @@ impl Engine {
 
     /// Makes a topic.
     pub async fn create_topic(&self, name: &str, config: TopicConfig) -> Result<(), AdminError> {
-        self.change(AdminRequest::CreateTopic { name: name.to_owned(), config }).await
+        self.change(AdminRequest::CreateTopic {
+            name: name.to_owned(),
+            config,
+        })
+        .await
     }
 
     /// Changes a topic's settings; partitions only grow.
     pub async fn alter_topic(&self, name: &str, config: TopicConfig) -> Result<(), AdminError> {
-        self.change(AdminRequest::AlterTopic { name: name.to_owned(), config }).await
+        self.change(AdminRequest::AlterTopic {
+            name: name.to_owned(),
+            config,
+        })
+        .await
     }
 
     /// Removes a topic with its records and every group's state on it.
@@ -147,17 +169,29 @@ impl Engine {
 
     /// Makes a group and, if it wants one, the topic for its dead letters.
     pub async fn create_group(&self, name: &str, config: GroupConfig) -> Result<(), AdminError> {
-        self.change(AdminRequest::CreateGroup { name: name.to_owned(), config }).await
+        self.change(AdminRequest::CreateGroup {
+            name: name.to_owned(),
+            config,
+        })
+        .await
     }
 
     /// Changes a group's settings.
     pub async fn alter_group(&self, name: &str, config: GroupConfig) -> Result<(), AdminError> {
-        self.change(AdminRequest::AlterGroup { name: name.to_owned(), config }).await
+        self.change(AdminRequest::AlterGroup {
+            name: name.to_owned(),
+            config,
+        })
+        .await
     }
 
     /// Adds a topic to a group, from the group's `start` on; durable before any record is handed out.
     pub async fn subscribe(&self, group: &str, topic: &str) -> Result<(), AdminError> {
-        self.change(AdminRequest::Subscribe { group: group.to_owned(), topic: topic.to_owned() }).await
+        self.change(AdminRequest::Subscribe {
+            group: group.to_owned(),
+            topic: topic.to_owned(),
+        })
+        .await
     }
 
     /// Removes a group that has no members, with its state.
@@ -168,12 +202,22 @@ impl Engine {
     /// Forgets everything a group without members knows of a topic (or all its topics) and begins at `to`.
     pub async fn reset_group(&self, name: &str, topic: Option<&str>, to: Start) -> Result<(), AdminError> {
         let topic = topic.map(str::to_owned);
-        self.change(AdminRequest::ResetGroup { name: name.to_owned(), topic, to }).await
+        self.change(AdminRequest::ResetGroup {
+            name: name.to_owned(),
+            topic,
+            to,
+        })
+        .await
     }
 
     /// Sends a dead letter back to its topic and acknowledges it, in one commit: it is redriven once or not at all.
     pub async fn redrive(&self, topic: &str, partition: u32, offset: Offset) -> Result<(), AdminError> {
-        self.change(AdminRequest::Redrive { topic: topic.to_owned(), partition, offset }).await
+        self.change(AdminRequest::Redrive {
+            topic: topic.to_owned(),
+            partition,
+            offset,
+        })
+        .await
     }
 
     /// Moves what the journal holds into logs and a snapshot, and waits for it.
@@ -224,7 +268,17 @@ impl Engine {
     ) -> Result<Vec<RecordInfo>, AdminError> {
         let now = self.now().monotonic;
         let (group, topic) = (group.to_owned(), topic.to_owned());
-        match self.ask(AdminRequest::Records { group, topic, partition, from, limit, now }).await? {
+        match self
+            .ask(AdminRequest::Records {
+                group,
+                topic,
+                partition,
+                from,
+                limit,
+                now,
+            })
+            .await?
+        {
             AdminReply::Records(records) => Ok(records),
             _ => Err(AdminError::Closed),
         }
@@ -239,7 +293,13 @@ impl Engine {
         max_bytes: u64,
     ) -> Result<Vec<StoredBatch>, AdminError> {
         let (sender, answer) = reply();
-        let request = Request::Read { topic: topic.to_owned(), partition, from, max_bytes, reply: sender };
+        let request = Request::Read {
+            topic: topic.to_owned(),
+            partition,
+            from,
+            max_bytes,
+            reply: sender,
+        };
         self.inner.shard.post(ToShard::Request(Box::new(request)));
         answer.await.unwrap_or(Err(AdminError::Closed))
     }
@@ -248,7 +308,11 @@ impl Engine {
     pub async fn join(&self, group: &str, topics: &[&str]) -> Result<Member, AdminError> {
         let (sender, answer) = reply();
         let topics = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let request = Request::Join { group: group.to_owned(), topics, reply: sender };
+        let request = Request::Join {
+            group: group.to_owned(),
+            topics,
+            reply: sender,
+        };
         self.inner.shard.post(ToShard::Request(Box::new(request)));
         let index = answer.await.unwrap_or(Err(AdminError::Closed))?;
         Ok(Member::new(Arc::clone(&self.inner), index, group.into()))
@@ -267,7 +331,9 @@ impl Engine {
     /// Releases what is held, writes the end entry, stops the threads. Every other handle is dead afterwards.
     pub async fn close(&self) -> Result<(), Fenced> {
         let (sender, answer) = reply();
-        self.inner.shard.post(ToShard::Request(Box::new(Request::Close { reply: sender })));
+        self.inner
+            .shard
+            .post(ToShard::Request(Box::new(Request::Close { reply: sender })));
         let result = answer.await.unwrap_or(Ok(()));
         let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
@@ -279,7 +345,9 @@ impl Engine {
 
     async fn ask(&self, request: AdminRequest) -> Result<AdminReply, AdminError> {
         let (sender, answer) = reply();
-        self.inner.shard.post(ToShard::Request(Box::new(Request::Admin(request, sender))));
+        self.inner
+            .shard
+            .post(ToShard::Request(Box::new(Request::Admin(request, sender))));
         answer.await.unwrap_or(Err(AdminError::Closed))
     }
 
@@ -290,7 +358,9 @@ impl Engine {
 
 impl Inner {
     pub(super) fn find(&self, topic: &str) -> Result<Arc<[PartitionKey]>, ProduceError> {
-        self.routes.find(topic).ok_or_else(|| ProduceError::UnknownTopic(topic.to_owned()))
+        self.routes
+            .find(topic)
+            .ok_or_else(|| ProduceError::UnknownTopic(topic.to_owned()))
     }
 
     /// The partition for one record.
@@ -343,10 +413,18 @@ impl Inner {
         };
         let (sender, answer) = reply();
         let records = u32::try_from(part.records.len()).unwrap_or(u32::MAX);
-        let append = Append { partition: part.key, batch, records, admission: Admission::Bounded };
+        let append = Append {
+            partition: part.key,
+            batch,
+            records,
+            admission: Admission::Bounded,
+        };
         self.journal.post(ToJournal::Entry(Entry {
             operations: vec![Operation::Append(append)],
-            origin: Origin::Producer { reply: sender, pass: Some(pass) },
+            origin: Origin::Producer {
+                reply: sender,
+                pass: Some(pass),
+            },
         }));
         Ok(answer)
     }
@@ -354,7 +432,12 @@ impl Inner {
 
 impl Part {
     fn new(partition: u32, key: PartitionKey) -> Self {
-        Self { partition, key, slots: Vec::new(), records: Vec::new() }
+        Self {
+            partition,
+            key,
+            slots: Vec::new(),
+            records: Vec::new(),
+        }
     }
 
     fn size(&self) -> usize {
@@ -368,7 +451,10 @@ fn fill(results: &mut [Result<Receipt, ProduceError>], part: &Part, result: &Res
     for (index, slot) in part.slots.iter().enumerate() {
         if let Some(place) = results.get_mut(*slot) {
             *place = match result {
-                Ok(base) => Ok(Receipt { partition: part.partition, offset: base.plus(index as u64) }),
+                Ok(base) => Ok(Receipt {
+                    partition: part.partition,
+                    offset: base.plus(index as u64),
+                }),
                 Err(error) => Err(error.clone()),
             };
         }
@@ -379,4 +465,3 @@ fn fill(results: &mut [Result<Receipt, ProduceError>], part: &Part, result: &Res
 const BATCH_RECORDS: usize = 10_000;
 /// Bytes at which a batch is closed, by estimate.
 const BATCH_BYTES: usize = 1 << 20;
-

@@ -20,7 +20,13 @@ struct State<T> {
 
 impl<T> Default for Mailbox<T> {
     fn default() -> Self {
-        Self { state: Mutex::new(State { queue: VecDeque::new(), waiting: false }), changed: Condvar::new() }
+        Self {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                waiting: false,
+            }),
+            changed: Condvar::new(),
+        }
     }
 }
 

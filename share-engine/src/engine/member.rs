@@ -42,10 +42,17 @@ impl Member {
     /// Dropping the future gives back what was acquired. One call at a time: a second one gets nothing.
     pub async fn acquire(&self, max_records: u32, mode: AcquireMode) -> Result<Vec<Delivery>, AdminError> {
         let (sender, answer) = reply();
-        let request = Request::Acquire { member: self.index, max_records, mode, reply: sender };
+        let request = Request::Acquire {
+            member: self.index,
+            max_records,
+            mode,
+            reply: sender,
+        };
         self.inner.shard.post(ToShard::Request(Box::new(request)));
         let consignment = answer.await.unwrap_or(Err(AdminError::Closed))?;
-        Ok(consignment.map(|consignment| spread(consignment.accept())).unwrap_or_default())
+        Ok(consignment
+            .map(|consignment| spread(consignment.accept()))
+            .unwrap_or_default())
     }
 
     /// Settles deliveries; durable when it returns. One result for each, in order; one never affects another.
@@ -67,7 +74,9 @@ impl Member {
             }
         }
         let (sender, answer) = reply();
-        self.inner.shard.post(ToShard::Request(Box::new(Request::Settle { items, reply: sender })));
+        self.inner
+            .shard
+            .post(ToShard::Request(Box::new(Request::Settle { items, reply: sender })));
         for (slot, result) in slots.into_iter().zip(answer.await.unwrap_or_default()) {
             if let Some(place) = results.get_mut(slot) {
                 *place = result;
@@ -81,14 +90,19 @@ impl Member {
     pub async fn renew(&self, leases: Vec<LeaseKey>) -> Vec<Result<Instant, Refusal>> {
         let stale: Vec<_> = leases.iter().map(|lease| Err(Refusal::Stale(lease.offset))).collect();
         let (sender, answer) = reply();
-        self.inner.shard.post(ToShard::Request(Box::new(Request::Extend { leases, reply: sender })));
+        self.inner
+            .shard
+            .post(ToShard::Request(Box::new(Request::Extend { leases, reply: sender })));
         answer.await.unwrap_or(stale)
     }
 
     /// Leaves the group; what is still held becomes available at once.
     pub async fn leave(self) -> Result<(), AdminError> {
         let (sender, answer) = reply();
-        let request = Request::Leave { member: self.index, reply: sender };
+        let request = Request::Leave {
+            member: self.index,
+            reply: sender,
+        };
         self.inner.shard.post(ToShard::Request(Box::new(request)));
         answer.await.unwrap_or(Err(AdminError::Closed))
     }
@@ -97,21 +111,38 @@ impl Member {
         let limit = self.inner.config.limits.note_bytes;
         let (verdict, emit) = match settlement.outcome {
             Outcome::Accept { emit } => (Verdict::Accept, self.encode_emit(emit)?),
-            Outcome::Release { after, reason } => {
-                (Verdict::Release { after, note: reason.map(|reason| clip(&reason, limit)) }, Vec::new())
-            }
-            Outcome::Reject { reason } => {
-                (Verdict::Reject { note: reason.map(|reason| clip(&reason, limit)) }, Vec::new())
-            }
+            Outcome::Release { after, reason } => (
+                Verdict::Release {
+                    after,
+                    note: reason.map(|reason| clip(&reason, limit)),
+                },
+                Vec::new(),
+            ),
+            Outcome::Reject { reason } => (
+                Verdict::Reject {
+                    note: reason.map(|reason| clip(&reason, limit)),
+                },
+                Vec::new(),
+            ),
             Outcome::Renew { after, checkpoint } => (Verdict::Renew { after, checkpoint }, Vec::new()),
         };
-        Ok(SettleItem { lease: settlement.lease, verdict, emit, evidence: settlement.evidence })
+        Ok(SettleItem {
+            lease: settlement.lease,
+            verdict,
+            emit,
+            evidence: settlement.evidence,
+        })
     }
 
     /// One batch for each partition, in the order of the records.
     fn encode_emit(&self, emit: Vec<EmitRecord>) -> Result<Vec<EmitBatch>, ProduceError> {
         let mut parts: BTreeMap<PartitionKey, Vec<NewRecord>> = BTreeMap::new();
-        for EmitRecord { topic, partition, record } in emit {
+        for EmitRecord {
+            topic,
+            partition,
+            record,
+        } in emit
+        {
             let keys = self.inner.find(&topic)?;
             let (_, key) = self.inner.choose(&topic, &keys, partition, record.key.as_deref())?;
             parts.entry(key).or_default().push(record);
@@ -120,7 +151,11 @@ impl Member {
         let encode = |(partition, records): (PartitionKey, Vec<NewRecord>)| {
             let batch = encode_batch(&records, now, RecordLimits::default())
                 .map_err(|error| ProduceError::Record(error.to_string()))?;
-            Ok(EmitBatch { partition, batch, records: u32::try_from(records.len()).unwrap_or(u32::MAX) })
+            Ok(EmitBatch {
+                partition,
+                batch,
+                records: u32::try_from(records.len()).unwrap_or(u32::MAX),
+            })
         };
         parts.into_iter().map(encode).collect()
     }

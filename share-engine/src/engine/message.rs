@@ -50,7 +50,12 @@ pub(crate) enum Operation {
     /// Changes of one share partition.
     Share { share: ShareKey, changes: Vec<Change> },
     /// A change of the catalog, with the sequencer's view of new partitions.
-    Catalog { change: CatalogChange, bytes: Vec<u8>, register: Vec<Registration>, forget: Vec<PartitionKey> },
+    Catalog {
+        change: CatalogChange,
+        bytes: Vec<u8>,
+        register: Vec<Registration>,
+        forget: Vec<PartitionKey>,
+    },
 }
 
 /// A record batch to append.
@@ -75,7 +80,10 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub(crate) enum Origin {
     /// A producer; answered by the journal thread itself.
-    Producer { reply: Sender<Result<Offset, ProduceError>>, pass: Option<Pass> },
+    Producer {
+        reply: Sender<Result<Offset, ProduceError>>,
+        pass: Option<Pass>,
+    },
     /// The shard, by token.
     Shard(u64),
 }

@@ -40,3 +40,6 @@ pub use stats::StatsSnapshot;
 pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;
 pub(crate) use shard::ToShard;
+
+#[cfg(test)]
+mod tests;

@@ -73,44 +73,71 @@ impl Engine {
     pub fn open_in(environment: Environment, config: EngineConfig) -> Result<(Self, RecoveryReport), OpenError> {
         let clock = Arc::clone(&environment.clock);
         let (engine, parts, report) = build(environment, config)?;
-        let Parts { mut sequencer, mut shard, mut drainer, mut reader } = parts;
+        let Parts {
+            mut sequencer,
+            mut shard,
+            mut drainer,
+            mut reader,
+        } = parts;
         let mut threads = Vec::new();
         let mut spawn = |name: &str, body: Box<dyn FnOnce() + Send>| -> Result<(), OpenError> {
             let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-            threads.push(thread.map_err(|source| OpenError::Io { context: format!("cannot start thread {name}"), source })?);
+            threads.push(thread.map_err(|source| OpenError::Io {
+                context: format!("cannot start thread {name}"),
+                source,
+            })?);
             Ok(())
         };
-        spawn("journal", Box::new(move || {
-            while !sequencer.is_closed() {
-                sequencer.wait();
-                sequencer.step();
-            }
-        }))?;
-        spawn("shard", Box::new(move || {
-            while !shard.is_closed() {
-                shard.wait(clock.now().monotonic);
-                shard.step(clock.now());
-            }
-        }))?;
-        spawn("drain", Box::new(move || {
-            while !drainer.is_stopped() {
-                drainer.wait();
-                drainer.step();
-            }
-        }))?;
-        spawn("reader", Box::new(move || {
-            while !reader.is_stopped() {
-                reader.wait();
-                reader.step();
-            }
-        }))?;
-        *engine.inner.threads.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = threads;
+        spawn(
+            "journal",
+            Box::new(move || {
+                while !sequencer.is_closed() {
+                    sequencer.wait();
+                    sequencer.step();
+                }
+            }),
+        )?;
+        spawn(
+            "shard",
+            Box::new(move || {
+                while !shard.is_closed() {
+                    shard.wait(clock.now().monotonic);
+                    shard.step(clock.now());
+                }
+            }),
+        )?;
+        spawn(
+            "drain",
+            Box::new(move || {
+                while !drainer.is_stopped() {
+                    drainer.wait();
+                    drainer.step();
+                }
+            }),
+        )?;
+        spawn(
+            "reader",
+            Box::new(move || {
+                while !reader.is_stopped() {
+                    reader.wait();
+                    reader.step();
+                }
+            }),
+        )?;
+        *engine
+            .inner
+            .threads
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = threads;
         Ok((engine, report))
     }
 
     /// As [`Engine::open_in`], without threads: nothing happens but what the pump steps.
     #[cfg(any(test, feature = "testing"))]
-    pub fn open_stepped(environment: Environment, config: EngineConfig) -> Result<(Self, Pump, RecoveryReport), OpenError> {
+    pub fn open_stepped(
+        environment: Environment,
+        config: EngineConfig,
+    ) -> Result<(Self, Pump, RecoveryReport), OpenError> {
         let clock = Arc::clone(&environment.clock);
         let (engine, parts, report) = build(environment, config)?;
         Ok((engine, Pump { parts, clock }, report))
@@ -119,10 +146,21 @@ impl Engine {
 
 fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
     config.check()?;
-    let Environment { storage, clock, entropy, hook } = environment;
+    let Environment {
+        storage,
+        clock,
+        entropy,
+        hook,
+    } = environment;
     let now = clock.now();
-    let Recovered { directory_id, world, writers, journal, position, report } =
-        recovery::recover(&storage, &config, &*entropy, hook, now)?;
+    let Recovered {
+        directory_id,
+        world,
+        writers,
+        journal,
+        position,
+        report,
+    } = recovery::recover(&storage, &config, &*entropy, hook, now)?;
     let report = RecoveryReport {
         clean: report.clean,
         entries: report.entries,
@@ -181,7 +219,16 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
         threads: Mutex::new(Vec::new()),
         turn: AtomicU32::new(0),
     };
-    Ok((Engine { inner: Arc::new(inner) }, Parts { sequencer, shard, drainer, reader }, report))
+    Ok((
+        Engine { inner: Arc::new(inner) },
+        Parts {
+            sequencer,
+            shard,
+            drainer,
+            reader,
+        },
+        report,
+    ))
 }
 
 /// Steps the parts of an engine one at a time, on the caller's thread.
@@ -219,7 +266,10 @@ impl Pump {
 
     /// Steps all parts until none has anything to do at this moment of the clock.
     pub fn run(&mut self) {
-        while [Part::Shard, Part::Journal, Part::Drain, Part::Reader].map(|part| self.step(part)).contains(&true) {}
+        while [Part::Shard, Part::Journal, Part::Drain, Part::Reader]
+            .map(|part| self.step(part))
+            .contains(&true)
+        {}
     }
 
     /// Runs a future to its end, stepping all parts meanwhile.
@@ -239,7 +289,10 @@ impl Pump {
             {
                 return output;
             }
-            assert!(before.contains(&true), "nothing is left to do, and the future still waits");
+            assert!(
+                before.contains(&true),
+                "nothing is left to do, and the future still waits"
+            );
         }
     }
 
@@ -256,9 +309,10 @@ impl From<FileStorageError> for OpenError {
                 directory: directory.display().to_string(),
                 holder: pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}")),
             },
-            FileStorageError::Io { directory, source } => {
-                Self::Io { context: format!("cannot open data directory {}", directory.display()), source }
-            }
+            FileStorageError::Io { directory, source } => Self::Io {
+                context: format!("cannot open data directory {}", directory.display()),
+                source,
+            },
         }
     }
 }

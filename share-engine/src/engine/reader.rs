@@ -17,7 +17,12 @@ pub(crate) struct Reader {
 
 impl Reader {
     pub(crate) fn new(inbox: Arc<Mailbox<ToReader>>, shard: Arc<Mailbox<ToShard>>) -> Self {
-        Self { inbox, queue: VecDeque::new(), shard, stopped: false }
+        Self {
+            inbox,
+            queue: VecDeque::new(),
+            shard,
+            stopped: false,
+        }
     }
 
     pub(crate) fn wait(&self) {
@@ -34,7 +39,12 @@ impl Reader {
         let worked = !self.queue.is_empty();
         while let Some(message) = self.queue.pop_front() {
             let (log, from, max_bytes, answer) = match message {
-                ToReader::Read { log, from, max_bytes, answer } => (log, from, max_bytes, answer),
+                ToReader::Read {
+                    log,
+                    from,
+                    max_bytes,
+                    answer,
+                } => (log, from, max_bytes, answer),
                 ToReader::Stop => {
                     self.stopped = true;
                     continue;
@@ -42,7 +52,11 @@ impl Reader {
             };
             let result = log.read(from, usize::try_from(max_bytes).unwrap_or(usize::MAX));
             match answer {
-                ReadFor::Shard(partition) => self.shard.post(ToShard::Loaded(Loaded { partition, from, result })),
+                ReadFor::Shard(partition) => self.shard.post(ToShard::Loaded(Loaded {
+                    partition,
+                    from,
+                    result,
+                })),
                 ReadFor::Caller(reply) => {
                     drop(reply.send(result.map_err(|error| AdminError::Log(error.to_string()))));
                 }

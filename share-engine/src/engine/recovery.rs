@@ -51,14 +51,24 @@ pub(super) fn recover(
         return create(storage, options, entropy);
     };
     let (image, from) = load_snapshot(&**storage, directory_id)?;
-    let mut world = World { catalog: image.catalog.clone(), ..World::default() };
+    let mut world = World {
+        catalog: image.catalog.clone(),
+        ..World::default()
+    };
     let writers = open_logs(storage, config, directory_id, &image, &mut world)?;
     restore_shares(&image, &mut world, now)?;
     remove_orphans(&**storage, &world)?;
     let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
     let (journal, report) = Journal::open(Arc::clone(storage), options, directory_id, from, &mut visit)?;
     let position = journal.tail();
-    Ok(Recovered { directory_id, world, writers, journal, position, report })
+    Ok(Recovered {
+        directory_id,
+        world,
+        writers,
+        journal,
+        position,
+        report,
+    })
 }
 
 /// The format file comes last: a directory without it has never been in use.
@@ -76,7 +86,14 @@ fn create(storage: &Arc<dyn Storage>, options: JournalOptions, entropy: &dyn Ent
         clean: true,
         torn: None,
     };
-    Ok(Recovered { directory_id, world: World::default(), writers: BTreeMap::new(), journal, position, report })
+    Ok(Recovered {
+        directory_id,
+        world: World::default(),
+        writers: BTreeMap::new(),
+        journal,
+        position,
+        report,
+    })
 }
 
 fn load_snapshot(storage: &dyn Storage, directory_id: u128) -> Result<(Image, Position), OpenError> {
@@ -108,8 +125,14 @@ fn open_logs(
             let mut log = None;
             if !one.log.segments.is_empty() {
                 let directory = format!("logs/{}-{index}", topic.name);
-                let identity = LogIdentity { directory_id, topic_id: topic.id };
-                let options = LogOptions { segment_bytes: config.segment_bytes, ..LogOptions::default() };
+                let identity = LogIdentity {
+                    directory_id,
+                    topic_id: topic.id,
+                };
+                let options = LogOptions {
+                    segment_bytes: config.segment_bytes,
+                    ..LogOptions::default()
+                };
                 let writer = LogWriter::open(Arc::clone(storage), &directory, identity, options, &one.log)?;
                 log = Some(writer.reader());
                 gauge.add(one.log.segments.iter().map(|segment| segment.bytes).sum());
@@ -139,7 +162,9 @@ fn restore_shares(image: &Image, world: &mut World, now: Now) -> Result<(), Open
         world.add_shares(&group);
     }
     for (key, bytes) in &image.shares {
-        let Some(share) = world.shares.get_mut(key) else { continue };
+        let Some(share) = world.shares.get_mut(key) else {
+            continue;
+        };
         let options = *share.state.options();
         share.state = SharePartition::decode(*key, options, bytes, now)
             .map_err(|error| OpenError::Corrupt(format!("share partition {key} in the snapshot: {error}")))?;
@@ -152,11 +177,19 @@ fn remove_orphans(storage: &dyn Storage, world: &World) -> Result<(), OpenError>
     let names = match storage.list("logs") {
         Ok(names) => names,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(source) => return Err(OpenError::Io { context: "list logs".to_owned(), source }),
+        Err(source) => {
+            return Err(OpenError::Io {
+                context: "list logs".to_owned(),
+                source,
+            });
+        }
     };
     let listed = |name: &str| {
         let of = |partition: &Partition| format!("{}-{}", partition.topic, partition.index) == name;
-        world.partitions.values().any(|partition| partition.log.is_some() && of(partition))
+        world
+            .partitions
+            .values()
+            .any(|partition| partition.log.is_some() && of(partition))
     };
     for name in names.iter().filter(|name| !listed(name)) {
         delete_log(storage, &format!("logs/{name}"))?;
@@ -168,10 +201,16 @@ fn remove_orphans(storage: &dyn Storage, world: &World) -> Result<(), OpenError>
 fn replay(world: &mut World, entry: &Entry<'_>, now: Now) -> Result<(), VisitorError> {
     for operation in entry.operations {
         match operation {
-            Operation::Append { partition, base_offset, batch } => append(world, *partition, *base_offset, batch)?,
+            Operation::Append {
+                partition,
+                base_offset,
+                batch,
+            } => append(world, *partition, *base_offset, batch)?,
             Operation::Share { share, changes } => {
                 // A share partition that was deleted may still have had changes under way.
-                let Some(share) = world.shares.get_mut(share) else { continue };
+                let Some(share) = world.shares.get_mut(share) else {
+                    continue;
+                };
                 for change in changes {
                     share.state.apply(change, now)?;
                 }
@@ -189,7 +228,11 @@ fn append(world: &mut World, key: PartitionKey, base: Offset, bytes: &[u8]) -> R
         return Err(format!("a batch for partition {key}, which does not exist").into());
     };
     if base != partition.end {
-        return Err(format!("a batch at offset {base} of partition {key}, which ends at {}", partition.end).into());
+        return Err(format!(
+            "a batch at offset {base} of partition {key}, which ends at {}",
+            partition.end
+        )
+        .into());
     }
     let batch = StoredBatch::new(base, Bytes::copy_from_slice(bytes))?;
     partition.gauge.add(batch.size());
@@ -209,17 +252,29 @@ pub(super) fn registrations(world: &World) -> Vec<Registration> {
 
 /// Share partitions that recovery left with members of an earlier process, for the report.
 pub(super) fn held(world: &World) -> Vec<(ShareKey, u64)> {
-    let held = world.shares.iter().map(|(key, share)| (*key, share.state.counts().acquired));
+    let held = world
+        .shares
+        .iter()
+        .map(|(key, share)| (*key, share.state.counts().acquired));
     held.filter(|(_, acquired)| *acquired > 0).collect()
 }
 
 impl From<JournalError> for OpenError {
     fn from(error: JournalError) -> Self {
         match error {
-            JournalError::Io { operation, path, source } => Self::Io { context: format!("cannot {operation} {path}"), source },
-            JournalError::NewerVersion { found, supported, file } => {
-                Self::NewerFormat { directory: file, found: u32::from(found), known: u32::from(supported) }
-            }
+            JournalError::Io {
+                operation,
+                path,
+                source,
+            } => Self::Io {
+                context: format!("cannot {operation} {path}"),
+                source,
+            },
+            JournalError::NewerVersion { found, supported, file } => Self::NewerFormat {
+                directory: file,
+                found: u32::from(found),
+                known: u32::from(supported),
+            },
             other => Self::Corrupt(other.to_string()),
         }
     }
@@ -228,8 +283,15 @@ impl From<JournalError> for OpenError {
 impl From<LogError> for OpenError {
     fn from(error: LogError) -> Self {
         match error {
-            LogError::Io { file, action, source } => Self::Io { context: format!("cannot {action} {file}"), source },
-            LogError::Version { file, found, supported } => Self::NewerFormat { directory: file, found, known: supported },
+            LogError::Io { file, action, source } => Self::Io {
+                context: format!("cannot {action} {file}"),
+                source,
+            },
+            LogError::Version { file, found, supported } => Self::NewerFormat {
+                directory: file,
+                found,
+                known: supported,
+            },
             other => Self::Corrupt(other.to_string()),
         }
     }

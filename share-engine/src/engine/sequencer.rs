@@ -10,13 +10,13 @@ use super::mailbox::Mailbox;
 use super::message::{Admission, Append, Committed, Entry, FromJournal, Operation, Origin, Registration, ToJournal};
 use super::reply::Sender;
 use super::shard::ToShard;
+use super::stats::EngineStats;
 use crate::drain::ToDrain;
 use crate::error::{Fenced, ProduceError};
 use crate::ids::{Offset, PartitionKey};
 use crate::journal::{self, CommitError, Durability, EntryWriter, GroupBuilder, Journal};
-use crate::time::Clock;
-use super::stats::EngineStats;
 use crate::record::StoredBatch;
+use crate::time::Clock;
 
 /// The sequencer's state.
 pub(crate) struct Sequencer {
@@ -160,7 +160,11 @@ impl Sequencer {
             self.refuse(entry.origin, error);
             return Ok(());
         }
-        let mut committed = Committed { token: None, appended: Vec::new(), catalog: Vec::new() };
+        let mut committed = Committed {
+            token: None,
+            appended: Vec::new(),
+            catalog: Vec::new(),
+        };
         let Self { group, ends, .. } = self;
         let pushed = group.push_entry(u64::MAX, |writer| {
             for operation in entry.operations.drain(..) {
@@ -184,12 +188,20 @@ impl Sequencer {
         let mut added: BTreeMap<*const TopicGauge, u64> = BTreeMap::new();
         for operation in &entry.operations {
             let Operation::Append(append) = operation else { continue };
-            let end = self.ends.get(&append.partition).ok_or_else(|| ProduceError::UnknownTopic(String::new()))?;
+            let end = self
+                .ends
+                .get(&append.partition)
+                .ok_or_else(|| ProduceError::UnknownTopic(String::new()))?;
             let more = added.entry(Arc::as_ptr(&end.gauge)).or_default();
             *more += append.batch.len() as u64;
             let (bytes, limit) = (end.gauge.bytes(), end.gauge.limit());
             if append.admission == Admission::Bounded && bytes.saturating_add(*more) > limit {
-                return Err(ProduceError::TopicFull { topic: String::new(), bytes, limit, oldest_group: None });
+                return Err(ProduceError::TopicFull {
+                    topic: String::new(),
+                    bytes,
+                    limit,
+                    oldest_group: None,
+                });
             }
         }
         Ok(())
@@ -234,7 +246,9 @@ impl Sequencer {
                 self.tell(committed.end);
             }
             Err(CommitError::Refused(reason)) => self.roll_back(&reason.to_string()),
-            Err(error) => self.fence(Fenced { reason: error.to_string() }),
+            Err(error) => self.fence(Fenced {
+                reason: error.to_string(),
+            }),
         }
     }
 
@@ -256,7 +270,12 @@ impl Sequencer {
                 self.drain.post(ToDrain::Grow(growth));
             }
         }
-        self.shard.post(ToShard::Journal(FromJournal::Group { entries, end, used, capacity }));
+        self.shard.post(ToShard::Journal(FromJournal::Group {
+            entries,
+            end,
+            used,
+            capacity,
+        }));
         for (reply, pass, base) in answers {
             drop(pass);
             drop(reply.send(Ok(base)));
@@ -300,7 +319,9 @@ impl Sequencer {
             (Some(fenced), _) => Err(fenced.clone()),
             (None, Some(journal)) => match journal.close() {
                 Ok(_) => Ok(()),
-                Err(error) => Err(Fenced { reason: error.to_string() }),
+                Err(error) => Err(Fenced {
+                    reason: error.to_string(),
+                }),
             },
             (None, None) => Ok(()),
         };
@@ -322,7 +343,9 @@ fn write(
 ) {
     match operation {
         Operation::Append(append) => {
-            let Some(end) = ends.get_mut(&append.partition) else { return };
+            let Some(end) = ends.get_mut(&append.partition) else {
+                return;
+            };
             let base = end.next;
             end.next = base.plus(u64::from(append.records));
             end.gauge.add(append.batch.len() as u64);
@@ -333,7 +356,12 @@ fn write(
             }
         }
         Operation::Share { share, changes } => writer.share(share, &changes),
-        Operation::Catalog { change, bytes, register: new, forget } => {
+        Operation::Catalog {
+            change,
+            bytes,
+            register: new,
+            forget,
+        } => {
             register(ends, new);
             for partition in forget {
                 ends.remove(&partition);
@@ -349,7 +377,11 @@ fn admission(entry: &Entry) -> journal::Admission {
         Operation::Append(Append { admission, .. }) => *admission == Admission::Bounded,
         Operation::Share { .. } | Operation::Catalog { .. } => false,
     };
-    if entry.operations.iter().any(bounded) { journal::Admission::Produce } else { journal::Admission::Always }
+    if entry.operations.iter().any(bounded) {
+        journal::Admission::Produce
+    } else {
+        journal::Admission::Always
+    }
 }
 
 fn limit(journal: &Journal, admission: journal::Admission) -> u64 {

@@ -8,7 +8,7 @@ use crate::share::{ArchiveCause, Archived, Settled};
 
 /// What has happened since the engine was opened.
 #[derive(Debug, Default)]
-pub struct EngineStats {
+pub(crate) struct EngineStats {
     deliveries: AtomicU64,
     renewals: AtomicU64,
     expired: AtomicU64,
@@ -84,7 +84,7 @@ pub struct StatsSnapshot {
 
 impl EngineStats {
     /// Reads all of them.
-    pub fn snapshot(&self) -> StatsSnapshot {
+    pub(crate) fn snapshot(&self) -> StatsSnapshot {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         StatsSnapshot {
             deliveries: get(&self.deliveries),

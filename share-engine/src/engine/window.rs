@@ -15,7 +15,10 @@ pub(crate) struct Window {
 impl Window {
     /// Adds the newest batch.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
-        debug_assert!(self.batches.back().is_none_or(|last| last.last() < batch.base()), "offsets only grow");
+        debug_assert!(
+            self.batches.back().is_none_or(|last| last.last() < batch.base()),
+            "offsets only grow"
+        );
         self.bytes += batch.size();
         self.batches.push_back(batch);
     }

@@ -88,7 +88,8 @@ impl Shard {
             drop(waiting.reply.send(Err(AdminError::Closed)));
             return;
         };
-        if member.waiting.is_some() || waiting.max_records == 0 {
+        let busy = member.waiting.as_ref().is_some_and(|waiting| !waiting.reply.is_abandoned());
+        if busy || waiting.max_records == 0 {
             drop(waiting.reply.send(Ok(None)));
             return;
         }
@@ -115,7 +116,9 @@ impl Shard {
     }
 
     fn try_serve(&mut self, index: MemberIndex, now: Now) {
-        let Some(member) = self.members.get_mut(&index) else { return };
+        let Some(member) = self.members.get_mut(&index) else {
+            return;
+        };
         let Some(waiting) = member.waiting.take() else { return };
         if waiting.reply.is_abandoned() {
             return;
@@ -126,7 +129,9 @@ impl Shard {
         let mut haul = Haul::default();
         for step in 0..shares.len() {
             let wanted = u64::from(waiting.max_records).saturating_sub(haul.records);
-            let Some(key) = shares.get((rotor + step) % shares.len()) else { break };
+            let Some(key) = shares.get((rotor + step) % shares.len()) else {
+                break;
+            };
             if wanted == 0 {
                 break;
             }
@@ -134,21 +139,51 @@ impl Shard {
         }
         if haul.parts.is_empty() {
             if !haul.operations.is_empty() {
-                self.submit(haul.operations, Pending { transitions: haul.transitions, apply: vec![], then: Then::Nothing });
+                self.submit(
+                    haul.operations,
+                    Pending {
+                        transitions: haul.transitions,
+                        apply: vec![],
+                        then: Then::Nothing,
+                    },
+                );
             }
             self.wait_again(index, waiting);
             return;
         }
         self.stats.deliveries(haul.records);
-        let then = Then::Deliver { member: index, waiting, parts: haul.parts };
-        self.submit(haul.operations, Pending { transitions: haul.transitions, apply: vec![], then });
+        let then = Then::Deliver {
+            member: index,
+            waiting,
+            parts: haul.parts,
+        };
+        self.submit(
+            haul.operations,
+            Pending {
+                transitions: haul.transitions,
+                apply: vec![],
+                then,
+            },
+        );
     }
 
-    fn take_from(&mut self, key: ShareKey, member: MemberIndex, waiting: &Waiting, wanted: u64, haul: &mut Haul, now: Now) {
+    fn take_from(
+        &mut self,
+        key: ShareKey,
+        member: MemberIndex,
+        waiting: &Waiting,
+        wanted: u64,
+        haul: &mut Haul,
+        now: Now,
+    ) {
         let mut left = wanted;
         for _ in 0..ROUNDS {
-            let Some(share) = self.world.shares.get_mut(&key) else { return };
-            let Some(partition) = self.world.partitions.get_mut(&share.partition) else { return };
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                return;
+            };
+            let Some(partition) = self.world.partitions.get_mut(&share.partition) else {
+                return;
+            };
             if left == 0 || !share.state.can_acquire() {
                 break;
             }
@@ -182,13 +217,24 @@ impl Shard {
     }
 
     fn add_to_haul(&self, key: ShareKey, acquisition: Acquisition, batches: &[StoredBatch], haul: &mut Haul) -> u64 {
-        let (Some(share), Some(transition)) = (self.world.shares.get(&key), acquisition.transition) else { return 0 };
-        let Some(partition) = self.world.partitions.get(&share.partition) else { return 0 };
+        let (Some(share), Some(transition)) = (self.world.shares.get(&key), acquisition.transition) else {
+            return 0;
+        };
+        let Some(partition) = self.world.partitions.get(&share.partition) else {
+            return 0;
+        };
         let mut taken = 0;
-        for AcquiredRange { range, delivery_count, continuation } in acquisition.ranges {
+        for AcquiredRange {
+            range,
+            delivery_count,
+            continuation,
+        } in acquisition.ranges
+        {
             taken += range.count();
-            let deadline = share.state.lease_deadline(range.first()).unwrap_or_default();
-            let held = batches.iter().filter(|batch| batch.range().intersect(range).is_some()).cloned();
+            let held = batches
+                .iter()
+                .filter(|batch| batch.range().intersect(range).is_some())
+                .cloned();
             haul.parts.push(AcquiredPart {
                 share: key,
                 epoch: share.state.epoch(),
@@ -197,14 +243,21 @@ impl Shard {
                 range,
                 delivery_count,
                 continuation,
-                deadline,
-                checkpoint: share.state.checkpoint(range.first()).cloned().filter(|_| range.count() == 1),
+                deadline: Instant::default(),
+                checkpoint: share
+                    .state
+                    .checkpoint(range.first())
+                    .cloned()
+                    .filter(|_| range.count() == 1),
                 batches: held.collect(),
             });
         }
         haul.records += taken;
         haul.transitions.push((key, transition));
-        haul.operations.push(Operation::Share { share: key, changes: acquisition.changes });
+        haul.operations.push(Operation::Share {
+            share: key,
+            changes: acquisition.changes,
+        });
         taken
     }
 
@@ -217,7 +270,17 @@ impl Shard {
 
     /// The acquisition is durable: the records go out. A caller who went away gives them back.
     pub(super) fn hand_out(&mut self, index: MemberIndex, waiting: Waiting, parts: Vec<AcquiredPart>) {
-        let consignment = Consignment { parts, shard: Arc::clone(&self.inbox) };
+        let mut parts = parts;
+        for part in &mut parts {
+            let share = self.world.shares.get(&part.share);
+            part.deadline = share
+                .and_then(|share| share.state.lease_deadline(part.range.first()))
+                .unwrap_or_default();
+        }
+        let consignment = Consignment {
+            parts,
+            shard: Arc::clone(&self.inbox),
+        };
         if self.members.contains_key(&index) {
             drop(waiting.reply.send(Ok(Some(consignment))));
         }
@@ -225,18 +288,27 @@ impl Shard {
 
     /// Asks the reader for what is needed from `from` on.
     pub(super) fn read_ahead(&mut self, key: PartitionKey, from: Offset) {
-        let Some(partition) = self.world.partitions.get_mut(&key) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
         let Some(log) = partition.log.clone() else { return };
         if partition.is_loading() {
             return;
         }
         partition.begin_read(from);
         let max_bytes = self.config.limits.read_ahead_bytes;
-        self.reader.post(ToReader::Read { log, from, max_bytes, answer: ReadFor::Shard(key) });
+        self.reader.post(ToReader::Read {
+            log,
+            from,
+            max_bytes,
+            answer: ReadFor::Shard(key),
+        });
     }
 
     pub(super) fn handle_loaded(&mut self, loaded: Loaded, now: Now) {
-        let Some(partition) = self.world.partitions.get_mut(&loaded.partition) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&loaded.partition) else {
+            return;
+        };
         match loaded.result {
             Ok(batches) => {
                 partition.loaded(loaded.from, batches, loaded.from, self.config.limits.read_ahead_bytes);

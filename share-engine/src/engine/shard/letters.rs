@@ -58,7 +58,14 @@ impl Shard {
             return;
         };
         let letters = self.letters_for(key, archived, evidence);
-        let mut blocked = Blocked { operations, pending, letters, source, target, share: key };
+        let mut blocked = Blocked {
+            operations,
+            pending,
+            letters,
+            source,
+            target,
+            share: key,
+        };
         if self.gather(&mut blocked) {
             self.send_letters(blocked, now);
         } else {
@@ -85,9 +92,13 @@ impl Shard {
     }
 
     fn letters_for(&self, key: ShareKey, archived: &[Archived], evidence: &[EvidenceOf]) -> Vec<Letter> {
-        let Some(share) = self.world.shares.get(&key) else { return Vec::new() };
-        let known: BTreeMap<Offset, &Evidence> =
-            evidence.iter().map(|(offset, evidence)| (*offset, evidence.as_ref())).collect();
+        let Some(share) = self.world.shares.get(&key) else {
+            return Vec::new();
+        };
+        let known: BTreeMap<Offset, &Evidence> = evidence
+            .iter()
+            .map(|(offset, evidence)| (*offset, evidence.as_ref()))
+            .collect();
         let mut letters = Vec::new();
         for run in archived.iter().filter(|run| run.cause != ArchiveCause::Gap) {
             for offset in run.range.first().get()..=run.range.last().get() {
@@ -111,7 +122,11 @@ impl Shard {
     fn gather(&mut self, blocked: &mut Blocked) -> bool {
         let mut cold = None;
         if let Some(partition) = self.world.partitions.get(&blocked.source) {
-            for letter in blocked.letters.iter_mut().filter(|letter| letter.record.is_none() && !letter.lost) {
+            for letter in blocked
+                .letters
+                .iter_mut()
+                .filter(|letter| letter.record.is_none() && !letter.lost)
+            {
                 match partition.find(letter.offset) {
                     Some(batch) => letter.record = copy_record(batch, letter.offset),
                     None if partition.is_cold(letter.offset) => cold = cold.or(Some(letter.offset)),
@@ -131,7 +146,9 @@ impl Shard {
 
     /// A read of the log ended: entries that wait for it go on.
     pub(super) fn resume_blocked(&mut self, partition: PartitionKey, now: Now) {
-        let (concerned, others) = std::mem::take(&mut self.blocked).into_iter().partition(|one| one.source == partition);
+        let (concerned, others) = std::mem::take(&mut self.blocked)
+            .into_iter()
+            .partition(|one| one.source == partition);
         self.blocked = others;
         for mut blocked in concerned {
             if self.gather(&mut blocked) {
@@ -162,14 +179,25 @@ impl Shard {
 
     fn compose(&self, blocked: &Blocked, letter: Letter, now: Now) -> NewRecord {
         let source = self.world.partitions.get(&blocked.source);
-        let group = self.world.shares.get(&blocked.share).map(|share| share.group.to_string()).unwrap_or_default();
+        let group = self
+            .world
+            .shares
+            .get(&blocked.share)
+            .map(|share| share.group.to_string())
+            .unwrap_or_default();
         let topic = source.map(|partition| partition.topic.to_string()).unwrap_or_default();
         let partition = source.map_or(0, |partition| partition.index);
         let mut record = letter.record.unwrap_or_default();
         let origin = format!("{topic}/{partition}/{}", letter.offset);
-        let known = record.headers.iter().any(|header| header.name.as_ref() == ORIGIN.as_bytes());
+        let known = record
+            .headers
+            .iter()
+            .any(|header| header.name.as_ref() == ORIGIN.as_bytes());
         let mut add = |name: &str, value: String| {
-            record.headers.push(Header { name: Bytes::copy_from_slice(name.as_bytes()), value: Some(Bytes::from(value)) });
+            record.headers.push(Header {
+                name: Bytes::copy_from_slice(name.as_bytes()),
+                value: Some(Bytes::from(value)),
+            });
         };
         add("__dlq.errors.topic", topic);
         add("__dlq.errors.partition", partition.to_string());
@@ -177,9 +205,15 @@ impl Shard {
         add("__dlq.errors.group", group);
         add("__dlq.errors.delivery.count", letter.delivery_count.to_string());
         let evidence = letter.evidence.unwrap_or_default();
-        let reason = evidence.reason.unwrap_or_else(|| standard_message(letter.cause).to_owned());
+        let reason = evidence
+            .reason
+            .unwrap_or_else(|| standard_message(letter.cause).to_owned());
         add("__dlq.errors.message", reason);
-        let cause = if evidence.cause.is_empty() { cause_name(letter.cause).to_owned() } else { evidence.cause };
+        let cause = if evidence.cause.is_empty() {
+            cause_name(letter.cause).to_owned()
+        } else {
+            evidence.cause
+        };
         add("sharemill.cause", cause);
         add("sharemill.archived-at", now.wall.as_millis().to_string());
         if !known {
@@ -192,17 +226,27 @@ impl Shard {
             add("sharemill.trap", trap);
         }
         if !letter.notes.is_empty() {
-            let lines: Vec<_> = letter.notes.iter().map(|note| String::from_utf8_lossy(note).into_owned()).collect();
+            let lines: Vec<_> = letter
+                .notes
+                .iter()
+                .map(|note| String::from_utf8_lossy(note).into_owned())
+                .collect();
             add("sharemill.attempts", lines.join("\n"));
         }
         if !evidence.log.is_empty() {
             add("sharemill.log", evidence.log.join("\n"));
         }
         if let Some(checkpoint) = letter.checkpoint {
-            record.headers.push(Header { name: Bytes::from_static(b"sharemill.checkpoint"), value: Some(checkpoint) });
+            record.headers.push(Header {
+                name: Bytes::from_static(b"sharemill.checkpoint"),
+                value: Some(checkpoint),
+            });
         }
         if letter.lost {
-            record.headers.push(Header { name: Bytes::from_static(b"sharemill.payload"), value: Some(Bytes::from_static(b"lost")) });
+            record.headers.push(Header {
+                name: Bytes::from_static(b"sharemill.payload"),
+                value: Some(Bytes::from_static(b"lost")),
+            });
         }
         record
     }
@@ -216,7 +260,10 @@ pub(super) fn copy_record(batch: &StoredBatch, offset: Offset) -> Option<NewReco
     let (_, position) = batch.positions().filter_map(Result::ok).find(|(at, _)| *at == offset)?;
     let view = batch.record_at(position).ok()?;
     let bytes = |value: Option<&[u8]>| value.map(|value| batch.bytes().slice_ref(value));
-    let headers = view.headers().map(|header| Header { name: batch.bytes().slice_ref(header.name), value: bytes(header.value) });
+    let headers = view.headers().map(|header| Header {
+        name: batch.bytes().slice_ref(header.name),
+        value: bytes(header.value),
+    });
     Some(NewRecord {
         key: bytes(view.key),
         value: bytes(view.value),
@@ -229,7 +276,10 @@ fn push_batch(operations: &mut Vec<Operation>, target: PartitionKey, records: &[
     if records.is_empty() {
         return;
     }
-    let limits = RecordLimits { record_bytes: RecordLimits::MAX_BATCH_BYTES, batch_bytes: RecordLimits::MAX_BATCH_BYTES };
+    let limits = RecordLimits {
+        record_bytes: RecordLimits::MAX_BATCH_BYTES,
+        batch_bytes: RecordLimits::MAX_BATCH_BYTES,
+    };
     let batch = match encode_batch(records, now.wall, limits) {
         Ok(batch) => batch,
         // Too large with its evidence: headers alone.
@@ -239,16 +289,32 @@ fn push_batch(operations: &mut Vec<Operation>, target: PartitionKey, records: &[
         },
     };
     let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
-    operations.push(Operation::Append(Append { partition: target, batch, records: count, admission: Admission::Always }));
+    operations.push(Operation::Append(Append {
+        partition: target,
+        batch,
+        records: count,
+        admission: Admission::Always,
+    }));
 }
 
 fn without_payload(records: &[NewRecord]) -> Vec<NewRecord> {
-    records.iter().map(|record| NewRecord { key: None, value: None, ..record.clone() }).collect()
+    records
+        .iter()
+        .map(|record| NewRecord {
+            key: None,
+            value: None,
+            ..record.clone()
+        })
+        .collect()
 }
 
 fn record_size(record: &NewRecord) -> usize {
     let part = |part: &Option<Bytes>| part.as_ref().map_or(0, Bytes::len);
-    let headers: usize = record.headers.iter().map(|header| header.name.len() + part(&header.value) + 8).sum();
+    let headers: usize = record
+        .headers
+        .iter()
+        .map(|header| header.name.len() + part(&header.value) + 8)
+        .sum();
     part(&record.key) + part(&record.value) + headers + 32
 }
 

@@ -49,13 +49,22 @@ impl Shard {
         let group = self.world.catalog.group(name).ok_or_else(unknown)?;
         let mut shares = Vec::new();
         for topic in topics {
-            let missing = || AdminError::NotSubscribed { group: name.to_owned(), topic: topic.clone() };
+            let missing = || AdminError::NotSubscribed {
+                group: name.to_owned(),
+                topic: topic.clone(),
+            };
             shares.extend(group.topics.get(topic).ok_or_else(missing)?);
         }
         let index = MemberIndex(self.next_member);
         self.next_member += 1;
         self.changed.extend(&shares);
-        let member = Member { group: name.to_owned(), shares, rotor: 0, waiting: None, topics: topics.to_vec() };
+        let member = Member {
+            group: name.to_owned(),
+            shares,
+            rotor: 0,
+            waiting: None,
+            topics: topics.to_vec(),
+        };
         self.members.insert(index, member);
         Ok(index)
     }
@@ -66,7 +75,9 @@ impl Shard {
             && self.fenced.is_none()
         {
             for key in member.shares {
-                let Some(share) = self.world.shares.get_mut(&key) else { continue };
+                let Some(share) = self.world.shares.get_mut(&key) else {
+                    continue;
+                };
                 let settled = share.state.release_member(index, now);
                 self.persist_settled(key, settled, super::Then::Nothing, &[], now);
             }
@@ -76,9 +87,17 @@ impl Shard {
 
     /// A topic got more partitions: its members take them up.
     pub(super) fn refresh_members(&mut self, group: &str) {
-        let Some(entry) = self.world.catalog.group(group) else { return };
+        let Some(entry) = self.world.catalog.group(group) else {
+            return;
+        };
         for member in self.members.values_mut().filter(|member| member.group == group) {
-            member.shares = member.topics.iter().filter_map(|topic| entry.topics.get(topic)).flatten().copied().collect();
+            member.shares = member
+                .topics
+                .iter()
+                .filter_map(|topic| entry.topics.get(topic))
+                .flatten()
+                .copied()
+                .collect();
             self.changed.extend(&member.shares);
         }
     }

@@ -28,7 +28,12 @@ pub(crate) enum ToShard {
 /// What the reader is asked for.
 pub(crate) enum ToReader {
     /// Batches from an offset on.
-    Read { log: LogReader, from: Offset, max_bytes: u64, answer: ReadFor },
+    Read {
+        log: LogReader,
+        from: Offset,
+        max_bytes: u64,
+        answer: ReadFor,
+    },
     /// End.
     Stop,
 }
@@ -108,20 +113,58 @@ pub(crate) enum Request {
 /// Topics, groups and queries.
 #[derive(Debug, Clone)]
 pub(crate) enum AdminRequest {
-    CreateTopic { name: String, config: TopicConfig },
-    AlterTopic { name: String, config: TopicConfig },
-    DeleteTopic { name: String },
-    CreateGroup { name: String, config: GroupConfig },
-    AlterGroup { name: String, config: GroupConfig },
-    Subscribe { group: String, topic: String },
-    DeleteGroup { name: String },
-    ResetGroup { name: String, topic: Option<String>, to: Start },
-    Redrive { topic: String, partition: u32, offset: Offset },
+    CreateTopic {
+        name: String,
+        config: TopicConfig,
+    },
+    AlterTopic {
+        name: String,
+        config: TopicConfig,
+    },
+    DeleteTopic {
+        name: String,
+    },
+    CreateGroup {
+        name: String,
+        config: GroupConfig,
+    },
+    AlterGroup {
+        name: String,
+        config: GroupConfig,
+    },
+    Subscribe {
+        group: String,
+        topic: String,
+    },
+    DeleteGroup {
+        name: String,
+    },
+    ResetGroup {
+        name: String,
+        topic: Option<String>,
+        to: Start,
+    },
+    Redrive {
+        topic: String,
+        partition: u32,
+        offset: Offset,
+    },
     Topics,
     Groups,
-    DescribeTopic { name: String },
-    DescribeGroup { name: String },
-    Records { group: String, topic: String, partition: u32, from: Offset, limit: usize, now: Instant },
+    DescribeTopic {
+        name: String,
+    },
+    DescribeGroup {
+        name: String,
+    },
+    Records {
+        group: String,
+        topic: String,
+        partition: u32,
+        from: Offset,
+        limit: usize,
+        now: Instant,
+    },
     Drain,
 }
 
@@ -168,15 +211,19 @@ impl Request {
 }
 
 impl AdminRequest {
-    /// Whether it waits for the change of the catalog before it.
-    pub(super) fn changes_catalog(&self) -> bool {
-        !self.only_looks() && !matches!(self, Self::Redrive { .. } | Self::Drain)
+    /// Whether it waits for the one before it.
+    pub(super) fn takes_turns(&self) -> bool {
+        !self.only_looks() && !matches!(self, Self::Drain)
     }
 
     fn only_looks(&self) -> bool {
         matches!(
             self,
-            Self::Topics | Self::Groups | Self::DescribeTopic { .. } | Self::DescribeGroup { .. } | Self::Records { .. }
+            Self::Topics
+                | Self::Groups
+                | Self::DescribeTopic { .. }
+                | Self::DescribeGroup { .. }
+                | Self::Records { .. }
         )
     }
 }

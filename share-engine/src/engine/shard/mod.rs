@@ -30,7 +30,9 @@ use crate::share::{Change, Persisted, SharePartition, TransitionId};
 use crate::time::{Instant, Now};
 
 pub(crate) use deliver::AcquiredPart;
-pub(crate) use message::{AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard};
+pub(crate) use message::{
+    AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
+};
 pub(crate) use partition::{Partition, PartitionInit};
 pub(crate) use settle::clip;
 pub(crate) use world::World;
@@ -81,7 +83,12 @@ pub(crate) struct Share {
 
 impl Share {
     pub(crate) fn new(state: SharePartition, group: Arc<str>, partition: PartitionKey) -> Self {
-        Self { state, group, partition, deadline: None }
+        Self {
+            state,
+            group,
+            partition,
+            deadline: None,
+        }
     }
 }
 
@@ -96,8 +103,15 @@ struct Pending {
 /// What happens when an entry is durable.
 enum Then {
     Nothing,
-    Deliver { member: MemberIndex, waiting: members::Waiting, parts: Vec<AcquiredPart> },
-    Settle { call: u64, slots: Vec<usize> },
+    Deliver {
+        member: MemberIndex,
+        waiting: members::Waiting,
+        parts: Vec<AcquiredPart>,
+    },
+    Settle {
+        call: u64,
+        slots: Vec<usize>,
+    },
     Admin(admin::Continuation),
 }
 
@@ -120,7 +134,12 @@ impl Shard {
     pub(crate) fn new(init: ShardInit, now: Now) -> Self {
         let mut shard = Self {
             config: init.config,
-            window_bytes: init.world.partitions.values().map(|partition| partition.window.bytes()).sum(),
+            window_bytes: init
+                .world
+                .partitions
+                .values()
+                .map(|partition| partition.window.bytes())
+                .sum(),
             world: init.world,
             routes: init.routes,
             drain_waiters: Vec::new(),
@@ -189,7 +208,12 @@ impl Shard {
 
     fn handle_journal(&mut self, message: FromJournal, now: Now) {
         match message {
-            FromJournal::Group { entries, end, used, capacity } => {
+            FromJournal::Group {
+                entries,
+                end,
+                used,
+                capacity,
+            } => {
                 for entry in entries {
                     for change in &entry.catalog {
                         self.apply_catalog(change);
@@ -218,7 +242,8 @@ impl Shard {
         for (key, change) in &pending.apply {
             if let Some(share) = self.world.shares.get_mut(key) {
                 // The share partition is new, so that nothing can contradict the change.
-                drop(share.state.apply(change, now));
+                let applied = share.state.apply(change, now);
+                debug_assert!(applied.is_ok(), "{applied:?}");
                 self.changed.insert(*key);
             }
         }
@@ -283,12 +308,17 @@ impl Shard {
         let token = self.next_token;
         self.next_token += 1;
         self.pending.insert(token, pending);
-        self.journal.post(ToJournal::Entry(Entry { operations, origin: Origin::Shard(token) }));
+        self.journal.post(ToJournal::Entry(Entry {
+            operations,
+            origin: Origin::Shard(token),
+        }));
     }
 
     /// Keeps the deadline of a share partition in order.
     fn schedule(&mut self, key: ShareKey) {
-        let Some(share) = self.world.shares.get_mut(&key) else { return };
+        let Some(share) = self.world.shares.get_mut(&key) else {
+            return;
+        };
         let deadline = share.state.poll_deadline();
         if deadline == share.deadline {
             return;
@@ -309,8 +339,21 @@ impl Shard {
             return;
         }
         match request {
-            Request::Acquire { member, max_records, mode, reply } => {
-                self.acquire(member, members::Waiting { max_records, mode, reply }, now);
+            Request::Acquire {
+                member,
+                max_records,
+                mode,
+                reply,
+            } => {
+                self.acquire(
+                    member,
+                    members::Waiting {
+                        max_records,
+                        mode,
+                        reply,
+                    },
+                    now,
+                );
             }
             Request::Settle { items, reply } => self.settle(items, reply, now),
             Request::Extend { leases, reply } => self.extend(&leases, reply, now),
@@ -318,7 +361,13 @@ impl Shard {
             Request::Join { group, topics, reply } => self.join(&group, &topics, reply),
             Request::Leave { member, reply } => self.leave(member, reply, now),
             Request::Admin(request, reply) => self.administer(request, reply, now),
-            Request::Read { topic, partition, from, max_bytes, reply } => {
+            Request::Read {
+                topic,
+                partition,
+                from,
+                max_bytes,
+                reply,
+            } => {
                 self.read(&topic, partition, from, max_bytes, reply);
             }
             Request::Close { reply } => self.close(reply, now),
@@ -327,7 +376,11 @@ impl Shard {
 
     fn publish_routes(&self) {
         let topics = self.world.catalog.topics();
-        self.routes.publish(topics.map(|topic| (topic.name.clone(), topic.partitions.clone().into())).collect());
+        self.routes.publish(
+            topics
+                .map(|topic| (topic.name.clone(), topic.partitions.clone().into()))
+                .collect(),
+        );
     }
 
     /// Releases what is held, lets what is under way reach the disk, then closes the journal.

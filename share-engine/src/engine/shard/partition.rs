@@ -104,11 +104,17 @@ impl Partition {
     }
 
     fn fetch_loaded(&mut self, from: Offset, records: u64, max_batches: usize) -> Fetch {
-        let covering = self.loaded.range(..=from).next_back().filter(|(_, batch)| batch.last() >= from);
+        let covering = self
+            .loaded
+            .range(..=from)
+            .next_back()
+            .filter(|(_, batch)| batch.last() >= from);
         match (covering.map(|(base, _)| *base), self.loading) {
-            (Some(base), _) => {
-                Fetch::Batches(consecutive(self.loaded.range(base..).map(|(_, batch)| batch), records, max_batches))
-            }
+            (Some(base), _) => Fetch::Batches(consecutive(
+                self.loaded.range(base..).map(|(_, batch)| batch),
+                records,
+                max_batches,
+            )),
             (None, Some(_)) => Fetch::Reading,
             (None, None) => Fetch::Read(from),
         }

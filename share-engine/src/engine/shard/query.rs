@@ -17,12 +17,24 @@ impl Shard {
     pub(super) fn query(&self, request: &AdminRequest) -> Result<AdminReply, AdminError> {
         match request {
             AdminRequest::Topics => Ok(AdminReply::Topics(self.world.catalog.topics().cloned().collect())),
-            AdminRequest::Groups => {
-                Ok(AdminReply::Groups(self.world.catalog.groups().filter(|group| !group.internal).cloned().collect()))
-            }
+            AdminRequest::Groups => Ok(AdminReply::Groups(
+                self.world
+                    .catalog
+                    .groups()
+                    .filter(|group| !group.internal)
+                    .cloned()
+                    .collect(),
+            )),
             AdminRequest::DescribeTopic { name } => self.describe_topic(name),
             AdminRequest::DescribeGroup { name } => self.describe_group(name),
-            AdminRequest::Records { group, topic, partition, from, limit, now } => {
+            AdminRequest::Records {
+                group,
+                topic,
+                partition,
+                from,
+                limit,
+                now,
+            } => {
                 let key = self.find_share(group, topic, *partition)?;
                 Ok(AdminReply::Records(self.records(key, *from, *limit, *now)))
             }
@@ -31,7 +43,11 @@ impl Shard {
     }
 
     fn describe_topic(&self, name: &str) -> Result<AdminReply, AdminError> {
-        let topic = self.world.catalog.topic(name).ok_or_else(|| CatalogError::UnknownTopic(name.to_owned()))?;
+        let topic = self
+            .world
+            .catalog
+            .topic(name)
+            .ok_or_else(|| CatalogError::UnknownTopic(name.to_owned()))?;
         let held = topic.partitions.iter().filter_map(|key| self.world.partitions.get(key));
         let partitions = held.map(|partition| PartitionDescription {
             partition: partition.index,
@@ -41,7 +57,11 @@ impl Shard {
             log_bytes: partition.segments.bytes(),
             segments: partition.segments.segments.len(),
         });
-        let groups = self.world.catalog.groups().filter(|group| !group.internal && group.topics.contains_key(name));
+        let groups = self
+            .world
+            .catalog
+            .groups()
+            .filter(|group| !group.internal && group.topics.contains_key(name));
         Ok(AdminReply::Topic(Box::new(TopicDescription {
             name: topic.name.clone(),
             id: format!("{:032x}", topic.id.0),
@@ -54,7 +74,11 @@ impl Shard {
     }
 
     fn describe_group(&self, name: &str) -> Result<AdminReply, AdminError> {
-        let group = self.world.catalog.group(name).ok_or_else(|| CatalogError::UnknownGroup(name.to_owned()))?;
+        let group = self
+            .world
+            .catalog
+            .group(name)
+            .ok_or_else(|| CatalogError::UnknownGroup(name.to_owned()))?;
         let keys = group.topics.values().flatten();
         Ok(AdminReply::Group(Box::new(GroupDescription {
             name: group.name.clone(),
@@ -90,23 +114,40 @@ impl Shard {
     fn find_share(&self, group: &str, topic: &str, partition: u32) -> Result<ShareKey, AdminError> {
         let unknown = || CatalogError::UnknownGroup(group.to_owned());
         let entry = self.world.catalog.group(group).ok_or_else(unknown)?;
-        let missing = || AdminError::NotSubscribed { group: group.to_owned(), topic: topic.to_owned() };
+        let missing = || AdminError::NotSubscribed {
+            group: group.to_owned(),
+            topic: topic.to_owned(),
+        };
         let shares = entry.topics.get(topic).ok_or_else(missing)?;
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
-        let no_partition = || AdminError::UnknownPartition { topic: topic.to_owned(), partition };
+        let no_partition = || AdminError::UnknownPartition {
+            topic: topic.to_owned(),
+            partition,
+        };
         shares.get(index).copied().ok_or_else(no_partition)
     }
 
     fn records(&self, key: ShareKey, from: Offset, limit: usize, now: Instant) -> Vec<RecordInfo> {
-        let Some(share) = self.world.shares.get(&key) else { return Vec::new() };
-        let Some(partition) = self.world.partitions.get(&share.partition) else { return Vec::new() };
+        let Some(share) = self.world.shares.get(&key) else {
+            return Vec::new();
+        };
+        let Some(partition) = self.world.partitions.get(&share.partition) else {
+            return Vec::new();
+        };
         let mut found = Vec::new();
         let last = partition.end.previous().unwrap_or(Offset::ZERO);
         let start = from.max(share.state.start_offset());
         if let Some(range) = OffsetRange::new(start, last).filter(|_| partition.end > start) {
             for view in share.state.records(range).take(limit) {
                 let notes = share.state.notes(view.offset);
-                found.push(info(&view, notes.iter().map(|note| String::from_utf8_lossy(note).into_owned()).collect(), now));
+                found.push(info(
+                    &view,
+                    notes
+                        .iter()
+                        .map(|note| String::from_utf8_lossy(note).into_owned())
+                        .collect(),
+                    now,
+                ));
             }
         }
         let mut fresh = share.state.next_new_offset().max(start);
@@ -133,10 +174,20 @@ impl Shard {
                 return;
             }
         };
-        let Some(held) = self.world.partitions.get(&key) else { return };
-        let in_log = held.log.as_ref().filter(|_| held.window.first().is_none_or(|first| from < first));
+        let Some(held) = self.world.partitions.get(&key) else {
+            return;
+        };
+        let in_log = held
+            .log
+            .as_ref()
+            .filter(|_| held.window.first().is_none_or(|first| from < first));
         if let Some(log) = in_log.filter(|_| from < held.drained) {
-            let to_reader = ToReader::Read { log: log.clone(), from, max_bytes, answer: ReadFor::Caller(reply) };
+            let to_reader = ToReader::Read {
+                log: log.clone(),
+                from,
+                max_bytes,
+                answer: ReadFor::Caller(reply),
+            };
             self.reader.post(to_reader);
             return;
         }
@@ -151,9 +202,16 @@ impl Shard {
     }
 
     fn find_partition(&self, topic: &str, partition: u32) -> Result<PartitionKey, AdminError> {
-        let entry = self.world.catalog.topic(topic).ok_or_else(|| CatalogError::UnknownTopic(topic.to_owned()))?;
+        let entry = self
+            .world
+            .catalog
+            .topic(topic)
+            .ok_or_else(|| CatalogError::UnknownTopic(topic.to_owned()))?;
         let index = usize::try_from(partition).unwrap_or(usize::MAX);
-        let missing = || AdminError::UnknownPartition { topic: topic.to_owned(), partition };
+        let missing = || AdminError::UnknownPartition {
+            topic: topic.to_owned(),
+            partition,
+        };
         entry.partitions.get(index).copied().ok_or_else(missing)
     }
 }

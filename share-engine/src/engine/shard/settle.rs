@@ -34,7 +34,14 @@ impl Shard {
         let call = self.next_token;
         self.next_token += 1;
         let results = vec![SettleResult::Stale; items.len()];
-        self.calls.insert(call, Call { results, open: 1, reply });
+        self.calls.insert(
+            call,
+            Call {
+                results,
+                open: 1,
+                reply,
+            },
+        );
         let mut plain: BTreeMap<ShareKey, Vec<Plain>> = BTreeMap::new();
         for (slot, item) in items.into_iter().enumerate() {
             if item.emit.is_empty() {
@@ -51,7 +58,9 @@ impl Shard {
     }
 
     fn settle_plain(&mut self, call: u64, key: ShareKey, list: Vec<Plain>, now: Now) {
-        let Some(share) = self.world.shares.get_mut(&key) else { return };
+        let Some(share) = self.world.shares.get_mut(&key) else {
+            return;
+        };
         let mut settlements = Vec::with_capacity(list.len());
         let mut slots = Vec::with_capacity(list.len());
         let mut evidence = Vec::new();
@@ -70,22 +79,36 @@ impl Shard {
 
     fn settle_with_emit(&mut self, call: u64, slot: usize, item: SettleItem, now: Now) {
         let key = item.lease.share;
-        let Some(share) = self.world.shares.get_mut(&key) else { return };
+        let Some(share) = self.world.shares.get_mut(&key) else {
+            return;
+        };
         let settled = share.state.settle(&[(item.lease, item.verdict)], now);
         let applied = self.sort_results(call, &[slot], &settled);
         let Some(transition) = settled.transition else { return };
         self.open_part(call);
-        let mut operations = vec![Operation::Share { share: key, changes: settled.changes }];
+        let mut operations = vec![Operation::Share {
+            share: key,
+            changes: settled.changes,
+        }];
         operations.extend(item.emit.into_iter().map(EmitBatch::into_operation));
         let then = Then::Settle { call, slots: applied };
-        self.submit(operations, Pending { transitions: vec![(key, transition)], apply: vec![], then });
+        self.submit(
+            operations,
+            Pending {
+                transitions: vec![(key, transition)],
+                apply: vec![],
+                then,
+            },
+        );
         self.schedule(key);
     }
 
     /// Notes what is decided at once and returns the slots that wait for the disk.
     fn sort_results(&mut self, call: u64, slots: &[usize], settled: &Settled) -> Vec<usize> {
         let mut applied = Vec::with_capacity(slots.len());
-        let Some(call) = self.calls.get_mut(&call) else { return applied };
+        let Some(call) = self.calls.get_mut(&call) else {
+            return applied;
+        };
         for (slot, result) in slots.iter().zip(&settled.results) {
             match result {
                 Ok(()) => applied.push(*slot),
@@ -116,9 +139,20 @@ impl Shard {
             }
             return;
         }
-        let transitions = settled.transition.map(|transition| (key, transition)).into_iter().collect();
-        let operations = vec![Operation::Share { share: key, changes: settled.changes }];
-        let pending = Pending { transitions, apply: vec![], then };
+        let transitions = settled
+            .transition
+            .map(|transition| (key, transition))
+            .into_iter()
+            .collect();
+        let operations = vec![Operation::Share {
+            share: key,
+            changes: settled.changes,
+        }];
+        let pending = Pending {
+            transitions,
+            apply: vec![],
+            then,
+        };
         if settled.archived.is_empty() {
             self.submit(operations, pending);
         } else {
@@ -158,23 +192,33 @@ impl Shard {
     pub(super) fn extend(&mut self, leases: &[LeaseKey], reply: Sender<Vec<Result<Instant, Refusal>>>, now: Now) {
         let mut results = Vec::with_capacity(leases.len());
         for run in leases.chunk_by(|left, right| left.share == right.share) {
-            let Some(key) = run.first().map(|lease| lease.share) else { continue };
+            let Some(key) = run.first().map(|lease| lease.share) else {
+                continue;
+            };
             match self.world.shares.get_mut(&key) {
                 Some(share) => results.extend(share.state.extend(run, now)),
                 None => results.extend(run.iter().map(|lease| Err(Refusal::Stale(lease.offset)))),
             }
             self.schedule(key);
         }
-        self.stats.renewals(results.iter().filter(|result| result.is_ok()).count() as u64);
+        self.stats
+            .renewals(results.iter().filter(|result| result.is_ok()).count() as u64);
         drop(reply.send(results));
     }
 
     /// Records that reached nobody: available again at once.
     pub(super) fn abandon(&mut self, leases: &[LeaseKey], now: Now) {
         for run in leases.chunk_by(|left, right| left.share == right.share) {
-            let Some(key) = run.first().map(|lease| lease.share) else { continue };
-            let Some(share) = self.world.shares.get_mut(&key) else { continue };
-            let release = Verdict::Release { after: None, note: None };
+            let Some(key) = run.first().map(|lease| lease.share) else {
+                continue;
+            };
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
+            let release = Verdict::Release {
+                after: None,
+                note: None,
+            };
             let settlements: Vec<_> = run.iter().map(|lease| (*lease, release.clone())).collect();
             let settled = share.state.settle(&settlements, now);
             self.persist_settled(key, settled, Then::Nothing, &[], now);
@@ -193,7 +237,9 @@ impl Shard {
             }
             worked = true;
             self.deadlines.remove(&(deadline, key));
-            let Some(share) = self.world.shares.get_mut(&key) else { continue };
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
             share.deadline = None;
             let settled = share.state.handle_timeout(now);
             self.stats.settled(&settled);
@@ -207,7 +253,9 @@ impl Shard {
     pub(super) fn void_leases(&mut self, now: Now) {
         let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
         for key in keys {
-            let Some(share) = self.world.shares.get_mut(&key) else { continue };
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
             let settled = share.state.void_leases(now);
             self.persist_settled(key, settled, Then::Nothing, &[], now);
             self.changed.insert(key);

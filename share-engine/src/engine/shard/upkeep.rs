@@ -104,10 +104,20 @@ impl Shard {
         let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
         for key in keys {
             self.advance_start(key);
-            let Some(partition) = self.world.partitions.get(&key) else { continue };
-            let Some(topic) = self.world.catalog.topic(&partition.topic) else { continue };
-            let unwritten = partition.window.since(partition.drained).filter(|batch| batch.base() >= partition.drained);
-            let batches = unwritten.filter(|batch| !self.is_gone(topic, partition, batch.range())).cloned().collect();
+            let Some(partition) = self.world.partitions.get(&key) else {
+                continue;
+            };
+            let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+                continue;
+            };
+            let unwritten = partition
+                .window
+                .since(partition.drained)
+                .filter(|batch| batch.base() >= partition.drained);
+            let batches = unwritten
+                .filter(|batch| !self.is_gone(topic, partition, batch.range()))
+                .cloned()
+                .collect();
             let drop = partition
                 .segments
                 .segments
@@ -128,7 +138,12 @@ impl Shard {
         let job = DrainJob {
             position: self.position,
             catalog: encode_catalog(&self.world.catalog),
-            shares: self.world.shares.values().map(|share| encode_share(&share.state)).collect(),
+            shares: self
+                .world
+                .shares
+                .values()
+                .map(|share| encode_share(&share.state))
+                .collect(),
             partitions: parts,
             deleted: self.upkeep.deleted.clone(),
         };
@@ -144,7 +159,8 @@ impl Shard {
                     self.take_over(log, evict);
                 }
                 self.upkeep.deleted.clear();
-                self.journal.post(crate::engine::message::ToJournal::FreeBefore(done.position));
+                self.journal
+                    .post(crate::engine::message::ToJournal::FreeBefore(done.position));
                 self.stats.drained();
             }
             Err(error) => {
@@ -159,7 +175,9 @@ impl Shard {
     }
 
     fn take_over(&mut self, log: DrainedLog, evict: bool) {
-        let Some(partition) = self.world.partitions.get_mut(&log.key) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&log.key) else {
+            return;
+        };
         let before: u64 = partition.segments.segments.iter().map(|segment| segment.bytes).sum();
         let after: u64 = log.state.segments.iter().map(|segment| segment.bytes).sum();
         let unwritten: u64 = partition
@@ -182,7 +200,9 @@ impl Shard {
 
     /// A batch became durable.
     pub(super) fn handle_appended(&mut self, key: PartitionKey, batch: crate::record::StoredBatch) {
-        let Some(partition) = self.world.partitions.get_mut(&key) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
         self.window_bytes += batch.size();
         partition.push(batch);
         self.changed.extend(&partition.shares);
@@ -190,18 +210,31 @@ impl Shard {
 
     /// Frees what every group has finished with, after one of them moved on.
     pub(super) fn drop_finished(&mut self, key: ShareKey) {
-        let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else { return };
+        let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else {
+            return;
+        };
         self.advance_start(partition);
     }
 
     /// Drops finished batches from the front of the window and moves the partition's start.
     fn advance_start(&mut self, key: PartitionKey) {
-        let Some(partition) = self.world.partitions.get_mut(&key) else { return };
-        let Some(topic) = self.world.catalog.topic(&partition.topic) else { return };
-        let starts = partition.shares.iter().filter_map(|key| Some(self.world.shares.get(key)?.state.start_offset()));
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
+        let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+            return;
+        };
+        let starts = partition
+            .shares
+            .iter()
+            .filter_map(|key| Some(self.world.shares.get(key)?.state.start_offset()));
         let Some(finished) = starts.min() else { return };
         partition.forget_loaded(finished);
-        let limit = if topic.config.retention == Retention::Queue { finished } else { partition.start };
+        let limit = if topic.config.retention == Retention::Queue {
+            finished
+        } else {
+            partition.start
+        };
         while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < limit) {
             self.window_bytes = self.window_bytes.saturating_sub(batch.size());
             if batch.base() >= partition.drained {
@@ -213,7 +246,11 @@ impl Shard {
             }
         }
         if topic.config.retention == Retention::Queue
-            && partition.segments.segments.iter().any(|segment| segment.end <= finished)
+            && partition
+                .segments
+                .segments
+                .iter()
+                .any(|segment| segment.end <= finished)
         {
             self.upkeep.wanted |= partition.gauge.bytes() > partition.gauge.limit() / 2;
         }
@@ -227,7 +264,10 @@ impl Shard {
         topic.config.retention == Retention::Queue
             && !partition.shares.is_empty()
             && partition.shares.iter().all(|key| {
-                self.world.shares.get(key).is_none_or(|share| share.state.is_finished(range))
+                self.world
+                    .shares
+                    .get(key)
+                    .is_none_or(|share| share.state.is_finished(range))
             })
     }
 
@@ -235,10 +275,18 @@ impl Shard {
     fn retain(&mut self, now: Now) {
         let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
         for key in keys {
-            let Some(partition) = self.world.partitions.get(&key) else { continue };
-            let Some(topic) = self.world.catalog.topic(&partition.topic) else { continue };
+            let Some(partition) = self.world.partitions.get(&key) else {
+                continue;
+            };
+            let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+                continue;
+            };
             let topic = topic.clone();
-            let gone = partition.segments.segments.iter().any(|one| self.is_gone(&topic, partition, segment_range(one)));
+            let gone = partition
+                .segments
+                .segments
+                .iter()
+                .any(|one| self.is_gone(&topic, partition, segment_range(one)));
             self.upkeep.wanted |= gone;
             let by_age = by_age(&topic, partition, now);
             let by_size = by_size(&topic, partition);
@@ -250,15 +298,26 @@ impl Shard {
 
     /// Moves a partition's start, unless somebody holds or has parked a record before it.
     fn retire(&mut self, key: PartitionKey, to: Offset, now: Now) {
-        let Some(partition) = self.world.partitions.get(&key) else { return };
+        let Some(partition) = self.world.partitions.get(&key) else {
+            return;
+        };
         let (start, shares) = (partition.start, partition.shares.clone());
-        let Some(range) = to.previous().and_then(|last| OffsetRange::new(start, last)) else { return };
-        let held = |key: &ShareKey| self.world.shares.get(key).is_some_and(|share| share.state.holds_any(range));
+        let Some(range) = to.previous().and_then(|last| OffsetRange::new(start, last)) else {
+            return;
+        };
+        let held = |key: &ShareKey| {
+            self.world
+                .shares
+                .get(key)
+                .is_some_and(|share| share.state.holds_any(range))
+        };
         if shares.iter().any(held) {
             return;
         }
         for key in shares {
-            let Some(share) = self.world.shares.get_mut(&key) else { continue };
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
             if share.state.start_offset() >= to {
                 continue;
             }
@@ -266,7 +325,9 @@ impl Shard {
             self.stats.dropped(settled.dropped);
             self.persist_settled(key, settled, Then::Nothing, &[], now);
         }
-        let Some(partition) = self.world.partitions.get_mut(&key) else { return };
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
         partition.start = to;
         let mut freed = 0;
         while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < to) {
@@ -288,7 +349,13 @@ impl Shard {
             parked += counts.parked;
             acquired += counts.acquired;
         }
-        self.stats.set_levels(acquired, parked, self.window_bytes, self.upkeep.ring_used, self.upkeep.ring_capacity);
+        self.stats.set_levels(
+            acquired,
+            parked,
+            self.window_bytes,
+            self.upkeep.ring_used,
+            self.upkeep.ring_capacity,
+        );
     }
 }
 
@@ -304,10 +371,21 @@ fn segment_range(segment: &SegmentState) -> OffsetRange {
 
 /// Up to where segments are too old.
 fn by_age(topic: &Topic, partition: &Partition, now: Now) -> Option<Offset> {
-    let Retention::Bounded { millis: Some(millis), .. } = topic.config.retention else { return None };
+    let Retention::Bounded {
+        millis: Some(millis), ..
+    } = topic.config.retention
+    else {
+        return None;
+    };
     let age = Duration::from_millis(millis);
-    let old = partition.segments.segments.iter().take_while(|segment| now.wall.since(segment.max_timestamp) > age);
-    old.last().map(|segment| segment.end).filter(|end| *end > partition.start)
+    let old = partition
+        .segments
+        .segments
+        .iter()
+        .take_while(|segment| now.wall.since(segment.max_timestamp) > age);
+    old.last()
+        .map(|segment| segment.end)
+        .filter(|end| *end > partition.start)
 }
 
 /// Up to where the oldest records have to go for the rest to fit.
@@ -320,7 +398,10 @@ fn by_size(topic: &Topic, partition: &Partition) -> Option<Offset> {
         _ => 0,
     };
     let over = match topic.config.on_full {
-        OnFull::DropOldest => partition.gauge.bytes().saturating_sub(topic.config.max_bytes.unwrap_or(u64::MAX)),
+        OnFull::DropOldest => partition
+            .gauge
+            .bytes()
+            .saturating_sub(topic.config.max_bytes.unwrap_or(u64::MAX)),
         OnFull::Refuse => 0,
     };
     let mut excess = own.max(over);

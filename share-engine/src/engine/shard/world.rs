@@ -36,7 +36,9 @@ impl World {
         let mut removed = Removed::default();
         match change {
             CatalogChange::CreateTopic(topic) => self.add_partitions(&topic.name),
-            CatalogChange::AlterTopic { name, config, shares, .. } => {
+            CatalogChange::AlterTopic {
+                name, config, shares, ..
+            } => {
                 set_limit(&self.gauge(name, config), config);
                 self.add_partitions(name);
                 for group in shares.keys() {
@@ -58,12 +60,18 @@ impl World {
 
     /// The topic's gauge, made if there is none.
     pub(crate) fn gauge(&mut self, name: &str, config: &TopicConfig) -> Arc<TopicGauge> {
-        Arc::clone(self.gauges.entry(name.to_owned()).or_insert_with(|| Arc::new(new_gauge(config))))
+        Arc::clone(
+            self.gauges
+                .entry(name.to_owned())
+                .or_insert_with(|| Arc::new(new_gauge(config))),
+        )
     }
 
     /// Makes the partitions of a topic that are not there yet, empty.
     pub(crate) fn add_partitions(&mut self, name: &str) {
-        let Some(topic) = self.catalog.topic(name).cloned() else { return };
+        let Some(topic) = self.catalog.topic(name).cloned() else {
+            return;
+        };
         let gauge = self.gauge(name, &topic.config);
         for (index, key) in topic.partitions.iter().enumerate() {
             self.partitions.entry(*key).or_insert_with(|| {
@@ -112,19 +120,34 @@ impl World {
 
     fn remove_partitions(&mut self, topic: &str) -> Vec<Partition> {
         let of_topic = |partition: &Partition| partition.topic.as_ref() == topic;
-        let keys: Vec<PartitionKey> =
-            self.partitions.iter().filter(|(_, one)| of_topic(one)).map(|(key, _)| *key).collect();
+        let keys: Vec<PartitionKey> = self
+            .partitions
+            .iter()
+            .filter(|(_, one)| of_topic(one))
+            .map(|(key, _)| *key)
+            .collect();
         keys.iter().filter_map(|key| self.partitions.remove(key)).collect()
     }
 
     /// Takes out the share partitions that the catalog no longer lists.
     fn remove_shares(&mut self) -> Vec<(ShareKey, Share)> {
-        let listed: std::collections::BTreeSet<ShareKey> =
-            self.catalog.groups().flat_map(|group| group.topics.values().flatten()).copied().collect();
-        let gone: Vec<ShareKey> = self.shares.keys().filter(|key| !listed.contains(key)).copied().collect();
+        let listed: std::collections::BTreeSet<ShareKey> = self
+            .catalog
+            .groups()
+            .flat_map(|group| group.topics.values().flatten())
+            .copied()
+            .collect();
+        let gone: Vec<ShareKey> = self
+            .shares
+            .keys()
+            .filter(|key| !listed.contains(key))
+            .copied()
+            .collect();
         let mut removed = Vec::new();
         for key in gone {
-            let Some(share) = self.shares.remove(&key) else { continue };
+            let Some(share) = self.shares.remove(&key) else {
+                continue;
+            };
             if let Some(partition) = self.partitions.get_mut(&share.partition) {
                 partition.shares.retain(|other| *other != key);
             }
@@ -137,7 +160,10 @@ impl World {
 /// Share partitions of a group with the partitions they are on.
 fn share_partitions(catalog: &Catalog, group: &Group) -> Vec<(ShareKey, PartitionKey)> {
     let on = |(topic, shares): (&String, &Vec<ShareKey>)| {
-        let partitions = catalog.topic(topic).map(|topic: &Topic| topic.partitions.clone()).unwrap_or_default();
+        let partitions = catalog
+            .topic(topic)
+            .map(|topic: &Topic| topic.partitions.clone())
+            .unwrap_or_default();
         shares.iter().copied().zip(partitions).collect::<Vec<_>>()
     };
     group.topics.iter().flat_map(on).collect()

@@ -315,7 +315,7 @@ fn golden_files() {
     let content = |suffix: &str| storage.contents(&format!("{DIRECTORY}/00000000000000000005.{suffix}"));
     let log = content("log");
     assert_eq!(log[..16], [0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 74, 0, 0, 0, 0]);
-    assert_eq!(content("index"), []);
+    assert_eq!(content("index"), Vec::<u8>::new());
     let mut timeindex = time_of(5).as_millis().to_be_bytes().to_vec();
     timeindex.extend_from_slice(&[0; 4]);
     assert_eq!(content("timeindex"), timeindex);
