@@ -157,5 +157,6 @@ pub fn entry_len<'a>(
     ENTRY_OVERHEAD + batches.sum::<usize>() + changes.sum::<usize>()
 }
 
-/// The payload's length is a 32-bit field; a ring file is never as large.
-const PAYLOAD_MAX: usize = super::position::FILE_SIZE_MAX as usize;
+/// The payload's length is a 32-bit field; no ring file is larger than this.
+const PAYLOAD_MAX: usize = 1 << 30;
+const _: () = assert!(super::position::FILE_SIZE_MAX == 1 << 30, "no ring file is larger");

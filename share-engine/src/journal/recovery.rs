@@ -86,11 +86,11 @@ pub(super) fn scan(ring: &Ring, from: Position, visit: &mut Visitor<'_>) -> Resu
         synced: marked,
         groups: 0,
         entries: 0,
-        ended: false,
+        ended: None,
     };
     scan.walk(visit)?;
     // Every open raises the generation, so that an end mark of an older one is not the last word.
-    let clean = scan.ended && scan.floor == newest;
+    let clean = scan.ended == Some(newest);
     let mut torn = None;
     if !(clean && scan.synced >= scan.at) {
         torn = scan.look_behind_the_tail()?;
@@ -118,8 +118,8 @@ struct Scan<'r> {
     synced: Position,
     groups: u64,
     entries: u64,
-    /// The last group was an end mark.
-    ended: bool,
+    /// The generation of the last group if that was an end mark.
+    ended: Option<u64>,
 }
 
 impl Scan<'_> {
@@ -173,12 +173,12 @@ impl Scan<'_> {
         let mut payload = Source::new(self.window.payload(offset, group));
         let mut operations = Vec::new();
         let mut count = 0_u32;
-        self.ended = false;
+        self.ended = None;
         while !payload.is_empty() {
             match codec::read_entry(&mut payload, &mut operations).map_err(fail)? {
-                Decoded::End => self.ended = true,
+                Decoded::End => self.ended = Some(group.generation),
                 Decoded::Operations => {
-                    self.ended = false;
+                    self.ended = None;
                     self.entries += 1;
                     let entry = Entry {
                         operations: &operations,

@@ -136,7 +136,9 @@ impl Ring {
     pub(super) fn skip(&self, position: Position, extent: Extent) -> Position {
         let next = self.geometry.sequence(position).saturating_add(1);
         let start = self.geometry.start(next);
-        let went_on = self.index_of(next).filter(|index| start < extent.tail || *index == extent.current);
+        let went_on = self
+            .index_of(next)
+            .filter(|index| start < extent.tail || *index == extent.current);
         match went_on.and_then(|index| self.slots.get(index)) {
             Some(slot) if slot.header.previous_end == position => start,
             _ => position,
@@ -202,7 +204,7 @@ pub(super) fn make_file(
         file.sync_data()?;
         Ok(file)
     };
-    let file = fill().map_err(|error| {
+    let made = fill().map_err(|error| {
         // Best effort: what is left of it is removed when the file is tried again.
         drop(storage.remove(&unfinished));
         JournalError::io("fill", &unfinished)(error)
@@ -214,7 +216,7 @@ pub(super) fn make_file(
         .sync_dir(DIRECTORY)
         .map_err(JournalError::io("sync", DIRECTORY))?;
     Ok(Slot {
-        file,
+        file: made,
         header,
         dirty: false,
     })

@@ -4,15 +4,14 @@
 use std::io;
 use std::sync::Arc;
 
-use super::error::{CommitError, JournalError, RefusedError};
+use super::error::{CommitError, RefusedError};
 use super::group::GroupBuilder;
 use super::growth::{GrownFile, Growth};
 use super::header::{FileHeader, GroupHeader, VERSION};
 use super::hook::Phase;
 use super::options::JournalOptions;
-use super::position::{Geometry, Position, SECTOR};
-use super::recovery::{self, Report, Visitor};
-use super::ring::{self, DIRECTORY, Extent, Ring};
+use super::position::{Position, SECTOR};
+use super::ring::{self, Extent, Ring};
 use crate::storage::Storage;
 
 /// When a commit returns.
@@ -45,21 +44,21 @@ pub struct Committed {
 
 /// The open journal.
 pub struct Journal {
-    storage: Arc<dyn Storage>,
-    options: JournalOptions,
-    directory_id: u128,
-    ring: Ring,
+    pub(super) storage: Arc<dyn Storage>,
+    pub(super) options: JournalOptions,
+    pub(super) directory_id: u128,
+    pub(super) ring: Ring,
     /// The slot that holds `tail`, or the newest one if `tail` is the start of a file not entered yet.
-    current: usize,
-    generation: u64,
-    tail: Position,
-    synced: Position,
-    freed: Position,
-    growing: bool,
-    fence: Option<Fence>,
+    pub(super) current: usize,
+    pub(super) generation: u64,
+    pub(super) tail: Position,
+    pub(super) synced: Position,
+    pub(super) freed: Position,
+    pub(super) growing: bool,
+    pub(super) fence: Option<Fence>,
 }
 
-struct Fence {
+pub(super) struct Fence {
     operation: &'static str,
     file: String,
     message: String,
@@ -67,62 +66,6 @@ struct Fence {
 }
 
 impl Journal {
-    /// Makes an empty journal. What an earlier creation that was cut short left behind is removed;
-    /// [`JournalError::NotEmpty`] if there is more. Durable when it returns, directory included.
-    pub fn create(
-        storage: Arc<dyn Storage>,
-        options: JournalOptions,
-        directory_id: u128,
-    ) -> Result<Self, JournalError> {
-        let geometry = options.check()?;
-        ring::remove_unused(&*storage)?;
-        storage
-            .create_dir(DIRECTORY)
-            .map_err(JournalError::io("create", DIRECTORY))?;
-        storage
-            .sync_dir("")
-            .map_err(JournalError::io("sync", &storage.describe()))?;
-        for slot in 0..options.initial_files {
-            ring::make_file(&*storage, geometry, directory_id, slot)?;
-        }
-        let (journal, _) = Self::open(storage, options, directory_id, Position::ZERO, &mut |_, _| Ok(()))?;
-        Ok(journal)
-    }
-
-    /// Reads every entry behind `from` (the position of the newest snapshot) and makes the journal ready to go on.
-    /// An error leaves the disk as it was, unless it is [`JournalError::Io`].
-    pub fn open(
-        storage: Arc<dyn Storage>,
-        options: JournalOptions,
-        directory_id: u128,
-        from: Position,
-        visit: &mut Visitor<'_>,
-    ) -> Result<(Self, Report), JournalError> {
-        options.check()?;
-        let ring = Ring::load(&*storage, directory_id)?;
-        let scanned = recovery::scan(&ring, from, visit).map_err(|stopped| stopped.error)?;
-        options.hook.reach(Phase::Recovered);
-        let report = scanned.report;
-        let mut journal = Self {
-            storage,
-            options,
-            directory_id,
-            ring,
-            current: 0,
-            generation: scanned.generation.saturating_add(1),
-            tail: report.tail,
-            synced: report.synced_through.min(report.tail),
-            freed: from,
-            growing: false,
-            fence: None,
-        };
-        journal.rewrite_tail()?;
-        journal.options.hook.reach(Phase::Rewritten);
-        journal.enter_generation()?;
-        journal.free_before(from);
-        Ok((journal, report))
-    }
-
     /// Writes and syncs the group and empties it. A refused group is left as it is and nothing is written; a fenced
     /// journal stays fenced. An empty group costs nothing.
     pub fn commit(&mut self, group: &mut GroupBuilder, durability: Durability) -> Result<Committed, CommitError> {
@@ -330,7 +273,7 @@ impl Journal {
         Ok(())
     }
 
-    const fn extent(&self) -> Extent {
+    pub(super) const fn extent(&self) -> Extent {
         Extent {
             freed: self.freed,
             tail: self.tail,
@@ -338,7 +281,13 @@ impl Journal {
         }
     }
 
-    fn header(&self, index: usize, sequence: u64, valid_from: Position, previous_end: Position) -> FileHeader {
+    pub(super) fn header(
+        &self,
+        index: usize,
+        sequence: u64,
+        valid_from: Position,
+        previous_end: Position,
+    ) -> FileHeader {
         FileHeader {
             directory_id: self.directory_id,
             sequence: Some(sequence),
@@ -350,76 +299,6 @@ impl Journal {
             slot: ring::slot_number(index),
             ring_files: ring::slot_number(self.ring.slots.len()),
         }
-    }
-
-    /// What was read above the last known sync may be in the page cache only: it is written and synced again.
-    fn rewrite_tail(&mut self) -> Result<(), JournalError> {
-        let geometry = self.ring.geometry;
-        let mut buffer = Vec::new();
-        let mut at = self.synced;
-        while at < self.tail {
-            let end = self.tail.min(geometry.start(geometry.sequence(at).saturating_add(1)));
-            if let Some(index) = self.ring.index_of(geometry.sequence(at)) {
-                let path = self.ring.path(index);
-                if let Some(header) = self.ring.slots.get(index).map(|slot| slot.header) {
-                    self.ring
-                        .write_header(index, header)
-                        .map_err(JournalError::io("write", &path))?;
-                }
-                if let Some(slot) = self.ring.slots.get(index) {
-                    copy_over_itself(&*slot.file, geometry, at, end, &mut buffer)
-                        .map_err(JournalError::io("rewrite", &path))?;
-                }
-            }
-            at = end;
-        }
-        self.sync_ring()?;
-        self.synced = self.tail;
-        Ok(())
-    }
-
-    /// Makes the new generation durable before any group bears it.
-    fn enter_generation(&mut self) -> Result<(), JournalError> {
-        let geometry = self.ring.geometry;
-        let sequence = geometry.sequence(self.tail);
-        let newest = || {
-            let entered = |slot: &ring::Slot| slot.header.sequence.filter(|number| *number < sequence);
-            let slots = self.ring.slots.iter().enumerate();
-            slots
-                .filter_map(|(index, slot)| Some((entered(slot)?, index)))
-                .max()
-                .map(|(_, index)| index)
-        };
-        let claimed = self
-            .ring
-            .index_of(sequence)
-            .or_else(|| self.ring.claim(sequence, self.extent()));
-        let Some(index) = claimed.or_else(newest) else {
-            return Err(ring::damage(0, 0, SECTOR, "no file of the ring can be written"));
-        };
-        let old = self.ring.slots.get(index).map(|slot| slot.header);
-        let header = match old {
-            Some(old) if old.sequence == Some(sequence) || claimed.is_none() => FileHeader {
-                generation: self.generation,
-                valid_from: self.tail,
-                synced_through: self.tail,
-                ..old
-            },
-            _ => self.header(index, sequence, self.tail, self.tail),
-        };
-        self.current = index;
-        let path = self.ring.path(index);
-        self.ring
-            .write_header(index, header)
-            .map_err(JournalError::io("write", &path))?;
-        self.sync_ring()
-    }
-
-    fn sync_ring(&mut self) -> Result<(), JournalError> {
-        self.ring.sync().map_err(|(index, error)| {
-            let path = self.ring.path(index);
-            JournalError::io("sync", &path)(error)
-        })
     }
 
     /// Bytes left in the current file.
@@ -496,26 +375,5 @@ impl std::fmt::Debug for Journal {
     }
 }
 
-fn copy_over_itself(
-    file: &dyn crate::storage::File,
-    geometry: Geometry,
-    mut at: Position,
-    end: Position,
-    buffer: &mut Vec<u8>,
-) -> io::Result<()> {
-    while at < end {
-        let len = end.since(at).min(REWRITE_CHUNK);
-        buffer.resize(usize::try_from(len).unwrap_or(0), 0);
-        // Addressed from the start of the piece, which never crosses the end of its file.
-        file.read_exact_at(buffer, geometry.offset(at))?;
-        file.write_all_at(buffer, geometry.offset(at))?;
-        at = at.plus(len);
-    }
-    Ok(())
-}
-
 /// Kept back so that a full journal can still be closed.
 const END_RESERVE: u64 = SECTOR;
-
-/// Bytes rewritten at once.
-const REWRITE_CHUNK: u64 = 1 << 20;

@@ -219,7 +219,11 @@ mod tests {
         let root = place.path().join("a/b");
         let first = FileStorage::open_or_create(&root).unwrap();
         let error = FileStorage::open(&root).unwrap_err();
-        let expected = format!("data directory {} is in use by process {}", root.display(), std::process::id());
+        let expected = format!(
+            "data directory {} is in use by process {}",
+            root.display(),
+            std::process::id()
+        );
         assert_eq!(error.to_string(), expected);
         drop(first);
         FileStorage::open(&root).unwrap();

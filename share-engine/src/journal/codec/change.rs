@@ -90,9 +90,9 @@ fn write(change: &Change, out: &mut impl Sink, context: &mut Context) {
             out.byte(PARK);
             write_offset(*offset, out, context);
             out.byte(
-                u8::from(*continuation) * PARK_CONTINUATION
-                    | u8::from(checkpoint.is_some()) * PARK_CHECKPOINT
-                    | u8::from(note.is_some()) * PARK_NOTE,
+                (u8::from(*continuation) * PARK_CONTINUATION)
+                    | (u8::from(checkpoint.is_some()) * PARK_CHECKPOINT)
+                    | (u8::from(note.is_some()) * PARK_NOTE),
             );
             write_time(delay.from, out, context);
             out.unsigned(delay.length.as_secs());

@@ -84,7 +84,10 @@ fn settle(content: &mut Content, entropy: &SeededEntropy) {
     let count = content.pending.len();
     match below(entropy, 4) {
         0 => {}
-        1 => content.pending.iter().for_each(|pending| pending.apply(&mut content.durable)),
+        1 => content
+            .pending
+            .iter()
+            .for_each(|pending| pending.apply(&mut content.durable)),
         2 => {
             let whole = below(entropy, count + 1);
             for (index, pending) in content.pending.iter().enumerate().take(whole + 1) {
@@ -120,7 +123,7 @@ fn settle(content: &mut Content, entropy: &SeededEntropy) {
 }
 
 /// A write cut where sectors end.
-fn sectors(position: u64, data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+pub(super) fn sectors(position: u64, data: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
     let mut at = position;
     let mut rest = data;
     std::iter::from_fn(move || {

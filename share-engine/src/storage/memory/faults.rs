@@ -32,7 +32,8 @@ pub enum FaultKind {
     NoSpace,
     /// `EINTR`: retried inside, as the traits promise, so that it only costs calls; when sticky, the call fails.
     Interrupted,
-    /// A part of the data is written, the rest fails with `EIO`. On other calls than writes the same as [`Self::Io`].
+    /// The first sectors of the data are written, the rest fails with `EIO` (a system call breaks off between pages,
+    /// never inside a sector). On other calls than writes the same as [`Self::Io`].
     Short,
 }
 

@@ -279,8 +279,10 @@ impl File for OpenFile {
         let fault = state.faults.count(CallKind::Write, &self.path);
         let data = match fault {
             None => data,
-            Some(FaultKind::Short) if !data.is_empty() => {
-                let cut = state.entropy.next_u64() % data.len() as u64;
+            Some(FaultKind::Short) => {
+                let pieces: Vec<_> = crash::sectors(position, data).collect();
+                let kept = state.entropy.next_u64() % pieces.len().max(1) as u64;
+                let cut = pieces.get(pages::to_index(kept)).map_or(0, |piece| piece.0 - position);
                 &data[..pages::to_index(cut)]
             }
             Some(kind) => return Err(kind.error()),

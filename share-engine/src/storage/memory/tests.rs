@@ -12,7 +12,10 @@ fn only_what_was_synced_survives_the_worst_crash() {
     let file = storage.open("a/x", OpenMode::CreateNew).unwrap();
     file.write_all_at(b"one", 0).unwrap();
     file.sync_data().unwrap();
-    assert!(storage.crash(CrashPlan::Lose).files().is_empty(), "the name was not synced");
+    assert!(
+        storage.crash(CrashPlan::Lose).files().is_empty(),
+        "the name was not synced"
+    );
     storage.sync_dir("a").unwrap();
     file.write_all_at(b"two", 0).unwrap();
     assert_eq!(storage.crash(CrashPlan::Lose).contents("a/x"), b"one");
@@ -55,7 +58,10 @@ fn calls_fail_as_told() {
     storage.fail(Fault::nth(FaultKind::NoSpace, 2).on(CallKind::Write));
     file.write_all_at(b"a", 0).unwrap();
     file.sync_data().unwrap();
-    assert_eq!(file.write_all_at(b"b", 0).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(
+        file.write_all_at(b"b", 0).unwrap_err().kind(),
+        io::ErrorKind::StorageFull
+    );
     file.write_all_at(b"c", 0).unwrap();
     let calls = storage.calls();
     storage.fail(Fault::nth(FaultKind::Interrupted, 1));
@@ -96,7 +102,10 @@ fn a_full_disk_says_so() {
     let file = storage.open("x", OpenMode::CreateNew).unwrap();
     file.write_all_at(&[1; 900], 0).unwrap();
     assert_eq!(storage.free_space().unwrap(), 100);
-    assert_eq!(file.write_all_at(&[1; 200], 900).unwrap_err().kind(), io::ErrorKind::StorageFull);
+    assert_eq!(
+        file.write_all_at(&[1; 200], 900).unwrap_err().kind(),
+        io::ErrorKind::StorageFull
+    );
     file.write_all_at(&[2; 900], 0).unwrap();
     storage.remove("x").unwrap();
     assert_eq!(storage.free_space().unwrap(), 100, "the handle keeps it");
@@ -129,6 +138,10 @@ fn a_renamed_directory_keeps_its_files() {
         io::ErrorKind::DirectoryNotEmpty
     );
     for path in ["../x", "/x", "logs/../x", "logs/./b"] {
-        assert_eq!(storage.remove(path).unwrap_err().kind(), io::ErrorKind::InvalidInput, "{path}");
+        assert_eq!(
+            storage.remove(path).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput,
+            "{path}"
+        );
     }
 }

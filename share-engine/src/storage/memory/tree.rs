@@ -139,7 +139,10 @@ impl Tree {
         self.find(from)?;
         let ((from_parent, from), (to_parent, to)) = (split(from)?, split(to)?);
         if from_parent != to_parent {
-            return Err(io::Error::new(io::ErrorKind::Unsupported, "renaming into another directory"));
+            return Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "renaming into another directory",
+            ));
         }
         self.directory(from_parent)?
             .apply(Renaming::Rename(from.to_owned(), to.to_owned()));
@@ -177,7 +180,12 @@ impl Tree {
             match self.nodes.get(&id) {
                 Some(Node::Directory(directory)) => {
                     let slash = if prefix.is_empty() { "" } else { "/" };
-                    open.extend(directory.current.iter().map(|(name, id)| (format!("{prefix}{slash}{name}"), *id)));
+                    open.extend(
+                        directory
+                            .current
+                            .iter()
+                            .map(|(name, id)| (format!("{prefix}{slash}{name}"), *id)),
+                    );
                 }
                 _ => files.push(prefix),
             }
@@ -191,9 +199,10 @@ impl Tree {
         for name in path.split('/').filter(|_| !path.is_empty()) {
             check_name(name)?;
             id = match self.nodes.get(&id) {
-                Some(Node::Directory(directory)) => {
-                    *directory.current.get(name).ok_or(io::Error::from(io::ErrorKind::NotFound))?
-                }
+                Some(Node::Directory(directory)) => *directory
+                    .current
+                    .get(name)
+                    .ok_or(io::Error::from(io::ErrorKind::NotFound))?,
                 _ => return Err(io::ErrorKind::NotADirectory.into()),
             };
         }
@@ -285,7 +294,10 @@ fn split(path: &str) -> io::Result<(&str, &str)> {
 
 fn check_name(name: &str) -> io::Result<()> {
     if matches!(name, "" | "." | "..") {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "a path leaves the data directory"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "a path leaves the data directory",
+        ));
     }
     Ok(())
 }
