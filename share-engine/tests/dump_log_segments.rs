@@ -1,4 +1,5 @@
-//! Kafka's own `DumpLogSegments` reads a partition log that we wrote, and finds every record and no fault.
+//! Kafka's own `DumpLogSegments` reads a partition log that we wrote, and finds every record and no fault; Kafka's
+//! encoder makes the same bytes of the same records.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -214,4 +215,19 @@ fn kafka_reads_every_record_and_finds_no_fault() {
     );
     assert!(out.contains("Mismatches in :"), "{out}");
     assert!(out.contains("Found timestamp mismatch in :"), "{out}");
+}
+
+#[test]
+fn kafka_writes_the_same_bytes() {
+    let directory = tempfile::tempdir().unwrap();
+    let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory.path()).unwrap());
+    let state = write_log(&storage, &batches());
+    let program = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/kafka/Reencode.java");
+    let again = directory.path().join("again").display().to_string();
+    let log = &paths(&*storage, &state, "log")[1];
+    kafka::run(program, &[log, &again]);
+    assert!(
+        fs::read(log).unwrap() == fs::read(again).unwrap(),
+        "Kafka encodes {log} differently"
+    );
 }

@@ -76,6 +76,7 @@ impl LogReader {
 
     /// The first record whose timestamp is `at` or later, in offset order; `None` if there is none.
     pub fn offset_for_timestamp(&self, at: WallTime) -> Result<Option<Offset>, LogError> {
+        let at = at.max(WallTime::from_millis(-1)); // no record has less, and all have at least that
         for segment in self.segments.iter().filter(|segment| segment.max_timestamp >= at) {
             let open = OpenSegment::open(self, segment)?;
             let number = open.search(|entry| entry.max_timestamp >= at)?;

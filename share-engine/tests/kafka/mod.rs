@@ -7,8 +7,8 @@ use std::process::Command;
 
 const VERSION: &str = "4.2.1";
 
-/// Runs one of Kafka's command-line classes and returns what it printed, on standard output and then on standard error;
-/// fails the test if it fails.
+/// Runs one of Kafka's command-line classes, or a program in one source file, and returns what it printed, on standard
+/// output and then on standard error; fails the test if it fails.
 pub(crate) fn run(class: &str, arguments: &[&str]) -> String {
     let class_path = libraries().join("*");
     let output = Command::new("java")

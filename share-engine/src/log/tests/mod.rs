@@ -307,6 +307,31 @@ fn state_keeps_its_form() {
 }
 
 #[test]
+fn records_without_a_timestamp_are_kept_and_come_first() {
+    let storage = MemoryStorage::new(1);
+    let mut writer = open(&storage, &LogState::default()).unwrap();
+    let without = |base: u64| {
+        let mut bytes = batch(base, 1).bytes().to_vec();
+        for field in [27..35, 35..43] {
+            bytes[field].copy_from_slice(&(-1_i64).to_be_bytes());
+        }
+        let crc = crc32c::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        StoredBatch::new(at(base), Bytes::from(bytes)).unwrap()
+    };
+    let all = [without(0), without(1), batch(2, 1), without(3)];
+    writer.append(&all[..2]).unwrap();
+    writer.sync().unwrap();
+    check_all(&writer.reader(), &all[..2]);
+    writer.append(&all[2..]).unwrap();
+    writer.sync().unwrap();
+    let reader = writer.reader();
+    check_all(&reader, &all);
+    let first = |millis| reader.offset_for_timestamp(WallTime::from_millis(millis)).unwrap();
+    assert_eq!((first(-100), first(0)), (Some(at(0)), Some(at(2))));
+}
+
+#[test]
 fn golden_files() {
     let storage = MemoryStorage::new(1);
     let mut writer = open(&storage, &LogState::default()).unwrap();
@@ -339,6 +364,19 @@ fn golden_files() {
         "version: 0\ntopic_id: ASNFZ4mrze8BI0VniavN7w"
     );
     assert_eq!(text("leader-epoch-checkpoint"), "0\n1\n0 0\n");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_as_a_state_do_not_panic(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        let mut rest = &bytes[..];
+        if let Some(state) = LogState::decode(&mut rest) {
+            let mut again = Vec::new();
+            state.encode(&mut again);
+            again.extend_from_slice(rest);
+            prop_assert_eq!(again, bytes);
+        }
+    }
 }
 
 proptest! {
