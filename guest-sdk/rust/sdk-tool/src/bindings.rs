@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
-use wit_bindgen_core::wit_parser::{PackageId, Resolve};
+use wit_bindgen_core::wit_parser::Resolve;
 use wit_bindgen_core::{Files, WorldGenerator};
 use wit_bindgen_rust::{Opts, WithOption};
 
@@ -80,13 +80,11 @@ fn generate(wit: &Path, world: &World) -> Result<String> {
     let (worker, _) = resolve
         .push_dir(wit)
         .with_context(|| format!("cannot parse {}", wit.display()))?;
-    let package: PackageId = match world.package {
-        "worker" => worker,
-        _ => {
-            resolve.push_str("config.wit", include_str!("../wit/config.wit"))?;
-            resolve.push_str("sdk.wit", include_str!("../wit/sdk.wit"))?
-        }
-    };
+    let mut package = worker;
+    if world.package == "sdk" {
+        resolve.push_str("config.wit", include_str!("../wit/config.wit"))?;
+        package = resolve.push_str("sdk.wit", include_str!("../wit/sdk.wit"))?;
+    }
     let id = resolve.select_world(&[package], Some(world.name))?;
     let has_types = world.package == "worker" && world.file != "imports";
     let with = SHARED.iter().filter(|_| has_types).map(|name| {

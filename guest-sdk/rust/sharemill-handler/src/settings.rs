@@ -58,10 +58,10 @@ mod tests {
     fn errors_name_the_setting() {
         let settings = Settings::from(vec![("size".to_owned(), "big".to_owned())]);
         let error = "setting size = \"big\": invalid digit found in string";
-        assert_eq!(settings.parse::<u32>("size").unwrap_err(), error);
+        assert_eq!(settings.parse::<u32>("size"), Err(error.to_owned()));
         assert_eq!(
-            settings.require::<u32>("count").unwrap_err(),
-            "setting count is missing"
+            settings.require::<u32>("count"),
+            Err("setting count is missing".to_owned())
         );
         assert_eq!(settings.parse::<u32>("count"), Ok(None));
     }
