@@ -32,8 +32,12 @@ impl Fold {
 
     fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
-        words.iter().for_each(|word| self.number(u64::from_le_bytes(*word)));
-        rest.iter().for_each(|&byte| self.number(u64::from(byte)));
+        for word in words {
+            self.number(u64::from_le_bytes(*word));
+        }
+        for &byte in rest {
+            self.number(u64::from(byte));
+        }
         self.number(bytes.len() as u64);
     }
 }

@@ -48,8 +48,7 @@ fn handle(record: Record) -> Result {
         }
     };
     match command {
-        "accept" => {}
-        "loop" => (0_u64..).for_each(|n| _ = black_box(n)),
+        "loop" => spin(),
         "recurse" => _ = black_box(recurse(1)),
         "allocate" => allocate(),
         "grow" => grow(),
@@ -71,7 +70,7 @@ fn handle(record: Record) -> Result {
         }
         "corrupt-quietly" => STATE.store(CORRUPT, Relaxed),
         "check-state" if STATE.load(Relaxed) != CLEAN => return Ok(Outcome::reject("a corrupt state was left over")),
-        "check-state" => {}
+        "accept" | "check-state" => {}
         "count" => return Ok(Outcome::reject(STATE.fetch_add(1, Relaxed) - CLEAN)),
         "emit" => record.emit(Outgoing::new(argument).value("emitted"))?,
         "emit-trap" => {
@@ -94,6 +93,12 @@ fn handle(record: Record) -> Result {
         unknown => return Ok(Outcome::reject(format_args!("unknown command {unknown:?}"))),
     }
     Ok(Outcome::accept())
+}
+
+fn spin() {
+    loop {
+        black_box(());
+    }
 }
 
 #[expect(unconditional_recursion, reason = "the point")]
