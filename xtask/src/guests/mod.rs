@@ -75,12 +75,18 @@ struct Group {
     target: &'static str,
 }
 
-const GROUPS: [Group; 2] = [
+const GROUPS: [Group; 3] = [
     Group {
         what: "the example and hostile guests",
         expected: "about 30 s the first time, then 1 s",
         workspace: "guest-examples",
-        selection: &["--workspace", "--exclude", "bench-accept"],
+        selection: &[
+            "--workspace",
+            "--exclude",
+            "bench-accept",
+            "--exclude",
+            "bench-accept-lean",
+        ],
         target: toolchain::WASIP2,
     },
     Group {
@@ -89,6 +95,13 @@ const GROUPS: [Group; 2] = [
         workspace: "guest-examples",
         selection: &["--package", "bench-accept"],
         target: toolchain::WASIP2,
+    },
+    Group {
+        what: "bench-accept-lean",
+        expected: "about 5 s the first time, then 1 s",
+        workspace: "guest-examples",
+        selection: &["--package", "bench-accept-lean"],
+        target: toolchain::UNKNOWN,
     },
 ];
 

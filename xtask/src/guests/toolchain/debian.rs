@@ -47,7 +47,7 @@ pub(super) fn make() -> Result<()> {
     let fresh = sysroot.with_extension("new");
     let _ = fs::remove_dir_all(&fresh);
     lay_out(&fresh)?;
-    for target in TARGETS {
+    for target in super::TARGETS {
         build_library(&fresh, target)?;
     }
     let _ = fs::remove_dir_all(fresh.join("build"));
@@ -156,7 +156,6 @@ fn build_library(sysroot: &Path, target: &str) -> Result<()> {
 }
 
 const PACKAGES: [&str; 3] = ["rustc-web", "rust-web-src", "wasi-libc"];
-const TARGETS: [&str; 2] = [super::WASIP2, "wasm32-unknown-unknown"];
 const HOST: &str = "x86_64-unknown-linux-gnu";
 const DEBIAN_RUSTLIB: &str = "/usr/lib/rustlib";
 const WASI_LIBC: &str = "/usr/lib/wasm32-wasi";

@@ -16,6 +16,11 @@ use super::say;
 /// The target of ordinary guests.
 pub(super) const WASIP2: &str = "wasm32-wasip2";
 
+/// The target of guests without WASI.
+pub(super) const UNKNOWN: &str = "wasm32-unknown-unknown";
+
+const TARGETS: [&str; 2] = [WASIP2, UNKNOWN];
+
 /// Where the Wasm target comes from.
 #[derive(Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Source {
@@ -47,7 +52,10 @@ impl Toolchain {
             return Ok(debian);
         }
         if source != Source::Debian {
-            say(&format!("rustup target add {WASIP2} (about 5 s, 90 s at most)"));
+            say(&format!(
+                "rustup target add {} (about 5 s, 90 s at most)",
+                TARGETS.join(" ")
+            ));
             if add_target() && Self::Active.works() {
                 return Ok(Self::Active);
             }
@@ -69,14 +77,20 @@ impl Toolchain {
     /// The cargo that builds guests with this toolchain.
     pub(super) fn cargo(&self) -> Command {
         let mut command = clean("cargo");
+        // Makes a component of the module, as the other target's linker does by itself.
+        command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", "wasm-component-ld");
         if let Self::Compiler(rustc) = self {
             command.env("RUSTC", rustc);
         }
         command
     }
 
-    /// Compiles a probe: 50 ms, and no stamp can be wrong.
+    /// Compiles a probe for each target: 50 ms, and no stamp can be wrong.
     fn works(&self) -> bool {
+        TARGETS.into_iter().all(|target| self.compiles_for(target))
+    }
+
+    fn compiles_for(&self, target: &str) -> bool {
         let mut command = match self {
             Self::Active => clean("rustc"),
             Self::Compiler(rustc) if rustc.exists() => clean(rustc),
@@ -91,7 +105,7 @@ impl Toolchain {
             "--emit",
             "metadata",
             "--target",
-            WASIP2,
+            target,
             "-o",
         ]);
         let child = command
@@ -129,7 +143,8 @@ fn clean(program: impl AsRef<std::ffi::OsStr>) -> Command {
 fn add_target() -> bool {
     let mut command = clean("rustup");
     command
-        .args(["target", "add", WASIP2])
+        .args(["target", "add"])
+        .args(TARGETS)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
