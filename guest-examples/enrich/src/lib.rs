@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use sharemill_handler::{Outcome, Outgoing, Record, Reject, Result, ResultExt, handler};
 
+#[cfg(test)]
+mod tests;
+
 #[derive(Deserialize)]
 struct Order {
     id: String,
@@ -41,9 +44,12 @@ fn handle(record: Record) -> Result {
         },
     ) in (1..).zip(&order.lines)
     {
-        let total_cents = quantity
-            .checked_mul(price_cents)
-            .ok_or_else(|| Reject::new(format_args!("order {}, line {line}: the total is too large", order.id)))?;
+        let total_cents = quantity.checked_mul(price_cents).ok_or_else(|| {
+            Reject::new(format_args!(
+                "order {:?}: line {line}: the total is too large",
+                order.id
+            ))
+        })?;
         let value = OrderLine {
             order: &order.id,
             line,

@@ -1,8 +1,8 @@
 //! Makes a thumbnail of an image in `/images` and writes it to `/thumbnails`; both folders are granted by the deployment.
 //! The record's value is the file's name, or JSON: `{"file": "holiday/beach.jpg"}`.
-use std::fs;
-use std::io::{Cursor, ErrorKind};
+use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
+use std::{fs, io};
 
 use image::{ImageFormat, ImageReader};
 use serde::Deserialize;
@@ -23,24 +23,18 @@ fn handle(record: Record) -> Result {
     let file = requested_file(&record)?;
     let bytes = match fs::read(Path::new(IMAGES).join(&file)) {
         Ok(bytes) => bytes,
-        // It may be on its way here.
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(Release::backoff()
-                .reason(format_args!("{}: {error}", file.display()))
-                .into());
+        // It may be on its way here, or not granted yet.
+        Err(error) => {
+            let reason = format!("{}: {error}", file.display());
+            return Err(Release::backoff().reason(reason).into());
         }
-        Err(error) => return Err(error.into()),
     };
     let thumbnail = thumbnail(&bytes).or_reject()?;
 
-    // Written under another name first: nobody sees half a thumbnail, and another attempt writes the same again.
-    let target = Path::new(THUMBNAILS).join(file.with_extension("jpg"));
+    let target = Path::new(THUMBNAILS).join(format!("{}.jpg", file.display()));
     let partial = target.with_extension(format!("{}-{}.partial", record.partition(), record.offset()));
-    if let Some(folder) = target.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::write(&partial, &thumbnail)?;
-    fs::rename(&partial, &target)?;
+    store(&thumbnail, &partial, &target)
+        .map_err(|error| Release::backoff().reason(format_args!("{}: {error}", target.display())))?;
     log::info!("{}: {} bytes to {} bytes", file.display(), bytes.len(), thumbnail.len());
     Ok(Outcome::accept())
 }
@@ -59,6 +53,13 @@ fn requested_file(record: &Record) -> Result<PathBuf, Reject> {
         return Ok(file);
     }
     Err(Reject::new(format_args!("{text:?} does not name a file in {IMAGES}")))
+}
+
+/// Written under another name first: nobody sees half a thumbnail, and another attempt writes the same again.
+fn store(thumbnail: &[u8], partial: &Path, target: &Path) -> io::Result<()> {
+    target.parent().map_or(Ok(()), fs::create_dir_all)?;
+    fs::write(partial, thumbnail)?;
+    fs::rename(partial, target)
 }
 
 /// The error is the decoder's own.

@@ -164,8 +164,9 @@ fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn check(out: &Path, components: &[PathBuf]) -> Result<()> {
-    say("test the SDK (about 15 s the first time, then 2 s)");
-    sdk_cargo(&["test", "--package", "sharemill-handler"], &[])?;
+    say("test the SDK and the examples (about 20 s the first time, then 2 s)");
+    native_cargo("guest-sdk/rust", &["test", "--package", "sharemill-handler"], &[])?;
+    native_cargo("guest-examples", &["test", "--package", "enrich"], &[])?;
     say("compare the SDK's bindings with wit/ (about 25 s the first time, then 1 s)");
     let wit = root().join("wit");
     sdk_tool(&["bindings", "--check", "--wit"], std::slice::from_ref(&wit))?;
@@ -188,22 +189,23 @@ fn check(out: &Path, components: &[PathBuf]) -> Result<()> {
 fn sdk_tool(command: &[&str], arguments: &[PathBuf]) -> Result<()> {
     let mut line = vec!["run", "--package", "sdk-tool", "--"];
     line.extend(command);
-    sdk_cargo(&line, arguments)
+    native_cargo("guest-sdk/rust", &line, arguments)
 }
 
-fn sdk_cargo(command: &[&str], arguments: &[PathBuf]) -> Result<()> {
+/// The active toolchain's cargo, for the host itself.
+fn native_cargo(workspace: &str, command: &[&str], arguments: &[PathBuf]) -> Result<()> {
     let Some((subcommand, rest)) = command.split_first() else {
         bail!("no command")
     };
     let status = Command::new("cargo")
-        .current_dir(root().join("guest-sdk/rust"))
+        .current_dir(root().join(workspace))
         .args([subcommand, "--locked", "--quiet"])
         .args(rest)
         .args(arguments)
         .env("CARGO_TARGET_DIR", build_dir())
         .status()
         .context("cannot start cargo")?;
-    ensure!(status.success(), "cargo {} failed in guest-sdk/rust", command.join(" "));
+    ensure!(status.success(), "cargo {} failed in {workspace}", command.join(" "));
     Ok(())
 }
 

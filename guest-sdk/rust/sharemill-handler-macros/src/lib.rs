@@ -130,6 +130,11 @@ fn respan(mut token: TokenTree, span: Span) -> TokenTree {
 const RECORD: &str = "
     #[doc(hidden)]
     const _: () = {
+        // Where nothing is exported the function would count as unused.
+        #[allow(dead_code)]
+        fn keep() {
+            let _ = __TARGET;
+        }
         #[allow(dead_code)]
         struct Export;
         impl ::sharemill_handler::__private::handler::Guest for Export {
@@ -145,6 +150,11 @@ const RECORD: &str = "
 const BATCH: &str = "
     #[doc(hidden)]
     const _: () = {
+        // Where nothing is exported the function would count as unused.
+        #[allow(dead_code)]
+        fn keep() {
+            let _ = __TARGET;
+        }
         #[allow(dead_code)]
         struct Export;
         impl ::sharemill_handler::__private::batch_handler::Guest for Export {
@@ -164,6 +174,11 @@ const BATCH: &str = "
 const LIFECYCLE: &str = "
     #[doc(hidden)]
     const _: () = {
+        // Where nothing is exported the function would count as unused.
+        #[allow(dead_code)]
+        fn keep() {
+            let _ = __TARGET;
+        }
         #[allow(dead_code)]
         struct Export;
         impl ::sharemill_handler::__private::lifecycle::Guest for Export {

@@ -167,6 +167,12 @@ impl From<wire::Delivery> for Record {
     }
 }
 
+impl From<Record> for wire::Delivery {
+    fn from(record: Record) -> Self {
+        record.delivery
+    }
+}
+
 /// Where the record stands, and the beginning of its value.
 impl fmt::Debug for Record {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

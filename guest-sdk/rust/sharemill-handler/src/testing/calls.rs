@@ -1,7 +1,9 @@
 //! The host's functions, answered by this thread's stand-in. Same names and types as `host::imports`.
 use std::time::Duration;
 
-use super::{Host, Level, OutgoingRecord, with_host};
+#[cfg(feature = "log")]
+use super::Level;
+use super::{Host, OutgoingRecord, with_host};
 use crate::bindings::imports::sharemill::worker::lease::LeaseError as WireLeaseError;
 use crate::config::ConfigError;
 use crate::{LeaseError, ProducerError};
