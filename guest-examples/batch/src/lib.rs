@@ -10,7 +10,7 @@ static DEFAULT: OnceLock<String> = OnceLock::new();
 /// Once an instance. An unknown default keeps the instance from being used.
 fn prepare(settings: Settings) -> Result<(), String> {
     let default = settings.get("default").unwrap_or("accept");
-    outcome(default)?;
+    let _ = outcome(default)?;
     DEFAULT
         .set(default.to_owned())
         .map_err(|_| "configured twice".to_owned())

@@ -1,5 +1,10 @@
 //! Misbehaves on command. The record's value is the command, with a number behind it where one makes sense; `README.md`
 //! lists them with what a host must make of each. An unknown command is rejected, so that no test passes by a typing error.
+#![cfg_attr(
+    not(target_arch = "wasm32"),
+    allow(dead_code, unused_imports, reason = "only a component exports the handler")
+)]
+
 use std::hint::black_box;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

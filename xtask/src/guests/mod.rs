@@ -164,6 +164,14 @@ fn copy_if_changed(from: &Path, to: &Path) -> Result<()> {
 }
 
 fn check(out: &Path, components: &[PathBuf]) -> Result<()> {
+    say("lint the SDK and the guests (about 40 s the first time, then 2 s)");
+    for workspace in ["guest-sdk/rust", "guest-examples"] {
+        native_cargo(
+            workspace,
+            &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"],
+            &[],
+        )?;
+    }
     say("test the SDK and the examples (about 20 s the first time, then 2 s)");
     native_cargo("guest-sdk/rust", &["test", "--package", "sharemill-handler"], &[])?;
     native_cargo("guest-examples", &["test", "--package", "enrich"], &[])?;
