@@ -1,0 +1,3 @@
+//! The engine: threads and handles around the sans-IO parts.
+
+pub mod reply;

@@ -1,0 +1,1 @@
+//! Snapshots: catalog, partition logs and share partitions as of one journal position.
