@@ -62,11 +62,9 @@ impl Circumstances<'_> {
             };
         }
         match trap {
-            Some(Trap::UnreachableCodeReached) => self.trap(
-                "unreachable",
-                &Trap::UnreachableCodeReached.to_string(),
-                error,
-            ),
+            Some(Trap::UnreachableCodeReached) => {
+                self.trap("unreachable", &Trap::UnreachableCodeReached.to_string(), error)
+            }
             Some(trap) => self.trap(&kebab(&format!("{trap:?}")), &trap.to_string(), error),
             None => self.other(error),
         }
@@ -119,10 +117,7 @@ impl Circumstances<'_> {
 fn may_follow_refused_memory(trap: Trap) -> bool {
     matches!(
         trap,
-        Trap::UnreachableCodeReached
-            | Trap::MemoryOutOfBounds
-            | Trap::TableOutOfBounds
-            | Trap::IndirectCallToNull
+        Trap::UnreachableCodeReached | Trap::MemoryOutOfBounds | Trap::TableOutOfBounds | Trap::IndirectCallToNull
     )
 }
 

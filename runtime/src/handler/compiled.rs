@@ -35,16 +35,10 @@ pub enum CompiledFrom {
 impl CompileCache {
     /// Opens or creates `dir` with mode 0700; an existing one must be a directory of ours, and is closed to others.
     pub(super) fn open(dir: &Path, engine: &Engine) -> io::Result<Self> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let found = fs::symlink_metadata(dir)?;
         if !found.is_dir() {
-            return Err(io::Error::new(
-                io::ErrorKind::NotADirectory,
-                "is not a directory",
-            ));
+            return Err(io::Error::new(io::ErrorKind::NotADirectory, "is not a directory"));
         }
         if found.uid() != rustix::process::geteuid().as_raw() {
             return Err(io::Error::new(
@@ -71,9 +65,7 @@ impl CompileCache {
         bytes: &[u8],
         digest: &ComponentDigest,
     ) -> wasmtime::Result<(Component, CompiledFrom)> {
-        let path = self
-            .dir
-            .join(format!("{}-{}.cwasm", hex(digest), self.compatibility));
+        let path = self.dir.join(format!("{}-{}.cwasm", hex(digest), self.compatibility));
         if let Some(component) = map_checked(engine, &path) {
             return Ok((component, CompiledFrom::Cache));
         }
@@ -106,7 +98,9 @@ fn map_checked(engine: &Engine, path: &Path) -> Option<Component> {
     // SAFETY: as the reason above says.
     let component = unsafe { Component::deserialize_file(engine, path) };
     component
-        .inspect_err(|error| tracing::warn!(path = %path.display(), %error, "cached component refused: compiling it again"))
+        .inspect_err(
+            |error| tracing::warn!(path = %path.display(), %error, "cached component refused: compiling it again"),
+        )
         .ok()
 }
 
@@ -114,10 +108,7 @@ fn map_checked(engine: &Engine, path: &Path) -> Option<Component> {
 fn store(path: &Path, artefact: &[u8]) -> io::Result<()> {
     let _ = fs::remove_file(digest_path(path));
     replace(path, artefact)?;
-    replace(
-        &digest_path(path),
-        hex(&Sha256::digest(artefact)).as_bytes(),
-    )
+    replace(&digest_path(path), hex(&Sha256::digest(artefact)).as_bytes())
 }
 
 fn replace(path: &Path, content: &[u8]) -> io::Result<()> {

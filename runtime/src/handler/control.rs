@@ -71,9 +71,9 @@ impl CallControl {
 
     /// Asks the call to end: `is-cancelled` answers true at once, after `grace` the call is stopped. The first reason stands.
     pub fn cancel(&self, reason: CancelReason, grace: Duration) {
-        let _ =
-            self.cancelled
-                .compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire);
+        let _ = self
+            .cancelled
+            .compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire);
         let stop = to_nanos(now() + grace.min(FOREVER));
         self.stop_at.fetch_min(stop, Ordering::AcqRel);
         self.wake.notify_waiters();
@@ -111,8 +111,7 @@ impl CallControl {
 
     /// True once the host wants the call to end: cancelled, or its last tenth (at most a second) has begun.
     pub fn is_ending(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire) != 0
-            || to_nanos(now()) >= self.warn_at.load(Ordering::Relaxed)
+        self.cancelled.load(Ordering::Acquire) != 0 || to_nanos(now()) >= self.warn_at.load(Ordering::Relaxed)
     }
 
     pub(super) fn must_stop(&self, now: Instant) -> bool {
@@ -141,7 +140,10 @@ const FOREVER: Duration = Duration::from_hours(100 * 365 * 24);
 const WARN_AT_MOST: Duration = Duration::from_secs(1);
 
 /// The handler module's only reader of the clock.
-#[expect(clippy::disallowed_methods, reason = "the host's monotonic clock: deadlines of guests are real time")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the host's monotonic clock: deadlines of guests are real time"
+)]
 pub(super) fn now() -> Instant {
     Instant::now()
 }

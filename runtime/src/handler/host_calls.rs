@@ -29,22 +29,17 @@ impl context::Host for HostState {
             return Ok(key);
         }
         let spec = self.handler.spec();
-        Ok(
-            match self.call.records.iter().find(|record| record.id == id) {
-                Some(record) => {
-                    let topic = match record.topic.as_str() {
-                        "" => spec.topic.as_deref().unwrap_or_default(),
-                        topic => topic,
-                    };
-                    format!(
-                        "{}:{topic}:{}:{}",
-                        spec.group, record.partition, record.offset
-                    )
-                }
-                // Not a delivery of this call: nothing to name, and no error in the contract to say so.
-                None => String::new(),
-            },
-        )
+        Ok(match self.call.records.iter().find(|record| record.id == id) {
+            Some(record) => {
+                let topic = match record.topic.as_str() {
+                    "" => spec.topic.as_deref().unwrap_or_default(),
+                    topic => topic,
+                };
+                format!("{}:{topic}:{}:{}", spec.group, record.partition, record.offset)
+            }
+            // Not a delivery of this call: nothing to name, and no error in the contract to say so.
+            None => String::new(),
+        })
     }
 }
 
@@ -72,9 +67,7 @@ impl lease::Host for HostState {
         }
         let renewed = self.services.renew_lease(id).await;
         if let (Ok(remaining), [_]) = (renewed, self.call.records.as_slice()) {
-            self.call
-                .control
-                .set_lease_until(now() + remaining);
+            self.call.control.set_lease_until(now() + remaining);
         }
         Ok(match renewed {
             Ok(remaining) => Ok(nanos(remaining)),
@@ -112,30 +105,15 @@ impl logging::Host for HostState {
 }
 
 impl metrics::Host for HostState {
-    fn counter_add(
-        &mut self,
-        name: String,
-        delta: u64,
-        attributes: metrics::Attributes,
-    ) -> Result<()> {
+    fn counter_add(&mut self, name: String, delta: u64, attributes: metrics::Attributes) -> Result<()> {
         self.measure(&name, MetricValue::CounterAdd(delta), &attributes)
     }
 
-    fn gauge_set(
-        &mut self,
-        name: String,
-        value: f64,
-        attributes: metrics::Attributes,
-    ) -> Result<()> {
+    fn gauge_set(&mut self, name: String, value: f64, attributes: metrics::Attributes) -> Result<()> {
         self.measure(&name, MetricValue::GaugeSet(value), &attributes)
     }
 
-    fn histogram_record(
-        &mut self,
-        name: String,
-        value: f64,
-        attributes: metrics::Attributes,
-    ) -> Result<()> {
+    fn histogram_record(&mut self, name: String, value: f64, attributes: metrics::Attributes) -> Result<()> {
         self.measure(&name, MetricValue::HistogramRecord(value), &attributes)
     }
 }
@@ -173,31 +151,18 @@ impl producer::Host for HostState {
             Ok((records, _)) => records,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        Ok(self
-            .services
-            .send(records)
-            .await
-            .map_err(|error| match error {
-                services::ProducerError::NotPermitted(topic) => {
-                    producer::ProducerError::NotPermitted(topic)
-                }
-                services::ProducerError::TooLarge => producer::ProducerError::TooLarge,
-                services::ProducerError::QuotaExceeded => producer::ProducerError::QuotaExceeded,
-                services::ProducerError::Unavailable(why) => {
-                    producer::ProducerError::Unavailable(why)
-                }
-                services::ProducerError::Other(why) => producer::ProducerError::Other(why),
-            }))
+        Ok(self.services.send(records).await.map_err(|error| match error {
+            services::ProducerError::NotPermitted(topic) => producer::ProducerError::NotPermitted(topic),
+            services::ProducerError::TooLarge => producer::ProducerError::TooLarge,
+            services::ProducerError::QuotaExceeded => producer::ProducerError::QuotaExceeded,
+            services::ProducerError::Unavailable(why) => producer::ProducerError::Unavailable(why),
+            services::ProducerError::Other(why) => producer::ProducerError::Other(why),
+        }))
     }
 }
 
 impl HostState {
-    fn measure(
-        &mut self,
-        name: &str,
-        value: MetricValue,
-        attributes: &[(String, String)],
-    ) -> Result<()> {
+    fn measure(&mut self, name: &str, value: MetricValue, attributes: &[(String, String)]) -> Result<()> {
         self.count_host_call()?;
         self.services.metric(Metric {
             name,

@@ -119,8 +119,7 @@ impl HostEngine {
             })
             .transpose()?;
         let linker = link(&engine).map_err(failed)?;
-        let ticker = Ticker::start(&engine, config.tick.clamp(TICK_MIN, TICK_MAX))
-            .map_err(HostEngineError::Thread)?;
+        let ticker = Ticker::start(&engine, config.tick.clamp(TICK_MIN, TICK_MAX)).map_err(HostEngineError::Thread)?;
         Ok(Self {
             engine,
             linker,
@@ -132,11 +131,7 @@ impl HostEngine {
     }
 
     /// Reads, checks, compiles (or maps) and pre-links the component at `source`. Takes milliseconds to seconds: not for a lane.
-    pub fn load(
-        &self,
-        source: &Path,
-        spec: Arc<HandlerSpec>,
-    ) -> Result<Arc<LoadedHandler>, LoadError> {
+    pub fn load(&self, source: &Path, spec: Arc<HandlerSpec>) -> Result<Arc<LoadedHandler>, LoadError> {
         super::load::load(self, source, spec)
     }
 
@@ -166,16 +161,12 @@ impl HostEngine {
 }
 
 fn build(config: &HostEngineConfig) -> wasmtime::Result<(Engine, bool)> {
-    let pooled = || {
-        Engine::new(base_config().allocation_strategy(pool(config))).map(|engine| (engine, true))
-    };
+    let pooled = || Engine::new(base_config().allocation_strategy(pool(config))).map(|engine| (engine, true));
     let on_demand = |cramped| {
         let mut wanted = base_config();
         if cramped {
             // Bounds checks instead of 4 GiB of address space a memory.
-            wanted
-                .memory_reservation(config.memory_max)
-                .memory_guard_size(64 << 10);
+            wanted.memory_reservation(config.memory_max).memory_guard_size(64 << 10);
         }
         Engine::new(&wanted).map(|engine| (engine, false))
     };

@@ -77,10 +77,7 @@ impl std::fmt::Debug for Instance {
 
 impl LoadedHandler {
     /// A new instance, configured, within the deployment's deadline. Start functions are guest code: this can end like any call.
-    pub async fn instantiate(
-        self: &Arc<Self>,
-        services: Arc<dyn HostServices>,
-    ) -> Result<Instance, CallEnd> {
+    pub async fn instantiate(self: &Arc<Self>, services: Arc<dyn HostServices>) -> Result<Instance, CallEnd> {
         let control = CallControl::new(self.spec().limits.deadline);
         self.instantiate_under(services, &control).await
     }
@@ -130,14 +127,8 @@ impl LoadedHandler {
 
     async fn start(&self, store: &mut Store<HostState>) -> wasmtime::Result<Started> {
         let instance = self.pre.instantiate_async(&mut *store).await?;
-        let record = self
-            .record
-            .as_ref()
-            .map(|indices| indices.load(&mut *store, &instance));
-        let batch = self
-            .batch
-            .as_ref()
-            .map(|indices| indices.load(&mut *store, &instance));
+        let record = self.record.as_ref().map(|indices| indices.load(&mut *store, &instance));
+        let batch = self.batch.as_ref().map(|indices| indices.load(&mut *store, &instance));
         let exports = Exports {
             record: record.transpose()?,
             batch: batch.transpose()?,
@@ -145,10 +136,7 @@ impl LoadedHandler {
         if let Some(indices) = &self.lifecycle {
             let guest = indices.load(&mut *store, &instance)?;
             let settings = &self.spec().settings;
-            let settings: Vec<(&str, &str)> = settings
-                .iter()
-                .map(|(k, v)| (k.as_str(), v.as_str()))
-                .collect();
+            let settings: Vec<(&str, &str)> = settings.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
             if let Err(reason) = guest.call_configure(&mut *store, &settings).await? {
                 return Ok(Started::Refused(reason));
             }
@@ -188,11 +176,7 @@ impl Instance {
             clippy::expect_used,
             reason = "documented: the caller asks `is_record_handler` once at load"
         )]
-        let guest = self
-            .exports
-            .record
-            .as_ref()
-            .expect("a handler of single records");
+        let guest = self.exports.record.as_ref().expect("a handler of single records");
         let call = guest.call_handle(&mut self.store, delivery(&input));
         let ended = supervise(call, control, handler.activity(), &mut busy).await;
         let end = self.end_of(ended, outcome_of);
@@ -206,11 +190,7 @@ impl Instance {
     /// # Panics
     ///
     /// As [`Instance::call`]; `inputs` is not empty.
-    pub async fn call_batch(
-        &mut self,
-        inputs: &[Input<'_>],
-        control: &Arc<CallControl>,
-    ) -> BatchReport {
+    pub async fn call_batch(&mut self, inputs: &[Input<'_>], control: &Arc<CallControl>) -> BatchReport {
         assert!(self.usable, "call on a spent instance");
         assert!(!inputs.is_empty(), "call without records");
         self.usable = false;
@@ -225,9 +205,7 @@ impl Instance {
         let guest = self.exports.batch.as_ref().expect("a handler of batches");
         let call = guest.call_handle_batch(&mut self.store, &deliveries);
         let ended = supervise(call, control, handler.activity(), &mut busy).await;
-        let ends = self.end_of(ended, |outcome, limits| {
-            batch_ends(outcome, inputs.len(), limits)
-        });
+        let ends = self.end_of(ended, |outcome, limits| batch_ends(outcome, inputs.len(), limits));
         self.usable = ends.is_ok();
         let ends = ends.unwrap_or_else(|end| vec![end; inputs.len()]);
         self.batch_report(ends, busy)
@@ -279,9 +257,7 @@ impl Instance {
         let state = self.store.data_mut();
         let said = state.sink.end();
         let emitted = match (&end, state.call.records.first_mut()) {
-            (CallEnd::Outcome(Outcome::Accept), Some(record)) => {
-                std::mem::take(&mut record.emitted)
-            }
+            (CallEnd::Outcome(Outcome::Accept), Some(record)) => std::mem::take(&mut record.emitted),
             _ => Vec::new(),
         };
         CallReport {
@@ -351,9 +327,7 @@ fn outcome_of(returned: WitOutcome, limits: &HandlerLimits) -> Result<CallEnd, C
             after: options.after.map(Duration::from_nanos),
             reason: reason(options.reason),
         },
-        WitOutcome::Reject(text) => Outcome::Reject {
-            reason: reason(text),
-        },
+        WitOutcome::Reject(text) => Outcome::Reject { reason: reason(text) },
         WitOutcome::Renew(renewal) => {
             let size = renewal.checkpoint.as_ref().map_or(0, Vec::len) as u64;
             if size > limits.checkpoint_bytes {
@@ -378,16 +352,12 @@ fn batch_ends(
     limits: &HandlerLimits,
 ) -> Result<Vec<CallEnd>, CallEnd> {
     match returned {
-        record_batch_handler::BatchOutcome::All(outcome) => {
-            Ok(vec![outcome_of(outcome, limits)?; records])
-        }
-        record_batch_handler::BatchOutcome::Each(outcomes) if outcomes.len() > records => {
-            Err(CallEnd::Limit {
-                what: "outcomes",
-                value: outcomes.len() as u64,
-                limit: records as u64,
-            })
-        }
+        record_batch_handler::BatchOutcome::All(outcome) => Ok(vec![outcome_of(outcome, limits)?; records]),
+        record_batch_handler::BatchOutcome::Each(outcomes) if outcomes.len() > records => Err(CallEnd::Limit {
+            what: "outcomes",
+            value: outcomes.len() as u64,
+            limit: records as u64,
+        }),
         record_batch_handler::BatchOutcome::Each(outcomes) => {
             let released = CallEnd::Outcome(Outcome::Release {
                 after: None,

@@ -50,19 +50,12 @@ impl Limiter {
 }
 
 impl ResourceLimiter for Limiter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             // Fails by the module's own declaration; nothing to count, nothing of ours to report.
             return Ok(true);
         }
-        let wanted = self
-            .memory
-            .saturating_add(desired.saturating_sub(current) as u64);
+        let wanted = self.memory.saturating_add(desired.saturating_sub(current) as u64);
         if wanted > self.memory_limit {
             self.memory_refused = true;
             return Ok(false);
@@ -76,18 +69,11 @@ impl ResourceLimiter for Limiter {
         Ok(())
     }
 
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(true);
         }
-        let wanted = self
-            .tables
-            .saturating_add(desired.saturating_sub(current) as u64);
+        let wanted = self.tables.saturating_add(desired.saturating_sub(current) as u64);
         if wanted > self.tables_limit {
             self.tables_refused.get_or_insert(wanted);
             return Ok(false);

@@ -10,9 +10,7 @@ use wasmtime::component::{Component, InstancePre};
 use wasmtime::{Engine, Precompiled};
 use wasmtime_wasi_config::WasiConfigVariables;
 
-use super::bindings::exports::sharemill::worker::{
-    lifecycle, record_batch_handler, record_handler,
-};
+use super::bindings::exports::sharemill::worker::{lifecycle, record_batch_handler, record_handler};
 use super::bindings::sharemill::worker::types::{Delivery, Outcome};
 use super::compiled::{CompiledFrom, ComponentDigest, hex};
 use super::host_engine::{HostEngine, TABLE_ELEMENTS_MAX};
@@ -42,17 +40,10 @@ pub struct LoadedHandler {
 pub enum LoadError {
     /// The file is not there or cannot be read.
     #[error("cannot read component {}: {source}", path.display())]
-    Read {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    Read { path: PathBuf, source: std::io::Error },
     /// The file is larger than any component may be.
     #[error("component {} has {size} bytes, over the limit of {limit}", path.display())]
-    TooLarge {
-        path: PathBuf,
-        size: u64,
-        limit: u64,
-    },
+    TooLarge { path: PathBuf, size: u64, limit: u64 },
     /// The file is something else.
     #[error("{} is not a wasm component: {found}", path.display())]
     NotWasm { path: PathBuf, found: &'static str },
@@ -64,11 +55,7 @@ pub enum LoadError {
     Precompiled { path: PathBuf },
     /// The end of the file is missing.
     #[error("{} is cut off: it has {size} bytes and needs at least {needed}", path.display())]
-    Truncated {
-        path: PathBuf,
-        size: u64,
-        needed: u64,
-    },
+    Truncated { path: PathBuf, size: u64, needed: u64 },
     /// It uses a wasm feature that is turned off.
     #[error("{} needs a wasm feature that handlers may not use: {message}", path.display())]
     Feature { path: PathBuf, message: String },
@@ -103,20 +90,13 @@ pub enum LoadError {
     WrongImport { path: PathBuf, message: String },
     /// The limit would refuse every instance.
     #[error("{} starts with {needed} bytes of memory, over the deployment's limit of {limit}", path.display())]
-    Memory {
-        path: PathBuf,
-        needed: u64,
-        limit: u64,
-    },
+    Memory { path: PathBuf, needed: u64, limit: u64 },
     /// The deployment asks for more than the process allows.
     #[error("memory of {wanted} bytes is over the host's limit of {limit}")]
     MemoryLimit { wanted: u64, limit: u64 },
     /// A granted directory cannot be opened.
     #[error("granted directory {}: {source}", host.display())]
-    Directory {
-        host: PathBuf,
-        source: std::io::Error,
-    },
+    Directory { host: PathBuf, source: std::io::Error },
 }
 
 impl LoadError {
@@ -127,7 +107,8 @@ impl LoadError {
                 "this is wasm text: turn it into a component with `wasm-tools`".to_owned()
             }
             Self::CoreModule { .. } => {
-                "build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`".to_owned()
+                "build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`"
+                    .to_owned()
             }
             Self::Precompiled { .. } => "give the .wasm file; the host compiles and caches it by itself".to_owned(),
             Self::Truncated { .. } => "copy or build the file again".to_owned(),
@@ -192,11 +173,7 @@ impl LoadedHandler {
     }
 }
 
-pub(super) fn load(
-    host: &HostEngine,
-    source: &Path,
-    spec: Arc<HandlerSpec>,
-) -> Result<Arc<LoadedHandler>, LoadError> {
+pub(super) fn load(host: &HostEngine, source: &Path, spec: Arc<HandlerSpec>) -> Result<Arc<LoadedHandler>, LoadError> {
     let failed = |error| LoadError::Read {
         path: source.to_owned(),
         source: error,
@@ -250,12 +227,7 @@ pub(super) fn load_bytes(
         exports: export_names(&host.engine, &component),
         imports,
     };
-    let config_values = spec
-        .grants
-        .config
-        .iter()
-        .map(|(k, v)| (k.clone(), v.clone()))
-        .collect();
+    let config_values = spec.grants.config.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     Ok(Arc::new(LoadedHandler {
         pre,
         record,
@@ -298,10 +270,7 @@ fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
     match sniff::sniff(bytes) {
         Found::Component => Ok(()),
         Found::CoreModule => Err(LoadError::CoreModule { path: path() }),
-        Found::Other(found) => Err(LoadError::NotWasm {
-            path: path(),
-            found,
-        }),
+        Found::Other(found) => Err(LoadError::NotWasm { path: path(), found }),
         Found::Truncated { needed } => Err(LoadError::Truncated {
             path: path(),
             size: bytes.len() as u64,
@@ -318,9 +287,7 @@ fn compile(
 ) -> Result<(Component, CompiledFrom), LoadError> {
     let compiled = match &host.cache {
         Some(cache) => cache.load(&host.engine, bytes, digest),
-        None => {
-            Component::new(&host.engine, bytes).map(|component| (component, CompiledFrom::Source))
-        }
+        None => Component::new(&host.engine, bytes).map(|component| (component, CompiledFrom::Source)),
     };
     compiled.map_err(|error| {
         let message = one_line(&error);
@@ -406,8 +373,7 @@ type TypeCheck = fn(&ComponentFunc, &Component) -> wasmtime::Result<()>;
 /// The exports that matter, the function each must have, and its type.
 const EXPORTS: &[(&str, &str, TypeCheck)] = &[
     (RECORD_HANDLER, "handle", |function, component| {
-        function
-            .typecheck::<(Delivery<'_>,), (Outcome,)>(&component.component_type().instance_type())
+        function.typecheck::<(Delivery<'_>,), (Outcome,)>(&component.component_type().instance_type())
     }),
     (BATCH_HANDLER, "handle-batch", |function, component| {
         function.typecheck::<(&[Delivery<'_>],), (record_batch_handler::BatchOutcome,)>(
@@ -415,9 +381,7 @@ const EXPORTS: &[(&str, &str, TypeCheck)] = &[
         )
     }),
     (LIFECYCLE, "configure", |function, component| {
-        function.typecheck::<(&[(&str, &str)],), (Result<(), String>,)>(
-            &component.component_type().instance_type(),
-        )
+        function.typecheck::<(&[(&str, &str)],), (Result<(), String>,)>(&component.component_type().instance_type())
     }),
 ];
 
@@ -436,27 +400,16 @@ fn exported_function(
     let found = instance.get_export(engine, function).map(|item| item.ty);
     Some(match found {
         Some(ComponentItem::ComponentFunc(found)) => Ok(found),
-        Some(_) => Err(wasmtime::Error::msg(format!(
-            "`{function}` is not a function"
-        ))),
-        None => Err(wasmtime::Error::msg(format!(
-            "it has no function `{function}`"
-        ))),
+        Some(_) => Err(wasmtime::Error::msg(format!("`{function}` is not a function"))),
+        None => Err(wasmtime::Error::msg(format!("it has no function `{function}`"))),
     })
 }
 
-fn check_memory(
-    path: &Path,
-    component: &Component,
-    spec: &HandlerSpec,
-) -> Result<Option<u64>, LoadError> {
+fn check_memory(path: &Path, component: &Component, spec: &HandlerSpec) -> Result<Option<u64>, LoadError> {
     let Some(required) = component.resources_required() else {
         return Ok(None);
     };
-    let needed = required
-        .max_initial_memory_size
-        .unwrap_or(0)
-        .saturating_mul(WASM_PAGE);
+    let needed = required.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
     if needed > spec.limits.memory {
         return Err(LoadError::Memory {
             path: path.to_owned(),
@@ -469,9 +422,7 @@ fn check_memory(
     if table > limit {
         return Err(LoadError::Invalid {
             path: path.to_owned(),
-            message: format!(
-                "it starts with a table of {table} elements, over the limit of {limit}"
-            ),
+            message: format!("it starts with a table of {table} elements, over the limit of {limit}"),
         });
     }
     Ok(Some(needed))

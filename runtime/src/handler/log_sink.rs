@@ -83,13 +83,7 @@ impl LogSink {
             (LogSource::Stderr, std::mem::take(&mut lines.stderr)),
         ] {
             if !rest.is_empty() {
-                self.line(
-                    lines,
-                    source,
-                    level_of(source),
-                    "",
-                    &String::from_utf8_lossy(&rest),
-                );
+                self.line(lines, source, level_of(source), "", &String::from_utf8_lossy(&rest));
             }
         }
         let ended = std::mem::take(lines);
@@ -150,14 +144,7 @@ impl LogSink {
         }
     }
 
-    fn line(
-        &self,
-        lines: &mut Lines,
-        source: LogSource,
-        level: LogLevel,
-        context: &str,
-        text: &str,
-    ) {
+    fn line(&self, lines: &mut Lines, source: LogSource, level: LogLevel, context: &str, text: &str) {
         let size = (text.len() + context.len()) as u64;
         if self.is_spent(lines) || lines.bytes.saturating_add(size) > self.limits.bytes {
             lines.dropped = lines.dropped.saturating_add(size);
@@ -238,11 +225,7 @@ impl Pollable for StdStream {
 }
 
 impl AsyncWrite for StdStream {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, _cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
         self.sink.write(self.source, bytes);
         Poll::Ready(Ok(bytes.len()))
     }
@@ -282,10 +265,7 @@ pub(super) fn floor_char_boundary(text: &str, at: usize) -> usize {
     if at >= text.len() {
         return text.len();
     }
-    (0..=at)
-        .rev()
-        .find(|i| text.is_char_boundary(*i))
-        .unwrap_or(0)
+    (0..=at).rev().find(|i| text.is_char_boundary(*i)).unwrap_or(0)
 }
 
 fn level_of(source: LogSource) -> LogLevel {

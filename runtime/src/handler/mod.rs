@@ -46,8 +46,8 @@ pub use load::{BATCH_HANDLER, LoadError, LoadedHandler, RECORD_HANDLER};
 pub use outcome::{BatchReport, CallEnd, CallReport, Outcome};
 pub use report::{ComponentReport, ImportGrant, ImportUse};
 pub use services::{
-    BoxFuture, HostServices, LeaseError, LogLine, LogSource, Metric, MetricValue, NullServices,
-    OutgoingRecord, ProducerError,
+    BoxFuture, HostServices, LeaseError, LogLine, LogSource, Metric, MetricValue, NullServices, OutgoingRecord,
+    ProducerError,
 };
 pub use spec::{Access, FileGrant, Grants, HandlerLimits, HandlerSpec, InstanceMode, LogLevel};
 

@@ -30,9 +30,7 @@ pub struct ComponentReport {
 impl ComponentReport {
     /// Imports that need a grant the deployment does not give: calling them fails or shows nothing.
     pub fn not_granted(&self) -> impl Iterator<Item = &ImportUse> {
-        self.imports
-            .iter()
-            .filter(|import| import.grant == ImportGrant::Closed)
+        self.imports.iter().filter(|import| import.grant == ImportGrant::Closed)
     }
 }
 

@@ -53,11 +53,7 @@ pub(super) enum Stop {
     #[error("call stopped by the host")]
     Due,
     #[error("{what} over the limit of {limit}: {value}")]
-    Limit {
-        what: &'static str,
-        value: u64,
-        limit: u64,
-    },
+    Limit { what: &'static str, value: u64, limit: u64 },
 }
 
 impl HostState {
@@ -107,10 +103,7 @@ impl HostState {
             return Err(Stop::Due.into());
         }
         self.call.control.note_yield();
-        Ok(UpdateDeadline::YieldCustom(
-            1,
-            Box::pin(tokio::task::yield_now()),
-        ))
+        Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
     }
 
     /// At the head of every function of ours.
@@ -165,9 +158,7 @@ fn wasi_context(spec: &HandlerSpec, sink: &Arc<LogSink>) -> wasmtime::Result<Was
             Access::ReadWrite => FsPerms::ReadWrite,
         };
         wasi.preopened_dir(&grant.host, &grant.guest, access)
-            .map_err(|error| {
-                error.context(format!("granted directory {}", grant.host.display()))
-            })?;
+            .map_err(|error| error.context(format!("granted directory {}", grant.host.display())))?;
     }
     Ok(wasi.build())
 }

@@ -8,9 +8,7 @@ use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::{
-    Allocation, HandlerSpec, HostEngine, HostEngineConfig, Input, LoadedHandler, TimestampType,
-};
+use super::{Allocation, HandlerSpec, HostEngine, HostEngineConfig, Input, LoadedHandler, TimestampType};
 
 /// What `handle` is called in a core module.
 pub(super) const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
@@ -52,9 +50,7 @@ pub(super) fn component(world: &str, wat: &str) -> Vec<u8> {
     let mut resolve = Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, _) = resolve.push_path(wit).expect("wit directory");
-    let world = resolve
-        .select_world(&[package], Some(world))
-        .expect("world");
+    let world = resolve.select_world(&[package], Some(world)).expect("world");
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default()
         .module(&core)

@@ -52,28 +52,26 @@ impl Ticker {
         let activity = Arc::new(Activity::default());
         let seen = Arc::clone(&activity);
         let engine = engine.weak();
-        let thread = std::thread::Builder::new()
-            .name("epoch".to_owned())
-            .spawn(move || {
-                let mut quiet = 0;
-                while !seen.stop.load(Ordering::SeqCst) {
-                    std::thread::park_timeout(tick);
-                    let Some(engine) = engine.upgrade() else {
-                        return;
-                    };
-                    engine.increment_epoch();
-                    drop(engine);
-                    quiet = if seen.seen.swap(false, Ordering::SeqCst) {
-                        0
-                    } else {
-                        quiet + 1
-                    };
-                    if quiet > QUIET_TICKS {
-                        seen.rest();
-                        quiet = 0;
-                    }
+        let thread = std::thread::Builder::new().name("epoch".to_owned()).spawn(move || {
+            let mut quiet = 0;
+            while !seen.stop.load(Ordering::SeqCst) {
+                std::thread::park_timeout(tick);
+                let Some(engine) = engine.upgrade() else {
+                    return;
+                };
+                engine.increment_epoch();
+                drop(engine);
+                quiet = if seen.seen.swap(false, Ordering::SeqCst) {
+                    0
+                } else {
+                    quiet + 1
+                };
+                if quiet > QUIET_TICKS {
+                    seen.rest();
+                    quiet = 0;
                 }
-            })?;
+            }
+        })?;
         let _ = activity.thread.set(thread.thread().clone());
         Ok(Self {
             activity,

@@ -9,16 +9,10 @@ use super::super::{CallControl, CallEnd, CallReport, HandlerSpec, NullServices, 
 async fn run(bytes: &[u8], spec: HandlerSpec) -> CallReport {
     let engine = engine();
     let loaded = load(&engine, bytes, spec);
-    let mut instance = loaded
-        .instantiate(Arc::new(NullServices))
-        .await
-        .expect("an instance");
+    let mut instance = loaded.instantiate(Arc::new(NullServices)).await.expect("an instance");
     let control = CallControl::new(loaded.spec().limits.deadline);
     let report = instance.call(input(7), &control).await;
-    assert_eq!(
-        instance.reusable(),
-        matches!(report.end, CallEnd::Outcome(_))
-    );
+    assert_eq!(instance.reusable(), matches!(report.end, CallEnd::Outcome(_)));
     report
 }
 
@@ -34,10 +28,7 @@ async fn accept() {
 async fn an_instance_serves_many_records() {
     let engine = engine();
     let loaded = load(&engine, &handler("", ACCEPT), HandlerSpec::default());
-    let mut instance = loaded
-        .instantiate(Arc::new(NullServices))
-        .await
-        .expect("an instance");
+    let mut instance = loaded.instantiate(Arc::new(NullServices)).await.expect("an instance");
     for id in 0..1000 {
         let control = CallControl::new(Duration::from_secs(10));
         let report = instance.call(input(id), &control).await;
@@ -48,10 +39,7 @@ async fn an_instance_serves_many_records() {
 #[tokio::test]
 async fn a_trap_has_its_code_and_frames() {
     let report = run(&handler("", "unreachable"), HandlerSpec::default()).await;
-    let CallEnd::Trap {
-        code, backtrace, ..
-    } = report.end
-    else {
+    let CallEnd::Trap { code, backtrace, .. } = report.end else {
         panic!("{report:?}");
     };
     assert_eq!(code, "unreachable");
