@@ -12,6 +12,8 @@ use super::{HandlerSpec, HostEngine, HostEngineConfig, Input, LoadedHandler, Tim
 
 /// What `handle` is called in a core module.
 pub(super) const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
+/// What `handle-batch` is called in a core module.
+pub(super) const BATCH: &str = "sharemill:worker/record-batch-handler@0.1.0#handle-batch";
 /// The 16 flattened parameters of `handle`, by name, and its result: a pointer to the outcome.
 pub(super) const PARAMS: &str = "(param $id i64) (param $topic i32) (param $topic-len i32) (param $partition i32) (param $offset i64) \
      (param $timestamp i64) (param $timestamp-type i32) (param $count i32) (param $has-key i32) (param $key i32) (param $key-len i32) \
