@@ -53,14 +53,22 @@ pub(super) fn component(world: &str, wat: &str) -> Vec<u8> {
 
 /// As [`component`], with more packages (in the order of their use) and the world's full name.
 pub(super) fn component_with(packages: &[&str], world: &str, wat: &str) -> Vec<u8> {
+    let wit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/worker.wit")).expect("wit");
+    let packages: Vec<&str> = std::iter::once(wit.as_str()).chain(packages.iter().copied()).collect();
+    component_of(&packages, world, wat)
+}
+
+/// A component of a world in the last of these packages.
+pub(super) fn component_of(packages: &[&str], world: &str, wat: &str) -> Vec<u8> {
     let mut core = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (mut package, _) = resolve.push_path(wit).expect("wit directory");
+    let mut package = None;
     for text in packages {
-        package = resolve.push_str("test.wit", text).expect("valid wit");
+        package = Some(resolve.push_str("test.wit", text).expect("valid wit"));
     }
-    let world = resolve.select_world(&[package], Some(world)).expect("world");
+    let world = resolve
+        .select_world(&[package.expect("a package")], Some(world))
+        .expect("world");
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default()
         .module(&core)

@@ -40,7 +40,7 @@ impl Activity {
     }
 }
 
-/// Owns the thread; dropping it ends the thread.
+/// Owns the thread; shared by the engine and everything it loaded. The last one out ends the thread.
 #[derive(Debug)]
 pub(super) struct Ticker {
     activity: Arc<Activity>,
@@ -79,7 +79,7 @@ impl Ticker {
         })
     }
 
-    pub(super) fn activity(&self) -> &Arc<Activity> {
+    pub(super) fn activity(&self) -> &Activity {
         &self.activity
     }
 }
