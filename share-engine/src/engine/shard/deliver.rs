@@ -88,7 +88,10 @@ impl Shard {
             drop(waiting.reply.send(Err(AdminError::Closed)));
             return;
         };
-        let busy = member.waiting.as_ref().is_some_and(|waiting| !waiting.reply.is_abandoned());
+        let busy = member
+            .waiting
+            .as_ref()
+            .is_some_and(|waiting| !waiting.reply.is_abandoned());
         if busy || waiting.max_records == 0 {
             drop(waiting.reply.send(Ok(None)));
             return;

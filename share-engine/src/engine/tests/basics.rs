@@ -272,6 +272,9 @@ fn a_queue_that_keeps_up_is_hardly_written_twice() {
         .filter(|file| file.starts_with("logs/"))
         .map(|file| world.storage.contents(file).len())
         .sum();
-    assert!(in_logs < 60_000, "600 KB went through a ring of 128 KiB, {in_logs} bytes of it into logs");
+    assert!(
+        in_logs < 60_000,
+        "600 KB went through a ring of 128 KiB, {in_logs} bytes of it into logs"
+    );
     assert!(engine.engine.stats().drains >= 4);
 }

@@ -180,7 +180,8 @@ fn live_and_die(seed: u64) -> u64 {
     for life in 0..5_u64 {
         for turn in 0..entropy.next_u64() % 12 {
             let (mut group, image) = one(life * 1400 + (history.len() as u64 + turn) % 10);
-            while journal.room(Admission::Always) < group.disk_len() || choose(&entropy, 6) == 0 && !history.is_empty() {
+            while journal.room(Admission::Always) < group.disk_len() || choose(&entropy, 6) == 0 && !history.is_empty()
+            {
                 journal.sync().unwrap();
                 from = history[choose(&entropy, history.len() as u64)].1;
                 history.retain(|(_, end)| *end > from);
