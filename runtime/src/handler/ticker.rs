@@ -79,6 +79,11 @@ impl Ticker {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.activity.resting.load(Ordering::SeqCst)
+    }
+
     pub(super) fn activity(&self) -> &Activity {
         &self.activity
     }

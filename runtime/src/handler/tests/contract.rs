@@ -1,11 +1,12 @@
 //! What a handler returns, emits and asks for, and what the host makes of it.
 
+use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::testing::{ACCEPT, BATCH, REALLOC, component, engine, handler, input, load, module};
+use super::super::testing::{ACCEPT, BATCH, REALLOC, component, component_with, engine, handler, input, load, module};
 use super::super::{
     BatchReport, CallControl, CallEnd, CallReport, HandlerSpec, Header, Input, Outcome, OutgoingRecord,
 };
@@ -16,7 +17,7 @@ async fn run_with(bytes: &[u8], spec: HandlerSpec, input: Input<'_>) -> (CallRep
     let loaded = load(&engine, bytes, spec);
     let services = Arc::new(TestServices::default());
     let mut instance = loaded.instantiate(services.clone()).await.expect("an instance");
-    let control = CallControl::new(Duration::from_secs(60));
+    let control = CallControl::new(MINUTE);
     let report = instance.call(input, &control).await;
     assert_eq!(instance.reusable(), matches!(report.end, CallEnd::Outcome(_)));
     (report, services)
@@ -37,6 +38,7 @@ fn spec() -> HandlerSpec {
     spec
 }
 
+const MINUTE: Duration = Duration::from_mins(1);
 const DATA: &str = r#"(data (i32.const 64) "because") (data (i32.const 128) "lines") (data (i32.const 192) "secrets")"#;
 
 #[tokio::test]
@@ -134,6 +136,17 @@ async fn keys_name_the_record_not_the_delivery() {
     );
     let import = r#"(import "sharemill:worker/context@0.1.0" "idempotency-key" (func $idempotency (param i64 i32)))"#;
     assert_eq!(end_of(import, &body).await, rejected("enrich:orders:3:42"));
+}
+
+#[tokio::test]
+async fn another_delivery_is_nobodys_business() {
+    let body = format!("(call $idempotency (i64.const 8) (i32.const 1024)) {ACCEPT}");
+    let import = r#"(import "sharemill:worker/context@0.1.0" "idempotency-key" (func $idempotency (param i64 i32)))"#;
+    let end = end_of(import, &body).await;
+    assert!(
+        matches!(&end, CallEnd::Trap { code, message, .. } if code == "unknown-delivery" && message.contains('8')),
+        "{end:?}"
+    );
 }
 
 #[tokio::test]
@@ -275,7 +288,10 @@ async fn all_that_may_be_emitted_crosses_at_once() {
     let mut records = outgoing(128, 5, 1 << 20);
     for index in 1..4 {
         let at = 2048 + index * 48;
-        records += &format!("(memory.copy (i32.const {at}) (i32.const 2048) (i32.const 48))");
+        let _ = write!(
+            records,
+            "(memory.copy (i32.const {at}) (i32.const 2048) (i32.const 48))"
+        );
     }
     let body = format!(
         "(drop (memory.grow (i32.const 40))) {records}
@@ -304,7 +320,6 @@ async fn renewing_by_hand_answers_with_the_new_time() {
          (if (i64.ne (i64.load (i32.const 1032)) (i64.const 30000000000)) (then unreachable))
          (if (i64.gt_u (call $remaining (local.get $id)) (i64.const 30000000000)) (then unreachable))
          (if (i64.lt_u (call $remaining (local.get $id)) (i64.const 20000000000)) (then unreachable))
-         (if (i64.ne (call $remaining (i64.const 8)) (i64.const 0)) (then unreachable))
          (if (i64.gt_u (call $deadline) (i64.const 60000000000)) (then unreachable))
          (if (call $cancelled) (then unreachable))
          (call $renew (i64.const 8) (i32.const 1024))
@@ -355,7 +370,7 @@ async fn run_batch(body: &str, records: usize) -> BatchReport {
         .await
         .expect("an instance");
     let inputs: Vec<Input<'_>> = (0..records as u64).map(input).collect();
-    let control = CallControl::new(Duration::from_secs(60));
+    let control = CallControl::new(MINUTE);
     let report = instance.call_batch(&inputs, &control).await;
     assert_eq!(report.ends.len(), records);
     assert_eq!(report.emitted.len(), records);
@@ -429,11 +444,49 @@ async fn an_instance_serves_many_records() {
         .instantiate(Arc::new(TestServices::default()))
         .await
         .expect("an instance");
-    let control = CallControl::new(Duration::from_secs(60));
+    let control = CallControl::new(MINUTE);
     for id in 0..1000 {
-        control.rearm(Duration::from_secs(60));
+        control.rearm(MINUTE);
         let report = instance.call(input(id), &control).await;
         assert_eq!(report.end, CallEnd::Outcome(Outcome::Accept));
     }
     assert_eq!(instance.memory(), 65536);
+}
+
+/// Reads a value through `wasi:config`, counts the environment, and rejects with what it found.
+#[tokio::test]
+async fn values_are_granted_one_by_one() {
+    let store = "package wasi:config@0.2.0-rc.1; interface store { variant error { upstream(string), io(string) }
+        get: func(key: string) -> result<option<string>, error>; }";
+    let environment =
+        "package wasi:cli@0.2.0; interface environment { get-environment: func() -> list<tuple<string, string>>; }";
+    let world =
+        "package test:guest; world w { include sharemill:worker/handler@0.1.0; import wasi:config/store@0.2.0-rc.1;
+        import wasi:cli/environment@0.2.0; }";
+    let items = r#"(data (i32.const 64) "bucket") (data (i32.const 128) "none")
+        (import "wasi:config/store@0.2.0-rc.1" "get" (func $get (param i32 i32 i32)))
+        (import "wasi:cli/environment@0.2.0" "get-environment" (func $environment (param i32)))"#;
+    // result<option<string>, error> at 1024: tag, option's tag at 1028, pointer and length behind it.
+    let body = format!(
+        "(call $environment (i32.const 2048)) (if (i32.ne (i32.load (i32.const 2052)) (i32.const 1)) (then unreachable))
+         (call $get (i32.const 64) (i32.const 6) (i32.const 1024))
+         (if (i32.load8_u (i32.const 1024)) (then unreachable))
+         (if (i32.eqz (i32.load8_u (i32.const 1028)))
+           (then (i32.store (i32.const 1032) (i32.const 128)) (i32.store (i32.const 1036) (i32.const 4))))
+         {}",
+        reject("(i32.load (i32.const 1032))", "(i32.load (i32.const 1036))")
+    );
+    let wasm = component_with(&[store, environment, world], "test:guest/w", &module(items, &body));
+    let mut granted = spec();
+    granted.grants.env.insert("LANG".to_owned(), "C".to_owned());
+    let (report, _) = run_with(&wasm, granted.clone(), input(7)).await;
+    assert_eq!(report.end, rejected("none"));
+    granted.grants.config.insert("bucket".to_owned(), "images".to_owned());
+    let (report, _) = run_with(&wasm, granted, input(7)).await;
+    assert_eq!(report.end, rejected("images"));
+    let (report, _) = run_with(&wasm, spec(), input(7)).await;
+    assert!(
+        matches!(report.end, CallEnd::Trap { .. }),
+        "an environment that was not granted"
+    );
 }

@@ -132,6 +132,11 @@ fn traps() -> Vec<Case> {
             ),
             expected: |end| is_limit(end, "table elements"),
         },
+    ]
+}
+
+fn lies() -> Vec<Case> {
+    vec![
         Case {
             name: "result beyond its memory",
             wasm: on_x("", "(return (i32.const 0x7fffff00))"),
@@ -370,6 +375,11 @@ async fn traps_are_told_apart() {
 }
 
 #[tokio::test]
+async fn lies_are_traps() {
+    alone(lies).await;
+}
+
+#[tokio::test]
 async fn floods_are_stopped() {
     alone(floods).await;
 }
@@ -418,6 +428,11 @@ fn ten_loops_at_once() {
 #[test]
 fn ten_traps_at_once() {
     together(traps);
+}
+
+#[test]
+fn ten_lies_at_once() {
+    together(lies);
 }
 
 #[test]
@@ -490,7 +505,7 @@ async fn cancelling_ends_guest_code_and_waits_alike() {
             .instantiate(Arc::new(TestServices::default()))
             .await
             .expect("an instance");
-        let control = CallControl::new(Duration::from_secs(600));
+        let control = CallControl::new(Duration::from_mins(10));
         let (running, stop) = (Arc::clone(&control), Arc::clone(&control));
         let began = now();
         let call = tokio::spawn(async move { (instance.call(bad(STUCK), &running).await, instance) });
@@ -517,7 +532,7 @@ async fn a_dropped_call_spends_the_instance() {
         .instantiate(Arc::new(TestServices::default()))
         .await
         .expect("an instance");
-    let control = CallControl::new(Duration::from_secs(600));
+    let control = CallControl::new(Duration::from_mins(10));
     tokio::select! {
         biased;
         report = instance.call(bad(STUCK), &control) => panic!("{report:?}"),
@@ -568,6 +583,18 @@ async fn the_pool_is_full() {
     }
     drop((first, second));
     loaded.instantiate(services).await.expect("room again");
+}
+
+/// An idle host has no ticks; the first call brings them back.
+#[tokio::test]
+async fn deadlines_hold_after_a_rest() {
+    let engine = engine();
+    let loaded = load(&engine, &on_x("", "(loop $l (br $l))"), spec(InstanceMode::Reuse));
+    while !engine.ticker().is_resting() {
+        tokio::task::yield_now().await;
+    }
+    let took = serve(loaded, "after a rest", is_deadline).await;
+    check_time("after a rest", InstanceMode::Reuse, took);
 }
 
 /// Lanes may move instances and calls between threads.
