@@ -4,3 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod handler;
+
+pub mod settle;
+pub mod source;
+pub mod supervisor;
