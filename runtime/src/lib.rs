@@ -5,6 +5,9 @@
 
 pub mod handler;
 
+pub mod dispatch;
+pub mod lane;
+pub mod lease;
 pub mod settle;
 pub mod source;
 pub mod supervisor;
