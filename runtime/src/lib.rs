@@ -11,3 +11,7 @@ pub mod lease;
 pub mod settle;
 pub mod source;
 pub mod supervisor;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod output;

@@ -1,6 +1,13 @@
 //! What the engine costs on a real disk: durable produce, durable acquire and acknowledge, and a raw `fdatasync`
 //! control beside them. `cargo run --example engine_bench -- [DIRECTORY] [RECORDS]`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::indexing_slicing, clippy::cast_precision_loss, missing_docs, reason = "a benchmark program")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::indexing_slicing,
+    clippy::cast_precision_loss,
+    missing_docs,
+    reason = "a benchmark program"
+)]
 #![allow(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 
 use std::os::unix::fs::FileExt;
@@ -23,7 +30,10 @@ fn main() {
     std::fs::create_dir_all(&directory).unwrap();
     control(&directory);
     let (engine, _) = Engine::open(&directory, EngineConfig::default()).unwrap();
-    let topic = TopicConfig { retention: Retention::Queue, ..TopicConfig::default() };
+    let topic = TopicConfig {
+        retention: Retention::Queue,
+        ..TopicConfig::default()
+    };
     block_on(engine.create_topic("bench", topic)).unwrap();
     block_on(engine.create_group("bench", GroupConfig::default())).unwrap();
     block_on(engine.subscribe("bench", "bench")).unwrap();
@@ -78,9 +88,13 @@ fn consume(engine: &Engine, records: usize) {
     let mut left = records;
     while left > 0 {
         let want = u32::try_from(left.min(OUTSTANDING)).unwrap();
-        let deliveries = block_on(member.acquire(want, AcquireMode::RecordLimit)).unwrap();
+        let deliveries = block_on(member.acquire(want, u64::MAX, AcquireMode::RecordLimit)).unwrap();
         left -= deliveries.len();
-        let accept = |lease| Settlement { lease, outcome: Outcome::Accept { emit: Vec::new() }, evidence: None };
+        let accept = |lease| Settlement {
+            lease,
+            outcome: Outcome::Accept { emit: Vec::new() },
+            evidence: None,
+        };
         let settlements = deliveries.iter().map(|delivery| accept(delivery.lease)).collect();
         block_on(member.settle(settlements));
     }
@@ -91,12 +105,17 @@ fn one_at_a_time(engine: &Engine) {
     let mut times: Vec<Duration> = (0..2_000)
         .map(|_| {
             let began = Instant::now();
-            block_on(engine.produce("bench", None, vec![record()]))[0].clone().unwrap();
+            block_on(engine.produce("bench", None, vec![record()]))[0]
+                .clone()
+                .unwrap();
             began.elapsed()
         })
         .collect();
     times.sort();
-    println!("one producer, one outstanding: p50 {:?}, p99 {:?}", times[1_000], times[1_980]);
+    println!(
+        "one producer, one outstanding: p50 {:?}, p99 {:?}",
+        times[1_000], times[1_980]
+    );
 }
 
 fn control(directory: &str) {
