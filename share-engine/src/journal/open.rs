@@ -47,6 +47,13 @@ impl Journal {
         visit: &mut Visitor<'_>,
     ) -> Result<(Self, Report), JournalError> {
         options.check()?;
+        if !from.get().is_multiple_of(SECTOR) {
+            return Err(JournalError::Options {
+                option: "from",
+                value: from.get(),
+                rule: "not the end of a group",
+            });
+        }
         let ring = Ring::load(&*storage, directory_id)?;
         let scanned = recovery::scan(&ring, from, visit).map_err(|stopped| stopped.error)?;
         options.hook.reach(Phase::Recovered);
@@ -58,6 +65,7 @@ impl Journal {
             ring,
             current: 0,
             generation: scanned.generation.saturating_add(1),
+            began: report.tail,
             tail: report.tail,
             synced: report.synced_through.min(report.tail),
             freed: from,
@@ -124,7 +132,7 @@ impl Journal {
                 synced_through: self.tail,
                 ..old
             },
-            _ => self.header(index, sequence, self.tail, self.tail),
+            _ => self.header(index, sequence, self.tail),
         };
         self.current = index;
         let path = self.ring.path(index);

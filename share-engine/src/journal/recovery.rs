@@ -127,10 +127,12 @@ impl Scan<'_> {
         let geometry = self.ring.geometry;
         loop {
             let sequence = geometry.sequence(self.at);
+            let headers = self.ring.slots.iter().map(|slot| &slot.header);
+            let begun = headers
+                .filter(|header| header.valid_from <= self.at)
+                .map(|header| header.generation);
+            self.floor = self.floor.max(begun.max().unwrap_or(0));
             if let Some(slot) = self.ring.slot_of(sequence) {
-                if self.at >= slot.header.valid_from {
-                    self.floor = self.floor.max(slot.header.generation);
-                }
                 if let Some(group) = self.window.group(self.ring, slot, geometry.offset(self.at))?
                     && group.position == self.at
                     && group.generation >= self.floor

@@ -85,7 +85,7 @@ fn run(storage: &MemoryStorage) -> Reached {
 fn plans(seed: u64) -> impl Iterator<Item = CrashPlan> {
     [CrashPlan::Lose, CrashPlan::Keep]
         .into_iter()
-        .chain((0..12).map(move |step| CrashPlan::Random(seed * 100 + step)))
+        .chain((0..40).map(move |step| CrashPlan::Random(seed * 100 + step)))
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn power_loss_after_every_call_loses_nothing_acknowledged() {
             assert_eq!((again.len(), report.tail), (0, journal.tail()), "{context}");
         }
     }
-    assert!(states > 1000, "{states}");
+    assert!(states > 5000, "{states}");
 }
 
 #[test]
@@ -182,7 +182,10 @@ fn live_and_die(seed: u64) -> u64 {
             let (mut group, image) = one(life * 1400 + (history.len() as u64 + turn) % 10);
             while journal.room(Admission::Always) < group.disk_len() || choose(&entropy, 6) == 0 && !history.is_empty()
             {
-                journal.sync().unwrap();
+                // A snapshot may be ahead of what the journal has synced.
+                if choose(&entropy, 2) == 0 {
+                    journal.sync().unwrap();
+                }
                 from = history[choose(&entropy, history.len() as u64)].1;
                 history.retain(|(_, end)| *end > from);
                 journal.free_before(from);
@@ -209,6 +212,43 @@ fn live_and_die(seed: u64) -> u64 {
         journal = next;
     }
     cut
+}
+
+/// A header may survive of a file that the journal entered before its tail was cut further back. When the next life
+/// comes to the same place and a snapshot is taken just there, that header says that the journal went on in its file;
+/// believed, it would free what is written behind the snapshot.
+#[test]
+fn a_header_left_over_from_a_cut_tail_frees_nothing() {
+    let disk = storage();
+    let mut journal = create(&disk, small());
+    sized(&mut journal, 4, Durability::Sync).unwrap();
+    let place = sized(&mut journal, 4, Durability::Os).unwrap();
+    sized(&mut journal, 10, Durability::Os).unwrap();
+    let left_over = |disk: &MemoryStorage| disk.contents("journal/0001.ring")[32] == 1;
+    let disk = (0..1000)
+        .map(|seed| disk.crash(CrashPlan::Random(seed)))
+        .find(|disk| left_over(disk) && images(&disk.fork(0), Position::ZERO).unwrap().2.len() == 1)
+        .unwrap();
+    let (mut journal, ..) = images(&disk, Position::ZERO).unwrap();
+    assert_eq!(sized(&mut journal, 4, Durability::Sync).unwrap(), place);
+    journal.free_before(place);
+    sized(&mut journal, 6, Durability::Sync).unwrap();
+    sized(&mut journal, 10, Durability::Sync).unwrap();
+    let refused = sized(&mut journal, 10, Durability::Sync).unwrap_err();
+    assert!(
+        matches!(refused, CommitError::Refused(RefusedError::Full { .. })),
+        "{refused}"
+    );
+    assert_eq!(images(&disk, place).unwrap().2.len(), 2);
+}
+
+/// A group of this many sectors; gives back its end.
+fn sized(journal: &mut Journal, sectors: usize, durability: Durability) -> Result<Position, CommitError> {
+    let mut group = GroupBuilder::default();
+    let bytes = vec![1; sectors * 512 - GROUP_HEADER - ENTRY_OVERHEAD - 5];
+    group.push_entry(u64::MAX, |entry| entry.catalog(&bytes)).unwrap();
+    assert_eq!(group.disk_len(), sectors as u64 * SECTOR);
+    journal.commit(&mut group, durability).map(|committed| committed.end)
 }
 
 fn choose(entropy: &SeededEntropy, among: u64) -> usize {
