@@ -197,7 +197,7 @@ fn compile(
     };
     compiled.map_err(|error| {
         let message = one_line(&error);
-        let about_feature = ["not enabled", "must be enabled", "disabled", "requires"]
+        let about_feature = ["not enabled", "must be enabled", "disabled", "feature"]
             .iter()
             .any(|words| message.contains(words));
         if about_feature {
