@@ -4,3 +4,14 @@
 #![deny(unsafe_code)]
 
 pub mod handler;
+
+pub mod dispatch;
+pub mod lane;
+pub mod lease;
+pub mod settle;
+pub mod source;
+pub mod supervisor;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod output;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::shard::AcquiredPart;
 use crate::ids::{LeaseKey, Offset};
 use crate::record::{RecordError, RecordView, StoredBatch};
-use crate::time::Instant;
+use crate::time::{Instant, WallTime};
 
 /// One acquired record. Clones share its bytes.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Delivery {
     pub partition: u32,
     /// When the lease ends unless it is extended, on the engine's monotonic clock.
     pub deadline: Instant,
+    /// When the attempt began: the acquisition that raised the delivery count.
+    pub attempt_began: WallTime,
     /// What the last `renew` of this record left.
     pub checkpoint: Option<Bytes>,
     batch: StoredBatch,
@@ -35,6 +37,11 @@ impl Delivery {
     /// Key, value, headers and timestamp, parsed without copying.
     pub fn record(&self) -> Result<RecordView<'_>, RecordError> {
         self.batch.record_at(self.position)
+    }
+
+    /// The byte of the batch at which it begins.
+    pub fn position(&self) -> u32 {
+        self.position
     }
 
     /// The batch that holds it.
@@ -78,6 +85,7 @@ impl AcquiredPart {
             topic: Arc::clone(&self.topic),
             partition: self.partition,
             deadline: self.deadline,
+            attempt_began: self.began,
             checkpoint: self.checkpoint.clone(),
             batch,
             position,

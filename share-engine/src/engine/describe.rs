@@ -82,6 +82,8 @@ pub struct ShareDescription {
     pub lag: u64,
     /// Raised by resets.
     pub epoch: u32,
+    /// When the first parked record is due, in milliseconds from now.
+    pub next_due_millis: Option<u64>,
     /// The record that keeps a full window from moving.
     pub pinned_by: Option<u64>,
 }

@@ -251,7 +251,13 @@ impl Engine {
 
     /// One group.
     pub async fn describe_group(&self, name: &str) -> Result<GroupDescription, AdminError> {
-        match self.ask(AdminRequest::DescribeGroup { name: name.to_owned() }).await? {
+        match self
+            .ask(AdminRequest::DescribeGroup {
+                name: name.to_owned(),
+                now: self.now().monotonic,
+            })
+            .await?
+        {
             AdminReply::Group(group) => Ok(*group),
             _ => Err(AdminError::Closed),
         }

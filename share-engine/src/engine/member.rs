@@ -38,13 +38,20 @@ impl Member {
     }
 
     /// Waits until at least one record can be had and takes up to `max_records` (more in
-    /// [`AcquireMode::BatchOptimized`], which gives whole batches). The acquisition is durable when it returns.
-    /// Dropping the future gives back what was acquired. One call at a time: a second one gets nothing.
-    pub async fn acquire(&self, max_records: u32, mode: AcquireMode) -> Result<Vec<Delivery>, AdminError> {
+    /// [`AcquireMode::BatchOptimized`], which gives whole batches) of about `max_bytes`, at least one. The acquisition
+    /// is durable when it returns. Dropping the future gives back what was acquired. Of up to four calls at once the
+    /// first is served first; one more gets nothing.
+    pub async fn acquire(
+        &self,
+        max_records: u32,
+        max_bytes: u64,
+        mode: AcquireMode,
+    ) -> Result<Vec<Delivery>, AdminError> {
         let (sender, answer) = reply();
         let request = Request::Acquire {
             member: self.index,
             max_records,
+            max_bytes,
             mode,
             reply: sender,
         };

@@ -159,7 +159,7 @@ impl Active {
         self.put_time_entry();
         for output in [&mut self.log, &mut self.index, &mut self.timeindex, &mut self.sums] {
             output.write()?;
-            if output.dirty || self.created {
+            if output.dirty {
                 output.file.sync_data().map_err(LogError::io(&output.path, "sync"))?;
             }
         }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::block::{Place, Plane, Slot, bits, places};
 use super::member::NOBODY;
 use super::partition::{SharePartition, state};
-use super::tick::{half, seconds, tick, tick_after};
+use super::tick::{half, seconds, tick, tick_after, wall, whole};
 use super::types::{ReplayError, ShareOptions};
 use super::{ArchiveCause, Change, Checkpoint};
 use crate::ids::{DeliveryCount, Offset, OffsetRange, StateEpoch};
@@ -124,7 +124,8 @@ impl SharePartition {
             self.expect(seen, "acquire", &live)?;
         }
         self.window.extend(range);
-        let began = context.began(at);
+        // In whole seconds, as a snapshot would say it.
+        let began = context.began(wall(seconds(at)));
         let deadline = self.capped(context.deadline, began, context.now);
         let slot = Slot {
             member: context.member,
@@ -473,7 +474,11 @@ impl SharePartition {
 
     /// A lease deadline that does not outlast its attempt.
     pub(super) fn capped(&self, deadline: u64, began: u32, now: Now) -> u64 {
-        self.attempt_left(began, now.monotonic)
-            .map_or(deadline, |left| deadline.min(tick_after(now.monotonic, left)))
+        let max = self
+            .options
+            .max_lease
+            .map(|max| max.min(super::tick::MAX_LOCK).as_millis());
+        max.and_then(|max| whole(began, tick(now.monotonic)).checked_add(u64::try_from(max).ok()?))
+            .map_or(deadline, |end| deadline.min(end))
     }
 }

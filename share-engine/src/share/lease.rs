@@ -97,6 +97,9 @@ impl SharePartition {
         };
         if left.is_some_and(|left| left.is_zero()) {
             self.side.set_timer(offset, None);
+            if park.due <= now.monotonic && self.window.plane(offset) == Some(Plane::Parked) {
+                self.make_available(place);
+            }
             draft.settled.exhausted += 1;
             self.release_or_archive(offset, None, draft);
             return;

@@ -102,6 +102,8 @@ impl SharePartition {
                 let parked =
                     block.side & (1 << bit) != 0 && self.side.get(offset).is_some_and(|side| side.park.is_some());
                 let began = !done && (parked || plane == Plane::Acquired);
+                // Whether a park is over is a matter of time, not of state.
+                let plane = if parked && !done { Plane::Parked } else { plane };
                 let key = Key {
                     tag: tag(plane)
                         | if block.struck & (1 << bit) == 0 { 0 } else { STRUCK }
@@ -216,11 +218,8 @@ impl SharePartition {
             let length = Duration::from_nanos(input.number()?);
             let delay = Delay { from, length };
             let continues = flags & CONTINUES != 0;
-            if !matches!(
-                self.window.plane(offset),
-                Some(Plane::Parked | Plane::Available | Plane::Waiting)
-            ) {
-                return Err(before.error("park of a held record", offset));
+            if self.window.plane(offset) != Some(Plane::Parked) {
+                return Err(before.error("park of a record that is not parked", offset));
             }
             let now = context.now.monotonic;
             let due = now.after(delay.remaining(context.now.wall));
@@ -392,8 +391,9 @@ impl Input<'_> {
             return Err(before.error("run end", last));
         }
         let tag = self.byte()?;
+        let began = matches!(tag & 0xf, 2 | 3);
         let known = matches!(tag & 0xf, 1..=6) && tag & !(0xf | STRUCK | BEGAN) == 0;
-        if !known || (!live(tag) && tag & (STRUCK | BEGAN) != 0) {
+        if !known || (tag & BEGAN != 0) != began || (!live(tag) && tag & STRUCK != 0) {
             return Err(before.error("run tag", u64::from(tag)));
         }
         let count = if live(tag) {
@@ -424,7 +424,7 @@ impl Input<'_> {
     fn blob(&mut self, field: &'static str, limit: usize) -> Result<Bytes, DecodeError> {
         let length = usize::try_from(self.bounded(field, limit as u64)?).unwrap_or(limit);
         let left = self.bytes.get(self.at..).unwrap_or_default();
-        let blob = left.get(..length).ok_or(DecodeError::Truncated {
+        let blob = left.get(..length).ok_or_else(|| DecodeError::Truncated {
             at: self.at,
             missing: length - left.len(),
         })?;

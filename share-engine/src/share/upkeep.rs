@@ -1,11 +1,14 @@
 //! What retention, queries and redrive ask: which offsets are finished, held or new, and to end one by hand.
 
+use std::time::Duration;
+
 use super::block::{Place, Plane, run};
 use super::draft::Draft;
 use super::partition::Kind;
+use super::tick::{age, tick};
 use super::{Change, RecordState, Settled, SharePartition};
 use crate::ids::{Offset, OffsetRange};
-use crate::time::Now;
+use crate::time::{Instant, Now};
 
 impl SharePartition {
     /// The first offset that no member was ever given.
@@ -33,6 +36,16 @@ impl SharePartition {
         };
         self.records(open)
             .any(|record| matches!(record.state, RecordState::Acquired | RecordState::Parked) || record.in_transition)
+    }
+
+    /// How long the present attempt at a record has lasted: since the acquisition that raised its count.
+    pub fn attempt_age(&self, offset: Offset, now: Instant) -> Duration {
+        age(self.window.slot(offset.get()).began, tick(now))
+    }
+
+    /// When the first parked record becomes available.
+    pub fn first_due(&self) -> Option<Instant> {
+        self.side.first_due().map(|(due, _)| due)
     }
 
     /// Ends an available record by hand, without a member: it was dealt with elsewhere, in the same journal entry.

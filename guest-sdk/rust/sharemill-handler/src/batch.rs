@@ -14,6 +14,10 @@ pub enum BatchOutcome {
 
 /// What a batch handler may return: a `Vec` of anything that is [`IntoOutcome`] (one each), an [`Outcome`] or `()` (the same
 /// for all), [`BatchOutcome`], or a `Result` of these (an error is for all).
+#[diagnostic::on_unimplemented(
+    message = "a batch handler cannot return `{Self}`",
+    note = "it returns a `Vec` of outcomes, `BatchOutcome`, `Outcome`, `()`, or a `Result` of one of these"
+)]
 pub trait IntoBatchOutcome {
     /// The outcome that this value stands for.
     fn into_batch_outcome(self) -> BatchOutcome;

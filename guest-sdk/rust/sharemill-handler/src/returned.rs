@@ -36,12 +36,34 @@ impl From<Reject> for Failure {
 
 /// What a record handler may return: [`Outcome`], one of its builders, `()` for accept, or a `Result` of these whose error
 /// is [`Failure`], [`Release`], [`Reject`] or anything that can be displayed (a release).
+#[diagnostic::on_unimplemented(
+    message = "a handler cannot return `{Self}`",
+    note = "it returns `Outcome`, `Release`, `Reject`, `Renew`, `()`, or a `Result` of one of these"
+)]
 pub trait IntoOutcome {
     /// The outcome that this value stands for.
     fn into_outcome(self) -> Outcome;
 }
 
-impl<T: Into<Outcome>> IntoOutcome for T {
+impl IntoOutcome for Outcome {
+    fn into_outcome(self) -> Outcome {
+        self
+    }
+}
+
+impl IntoOutcome for Release {
+    fn into_outcome(self) -> Outcome {
+        self.into()
+    }
+}
+
+impl IntoOutcome for Reject {
+    fn into_outcome(self) -> Outcome {
+        self.into()
+    }
+}
+
+impl IntoOutcome for Renew {
     fn into_outcome(self) -> Outcome {
         self.into()
     }
@@ -63,6 +85,10 @@ impl<T: IntoOutcome, E: IntoFailure> IntoOutcome for std::result::Result<T, E> {
 }
 
 /// What may stand as the error in a handler's `Result`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the error of a handler",
+    note = "it is `Failure`, `Release`, `Reject`, or anything that implements `Display`"
+)]
 pub trait IntoFailure {
     /// The failure that this error stands for.
     fn into_failure(self) -> Failure;
@@ -121,12 +147,6 @@ impl<T, E: Display> ResultExt<T> for std::result::Result<T, E> {
 impl From<Failure> for Outcome {
     fn from(failure: Failure) -> Self {
         failure.0
-    }
-}
-
-impl From<Renew> for std::result::Result<Outcome, Failure> {
-    fn from(renew: Renew) -> Self {
-        Ok(renew.into())
     }
 }
 

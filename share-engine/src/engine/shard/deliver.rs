@@ -16,7 +16,7 @@ use crate::ids::{
 };
 use crate::record::StoredBatch;
 use crate::share::{AcquireRequest, AcquiredRange, Acquisition, TransitionId};
-use crate::time::{Instant, Now};
+use crate::time::{Instant, Now, WallTime};
 
 /// Records acquired together: consecutive, of one share partition, with the same count.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub(crate) struct AcquiredPart {
     pub(crate) delivery_count: DeliveryCount,
     pub(crate) continuation: Continuation,
     pub(crate) deadline: Instant,
+    /// When the attempt began: the acquisition that raised the count.
+    pub(crate) began: WallTime,
     pub(crate) checkpoint: Option<Bytes>,
     pub(crate) batches: Vec<StoredBatch>,
 }
@@ -75,12 +77,13 @@ struct Haul {
     transitions: Vec<(ShareKey, TransitionId)>,
     parts: Vec<AcquiredPart>,
     records: u64,
+    bytes: u64,
 }
 
 /// Reads of one share partition in one acquisition; scattered records take several.
 const ROUNDS: usize = 16;
-/// Batches looked at in one read.
-const BATCHES: usize = 16_384;
+/// Acquisitions that one member may have waiting.
+const WAITING: usize = 4;
 
 impl Shard {
     pub(super) fn acquire(&mut self, index: MemberIndex, waiting: Waiting, now: Now) {
@@ -88,15 +91,12 @@ impl Shard {
             drop(waiting.reply.send(Err(AdminError::Closed)));
             return;
         };
-        let busy = member
-            .waiting
-            .as_ref()
-            .is_some_and(|waiting| !waiting.reply.is_abandoned());
-        if busy || waiting.max_records == 0 {
+        member.waiting.retain(|waiting| !waiting.reply.is_abandoned());
+        if waiting.max_records == 0 || member.waiting.len() >= WAITING {
             drop(waiting.reply.send(Ok(None)));
             return;
         }
-        member.waiting = Some(waiting);
+        member.waiting.push_back(waiting);
         self.try_serve(index, now);
     }
 
@@ -109,7 +109,7 @@ impl Shard {
         let concerned: Vec<MemberIndex> = self
             .members
             .iter()
-            .filter(|(_, member)| member.waiting.is_some() && member.shares.iter().any(|key| changed.contains(key)))
+            .filter(|(_, member)| !member.waiting.is_empty() && member.shares.iter().any(|key| changed.contains(key)))
             .map(|(index, _)| *index)
             .collect();
         for index in &concerned {
@@ -118,14 +118,24 @@ impl Shard {
         !concerned.is_empty()
     }
 
+    /// Serves a member's acquisitions in turn until there is nothing more for one of them.
     fn try_serve(&mut self, index: MemberIndex, now: Now) {
-        let Some(member) = self.members.get_mut(&index) else {
-            return;
-        };
-        let Some(waiting) = member.waiting.take() else { return };
-        if waiting.reply.is_abandoned() {
-            return;
+        while let Some(waiting) = self
+            .members
+            .get_mut(&index)
+            .and_then(|member| member.waiting.pop_front())
+        {
+            if !waiting.reply.is_abandoned() && !self.serve(index, waiting, now) {
+                return;
+            }
         }
+    }
+
+    /// `false` if there was nothing; the acquisition waits on.
+    fn serve(&mut self, index: MemberIndex, waiting: Waiting, now: Now) -> bool {
+        let Some(member) = self.members.get_mut(&index) else {
+            return false;
+        };
         let shares = member.shares.clone();
         let rotor = member.rotor;
         member.rotor = rotor.wrapping_add(1);
@@ -152,7 +162,7 @@ impl Shard {
                 );
             }
             self.wait_again(index, waiting);
-            return;
+            return false;
         }
         self.stats.deliveries(haul.records);
         let then = Then::Deliver {
@@ -168,6 +178,7 @@ impl Shard {
                 then,
             },
         );
+        true
     }
 
     fn take_from(
@@ -191,7 +202,7 @@ impl Shard {
                 break;
             }
             let from = share.state.next_fetch_offset();
-            let batches = match partition.fetch(from, left, BATCHES) {
+            let batches = match partition.fetch(from, left, waiting.max_bytes.saturating_sub(haul.bytes)) {
                 Fetch::Batches(batches) if batches.is_empty() => break,
                 Fetch::Batches(batches) => batches,
                 Fetch::Reading => break,
@@ -247,6 +258,7 @@ impl Shard {
                 delivery_count,
                 continuation,
                 deadline: Instant::default(),
+                began: WallTime::default(),
                 checkpoint: share
                     .state
                     .checkpoint(range.first())
@@ -256,6 +268,7 @@ impl Shard {
             });
         }
         haul.records += taken;
+        haul.bytes += batches.iter().map(StoredBatch::size).sum::<u64>();
         haul.transitions.push((key, transition));
         haul.operations.push(Operation::Share {
             share: key,
@@ -266,19 +279,20 @@ impl Shard {
 
     pub(super) fn wait_again(&mut self, index: MemberIndex, waiting: Waiting) {
         match self.members.get_mut(&index) {
-            Some(member) if member.waiting.is_none() => member.waiting = Some(waiting),
-            Some(_) | None => drop(waiting.reply.send(Ok(None))),
+            Some(member) => member.waiting.push_front(waiting),
+            None => drop(waiting.reply.send(Ok(None))),
         }
     }
 
     /// The acquisition is durable: the records go out. A caller who went away gives them back.
-    pub(super) fn hand_out(&mut self, index: MemberIndex, waiting: Waiting, parts: Vec<AcquiredPart>) {
-        let mut parts = parts;
+    pub(super) fn hand_out(&mut self, index: MemberIndex, waiting: Waiting, mut parts: Vec<AcquiredPart>, now: Now) {
         for part in &mut parts {
-            let share = self.world.shares.get(&part.share);
-            part.deadline = share
-                .and_then(|share| share.state.lease_deadline(part.range.first()))
-                .unwrap_or_default();
+            let Some(share) = self.world.shares.get(&part.share) else {
+                continue;
+            };
+            let first = part.range.first();
+            part.deadline = share.state.lease_deadline(first).unwrap_or_default();
+            part.began = now.wall.before(share.state.attempt_age(first, now.monotonic));
         }
         let consignment = Consignment {
             parts,

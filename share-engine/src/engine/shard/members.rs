@@ -1,5 +1,7 @@
 //! Members of groups: who waits for records. A member lives as long as its handle; it has no heartbeat.
 
+use std::collections::VecDeque;
+
 use super::Shard;
 use super::deliver::Consignment;
 use crate::engine::reply::Sender;
@@ -14,13 +16,15 @@ pub(crate) struct Member {
     pub(crate) shares: Vec<ShareKey>,
     /// Which share partition is asked first; moves on, for fairness.
     pub(crate) rotor: usize,
-    pub(crate) waiting: Option<Waiting>,
+    /// Acquisitions in the order in which they came.
+    pub(crate) waiting: VecDeque<Waiting>,
     pub(crate) topics: Vec<String>,
 }
 
 /// An acquisition that waits for records.
 pub(crate) struct Waiting {
     pub(crate) max_records: u32,
+    pub(crate) max_bytes: u64,
     pub(crate) mode: AcquireMode,
     pub(crate) reply: Sender<Result<Option<Consignment>, AdminError>>,
 }
@@ -33,7 +37,7 @@ impl Waiting {
 
 impl Member {
     pub(crate) fn fence(&mut self, fenced: &Fenced) {
-        if let Some(waiting) = self.waiting.take() {
+        for waiting in self.waiting.drain(..) {
             waiting.fence(fenced);
         }
     }
@@ -62,7 +66,7 @@ impl Shard {
             group: name.to_owned(),
             shares,
             rotor: 0,
-            waiting: None,
+            waiting: VecDeque::new(),
             topics: topics.to_vec(),
         };
         self.members.insert(index, member);

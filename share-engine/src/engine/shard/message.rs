@@ -73,6 +73,7 @@ pub(crate) enum Request {
     Acquire {
         member: MemberIndex,
         max_records: u32,
+        max_bytes: u64,
         mode: AcquireMode,
         reply: Sender<Result<Option<Consignment>, AdminError>>,
     },
@@ -156,6 +157,7 @@ pub(crate) enum AdminRequest {
     },
     DescribeGroup {
         name: String,
+        now: Instant,
     },
     Records {
         group: String,

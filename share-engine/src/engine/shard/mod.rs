@@ -252,7 +252,7 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
-            Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts),
+            Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
             Then::Admin(continuation) => self.admin_done(continuation, Ok(()), now),
         }
@@ -342,6 +342,7 @@ impl Shard {
             Request::Acquire {
                 member,
                 max_records,
+                max_bytes,
                 mode,
                 reply,
             } => {
@@ -349,6 +350,7 @@ impl Shard {
                     member,
                     members::Waiting {
                         max_records,
+                        max_bytes,
                         mode,
                         reply,
                     },

@@ -84,9 +84,9 @@ impl Partition {
         self.window.push(batch);
     }
 
-    /// Consecutive batches from `from` on, with at least `records` records if there are so many and at most
-    /// `max_batches` batches.
-    pub(crate) fn fetch(&mut self, from: Offset, records: u64, max_batches: usize) -> Fetch {
+    /// Consecutive batches from `from` on, with at least `records` records if there are so many and about
+    /// `max_bytes` bytes.
+    pub(crate) fn fetch(&mut self, from: Offset, records: u64, max_bytes: u64) -> Fetch {
         let mut from = from.max(self.start);
         if let Some((low, high)) = self.hole
             && low <= from
@@ -98,12 +98,12 @@ impl Partition {
             return Fetch::Batches(Vec::new());
         }
         if self.window.first().is_none_or(|first| from < first) && from < self.drained && self.log.is_some() {
-            return self.fetch_loaded(from, records, max_batches);
+            return self.fetch_loaded(from, records, max_bytes);
         }
-        Fetch::Batches(consecutive(self.window.since(from), records, max_batches))
+        Fetch::Batches(consecutive(self.window.since(from), records, max_bytes))
     }
 
-    fn fetch_loaded(&mut self, from: Offset, records: u64, max_batches: usize) -> Fetch {
+    fn fetch_loaded(&mut self, from: Offset, records: u64, max_bytes: u64) -> Fetch {
         let covering = self
             .loaded
             .range(..=from)
@@ -113,7 +113,7 @@ impl Partition {
             (Some(base), _) => Fetch::Batches(consecutive(
                 self.loaded.range(base..).map(|(_, batch)| batch),
                 records,
-                max_batches,
+                max_bytes,
             )),
             (None, Some(_)) => Fetch::Reading,
             (None, None) => Fetch::Read(from),
@@ -178,20 +178,17 @@ impl Partition {
 }
 
 /// Batches without a hole between them.
-fn consecutive<'a>(
-    batches: impl Iterator<Item = &'a StoredBatch>,
-    records: u64,
-    max_batches: usize,
-) -> Vec<StoredBatch> {
+fn consecutive<'a>(batches: impl Iterator<Item = &'a StoredBatch>, records: u64, max_bytes: u64) -> Vec<StoredBatch> {
     let mut found: Vec<StoredBatch> = Vec::new();
-    let mut count = 0;
-    for batch in batches.take(max_batches) {
+    let (mut count, mut bytes) = (0, 0);
+    for batch in batches {
         if found.last().is_some_and(|last| last.last().next() != batch.base()) {
             break;
         }
+        bytes += batch.size();
         count += batch.range().count();
         found.push(batch.clone());
-        if count >= records {
+        if count >= records || bytes >= max_bytes {
             break;
         }
     }

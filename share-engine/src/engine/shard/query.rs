@@ -26,7 +26,7 @@ impl Shard {
                     .collect(),
             )),
             AdminRequest::DescribeTopic { name } => self.describe_topic(name),
-            AdminRequest::DescribeGroup { name } => self.describe_group(name),
+            AdminRequest::DescribeGroup { name, now } => self.describe_group(name, *now),
             AdminRequest::Records {
                 group,
                 topic,
@@ -73,7 +73,7 @@ impl Shard {
         })))
     }
 
-    fn describe_group(&self, name: &str) -> Result<AdminReply, AdminError> {
+    fn describe_group(&self, name: &str, now: Instant) -> Result<AdminReply, AdminError> {
         let group = self
             .world
             .catalog
@@ -84,11 +84,11 @@ impl Shard {
             name: group.name.clone(),
             config: group.config.clone(),
             members: self.members.values().filter(|member| member.group == name).count(),
-            partitions: keys.filter_map(|key| self.describe_share(*key)).collect(),
+            partitions: keys.filter_map(|key| self.describe_share(*key, now)).collect(),
         })))
     }
 
-    fn describe_share(&self, key: ShareKey) -> Option<ShareDescription> {
+    fn describe_share(&self, key: ShareKey, now: Instant) -> Option<ShareDescription> {
         let share = self.world.shares.get(&key)?;
         let partition = self.world.partitions.get(&share.partition)?;
         let counts = share.state.counts();
@@ -107,6 +107,7 @@ impl Shard {
             finished: counts.terminal,
             lag: available + counts.acquired + counts.parked + counts.waiting,
             epoch: share.state.epoch().get(),
+            next_due_millis: share.state.first_due().map(|due| millis(due.since(now))),
             pinned_by: share.state.pinned().map(|pinned| pinned.offset.get()),
         })
     }

@@ -106,12 +106,14 @@ impl Running {
     }
 
     pub(super) fn acquire(&mut self, member: &Member, max: u32) -> Vec<Delivery> {
-        self.pump.wait(member.acquire(max, AcquireMode::RecordLimit)).unwrap()
+        self.pump
+            .wait(member.acquire(max, u64::MAX, AcquireMode::RecordLimit))
+            .unwrap()
     }
 
     /// Acquires if anything can be had at once.
     pub(super) fn try_acquire(&mut self, member: &Member, max: u32) -> Vec<Delivery> {
-        let future = member.acquire(max, AcquireMode::RecordLimit);
+        let future = member.acquire(max, u64::MAX, AcquireMode::RecordLimit);
         let mut future = std::pin::pin!(future);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         for _ in 0..3 {

@@ -88,6 +88,7 @@ fn run(storage: &MemoryStorage, all: &[StoredBatch], listed: &mut Listed) -> Res
 fn check_recovery(storage: &MemoryStorage, listed: &Listed, all: &[StoredBatch], story: &str) {
     let mut writer = open(storage, &listed.state).unwrap_or_else(|error| panic!("{story}: {error}"));
     assert_eq!(writer.state(), listed.state, "{story}");
+    check_lengths(storage, &listed.state);
     check_all(&writer.reader(), &listed.batches);
     let rest = &all[listed.appended..];
     writer.append(rest).unwrap();

@@ -112,11 +112,31 @@ fn check_all(reader: &LogReader, expected: &[StoredBatch]) {
     assert_eq!(report.batches, expected.len() as u64);
 }
 
+/// Every file is as long as the list says: Kafka's tools know no list.
+fn check_lengths(storage: &MemoryStorage, state: &LogState) {
+    for segment in &state.segments {
+        for (suffix, listed) in [
+            ("log", segment.bytes),
+            ("index", segment.index_bytes),
+            ("timeindex", segment.timeindex_bytes),
+            ("sums", segment.sums_bytes),
+        ] {
+            let path = format!("{DIRECTORY}/{:020}.{suffix}", segment.base.get());
+            assert_eq!(storage.contents(&path).len() as u64, listed, "{path}");
+        }
+    }
+}
+
 #[test]
 fn what_was_appended_is_read_from_every_offset() {
     let (_, writer, batches) = filled(60);
     let reader = writer.reader();
     assert!(reader.segments().len() > 3, "the test must roll");
+    for segment in reader.segments() {
+        // Timestamps rise in this log: an entry with each index entry, and one at the end if that was not the last batch.
+        let more = segment.timeindex_bytes / 12 - segment.index_bytes / 8;
+        assert!(more <= 1, "{segment:?}");
+    }
     check_all(&reader, &batches);
     let end = batches.last().unwrap().last().get();
     for from in 0..=end + 2 {
@@ -135,6 +155,13 @@ fn what_was_appended_is_read_from_every_offset() {
             assert!(read <= max_bytes + 1500, "{read} bytes for {max_bytes}");
         }
     }
+}
+
+#[test]
+fn writers_and_readers_may_change_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<LogWriter>();
+    check::<LogReader>();
 }
 
 #[test]
@@ -192,6 +219,7 @@ fn what_is_beyond_the_list_is_cut_away() {
     let mut writer = open(&storage, &state).unwrap();
     assert_eq!(storage.files(), paths);
     assert_eq!(writer.state(), state);
+    check_lengths(&storage, &state);
     check_all(&writer.reader(), &all);
     writer.append(std::slice::from_ref(&more)).unwrap();
     writer.sync().unwrap();
