@@ -8,6 +8,8 @@ pub mod handler;
 pub mod dispatch;
 pub mod lane;
 pub mod lease;
+pub mod metrics;
 pub mod settle;
+pub mod shutdown;
 pub mod source;
 pub mod supervisor;

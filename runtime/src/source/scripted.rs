@@ -309,7 +309,9 @@ impl Shared {
             });
         }
         if records.is_empty() {
-            let next = inner.delayed.keys().next().map(|(due, _)| due.since(now.monotonic));
+            let due = inner.delayed.keys().next().map(|(due, _)| *due);
+            let next = due.into_iter().chain(inner.next_expiry).min();
+            let next = next.map(|at| at.since(now.monotonic));
             return Ok(Taken::Nothing { next });
         }
         inner.held += records.len();
