@@ -74,7 +74,7 @@ async fn direct(clock: &Arc<dyn Clock>, records: usize) -> Duration {
         };
         source.settle(batch.into_iter().map(settle).collect()).await;
     }
-    cpu() - began
+    cpu().saturating_sub(began)
 }
 
 async fn looped(clock: &Arc<dyn Clock>, records: usize, lanes: usize) -> (Duration, Duration, u64, u64) {
@@ -92,7 +92,7 @@ async fn looped(clock: &Arc<dyn Clock>, records: usize, lanes: usize) -> (Durati
     };
     host.deploy(spec, Arc::new(source.clone()), NoOps).unwrap();
     host.until_idle().await;
-    let used = cpu() - began;
+    let used = cpu().saturating_sub(began);
     let took = clock.now().monotonic.since(wall);
     let stages = Stages::default();
     host.shutdown(stages.subscribe()).await;
@@ -101,8 +101,14 @@ async fn looped(clock: &Arc<dyn Clock>, records: usize, lanes: usize) -> (Durati
 }
 
 fn main() {
-    let records = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(2_000_000);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let records = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(2_000_000);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     runtime.block_on(async {
         let each = |time: Duration| time.as_nanos() / records as u128;

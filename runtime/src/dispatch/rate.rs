@@ -24,7 +24,6 @@ impl RateLimit {
 
     /// How many of `wanted` may be acquired now.
     #[expect(
-        clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
         reason = "between 0 and `wanted`, a number of records"

@@ -98,7 +98,7 @@ fn report(station: &Station) {
     station
         .deployment
         .metrics
-        .add(station.shared.lane, tally, [open - idle, idle, waiting]);
+        .add(station.shared.lane, &tally, [open - idle, idle, waiting]);
 }
 
 /// Until something happens. A timer runs only while there is something to look after.

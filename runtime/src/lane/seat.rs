@@ -82,16 +82,15 @@ pub(crate) async fn guarded<F: Future>(
     let mut future = pin!(future);
     let mut resumed = Some(began);
     std::future::poll_fn(|context| {
-        let polled_at = match resumed.take() {
-            Some(at) => at,
-            None => {
-                station.step_in(seat);
-                let now = station.now().monotonic;
-                if seat.stop_at.get().is_some_and(|stop| stop <= now) {
-                    return Poll::Ready(Err(seat.stopped(began, now)));
-                }
-                now
+        let polled_at = if let Some(at) = resumed.take() {
+            at
+        } else {
+            station.step_in(seat);
+            let now = station.now().monotonic;
+            if seat.stop_at.get().is_some_and(|stop| stop <= now) {
+                return Poll::Ready(Err(seat.stopped(began, now)));
             }
+            now
         };
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context))) {
             Ok(Poll::Ready(output)) => return Poll::Ready(Ok(output)),

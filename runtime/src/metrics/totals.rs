@@ -68,7 +68,7 @@ impl DeploymentMetrics {
     }
 
     /// What one station saw since the last time; its slots: busy or waiting, idle, waiting.
-    pub(crate) fn add(&self, lane: usize, tally: Tally, slots: [usize; 3]) {
+    pub(crate) fn add(&self, lane: usize, tally: &Tally, slots: [usize; 3]) {
         let [occupied, idle, waiting] = slots;
         for (state, count) in [
             ("busy", occupied.saturating_sub(waiting)),
@@ -104,7 +104,7 @@ impl DeploymentMetrics {
                 histogram.record_many(seconds, count as usize);
             }
         }
-        self.with(|totals| totals.absorb(&tally));
+        self.with(|totals| totals.absorb(tally));
     }
 
     pub(crate) fn add_deliveries(&self, count: usize) {

@@ -46,7 +46,7 @@ impl Anchor {
     }
 }
 
-const FAR: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
+const FAR: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// The system's clocks.
 #[derive(Clone, Copy, Debug, Default)]

@@ -185,7 +185,7 @@ async fn no_free_instance_costs_no_attempt() {
 async fn leases_of_long_calls_are_extended() {
     local(async {
         let mut long = spec(4);
-        long.deadline = Duration::from_secs(300);
+        long.deadline = Duration::from_mins(5);
         let world = World::new(2, long);
         world.source.produce(repeat("sleep 100000", 4));
         world.idle().await;
@@ -286,7 +286,7 @@ async fn draining_finishes_what_runs_and_gives_back_the_rest() {
 async fn the_drain_timeout_cancels_what_goes_on() {
     local(async {
         let mut long = spec(4);
-        long.deadline = Duration::from_secs(300);
+        long.deadline = Duration::from_mins(5);
         let world = World::new(2, long);
         world
             .source
@@ -357,7 +357,7 @@ async fn a_source_that_is_away_is_asked_again() {
         let world = World::new(1, spec(4));
         world.source.set_unavailable(true);
         world.source.produce(["accept"]);
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
         assert_eq!(world.source.state().deliveries, 0);
         world.source.set_unavailable(false);
         world.idle().await;

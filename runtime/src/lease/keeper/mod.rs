@@ -208,7 +208,7 @@ impl Keeper {
             let wait = if due {
                 (left / 2).max(SHORTEST).min(left)
             } else {
-                left - half
+                left.saturating_sub(half)
             };
             let at = now.monotonic.after(wait);
             next = Some(next.map_or(at, |next| next.min(at)));
