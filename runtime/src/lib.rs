@@ -13,3 +13,7 @@ pub mod settle;
 pub mod shutdown;
 pub mod source;
 pub mod supervisor;
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod output;

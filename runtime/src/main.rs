@@ -1,2 +1,20 @@
-//! The `sharemill` command.
-fn main() {}
+//! The `sharemill` command: starts the runtime, runs what was asked, ends with its exit code.
+
+use std::process::ExitCode;
+
+use sharemill::{cli, output};
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(cli::run(std::env::args_os())).into(),
+        Err(error) => {
+            let failure = output::Failure::new(format!("cannot start the asynchronous runtime: {error}"));
+            output::failure(&failure);
+            failure.exit().into()
+        }
+    }
+}

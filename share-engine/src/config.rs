@@ -7,15 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::DeliveryCount;
 
-/// When a produce, an acquisition or an acknowledgement counts as done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Durability {
-    /// Acknowledged means on disk: one `fdatasync` for each group commit.
-    #[default]
-    Sync,
-    /// Acknowledged means written to the operating system: survives the death of the process, not of the machine.
-    Os,
-}
+pub use crate::journal::Durability;
 
 /// How an engine uses its disk and memory.
 #[derive(Clone, Debug)]

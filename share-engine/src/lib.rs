@@ -16,11 +16,14 @@ pub mod catalog;
 pub mod config;
 pub mod drain;
 pub mod engine;
+pub mod error;
 pub mod journal;
 pub mod log;
 pub mod record;
 pub mod share;
 pub mod snapshot;
+
+mod sys;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -36,6 +36,7 @@ impl Circumstances<'_> {
             return match *stop {
                 Stop::Due => self.stopped(),
                 Stop::Limit { what, value, limit } => CallEnd::Limit { what, value, limit },
+                Stop::UnknownDelivery(_) => self.trap("unknown-delivery", &stop.to_string(), error),
             };
         }
         if let Some(full) = error.downcast_ref::<PoolConcurrencyLimitError>() {

@@ -55,7 +55,11 @@ impl CallControl {
 
     /// Starts the clock again for the next call: not cancelled, `budget` from now.
     pub fn rearm(&self, budget: Duration) {
-        let now = now();
+        self.rearm_at(now(), budget);
+    }
+
+    /// As [`CallControl::rearm`], for callers that know the time: a report's `ended` is when the next call begins.
+    pub fn rearm_at(&self, now: Instant, budget: Duration) {
         let deadline = to_nanos(now + budget.min(FOREVER));
         // Cancelled is cleared first: whoever cancels the new call does so after it was told of it.
         self.cancelled.store(0, Ordering::Relaxed);
@@ -146,6 +150,11 @@ const WARN_AT_MOST: Duration = Duration::from_secs(1);
 )]
 pub(super) fn now() -> Instant {
     Instant::now()
+}
+
+/// A time in the past that costs nothing to have.
+pub(super) fn beginning() -> Instant {
+    *EPOCH
 }
 
 fn to_nanos(at: Instant) -> u64 {

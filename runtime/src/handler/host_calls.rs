@@ -25,39 +25,30 @@ impl context::Host for HostState {
 
     fn idempotency_key(&mut self, id: u64) -> Result<String> {
         self.count_host_call()?;
+        let record = self.own_record(id)?;
         if let Some(key) = self.services.idempotency_key(id) {
             return Ok(key);
         }
-        let spec = self.handler.spec();
-        Ok(match self.call.records.iter().find(|record| record.id == id) {
-            Some(record) => {
-                let topic = match record.topic.as_str() {
-                    "" => spec.topic.as_deref().unwrap_or_default(),
-                    topic => topic,
-                };
-                format!("{}:{topic}:{}:{}", spec.group, record.partition, record.offset)
-            }
-            // Not a delivery of this call: nothing to name, and no error in the contract to say so.
-            None => String::new(),
-        })
+        let spec = self.spec();
+        let topic = match record.topic.as_str() {
+            "" => spec.topic.as_deref().unwrap_or_default(),
+            topic => topic,
+        };
+        Ok(format!("{}:{topic}:{}:{}", spec.group, record.partition, record.offset))
     }
 }
 
 impl lease::Host for HostState {
     fn checkpoint(&mut self, id: u64) -> Result<Option<Vec<u8>>> {
         self.count_host_call()?;
-        Ok(self
-            .record(id)
-            .and_then(|record| record.checkpoint.as_ref())
-            .map(|bytes| bytes.to_vec()))
+        let checkpoint = self.own_record(id)?.checkpoint.as_ref();
+        Ok(checkpoint.map(|bytes| bytes.to_vec()))
     }
 
     fn remaining(&mut self, id: u64) -> Result<u64> {
         self.count_host_call()?;
-        Ok(match self.record(id) {
-            Some(_) => nanos(self.call.control.lease_remaining()),
-            None => 0,
-        })
+        self.own_record(id)?;
+        Ok(nanos(self.call.control.lease_remaining()))
     }
 
     async fn renew(&mut self, id: u64) -> Result<std::result::Result<u64, lease::LeaseError>> {
@@ -131,7 +122,7 @@ impl producer::Host for HostState {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let count = records.len() as u64;
-        let Some(record) = self.record(id) else {
+        let Some(record) = self.call.records.iter_mut().find(|record| record.id == id) else {
             return Ok(Err(producer::ProducerError::Other(format!(
                 "no delivery {id} in this call"
             ))));

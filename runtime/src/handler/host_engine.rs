@@ -15,7 +15,7 @@ use super::compiled::CompileCache;
 use super::load::{LoadError, LoadedHandler};
 use super::spec::HandlerSpec;
 use super::state::HostState;
-use super::ticker::{Activity, Ticker};
+use super::ticker::Ticker;
 
 /// How instances get their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,13 +81,13 @@ pub enum HostEngineError {
     Thread(std::io::Error),
 }
 
-/// One per process; loads handlers. Dropping it stops the epoch thread, so it outlives every instance.
+/// One per process; loads handlers. What it loaded keeps what it needs of it.
 pub struct HostEngine {
     pub(super) engine: Engine,
     pub(super) linker: Linker<HostState>,
     pub(super) cache: Option<CompileCache>,
     pub(super) memory_max: u64,
-    ticker: Ticker,
+    ticker: Arc<Ticker>,
     pooling: bool,
 }
 
@@ -125,7 +125,7 @@ impl HostEngine {
             linker,
             cache,
             memory_max: config.memory_max,
-            ticker,
+            ticker: Arc::new(ticker),
             pooling,
         })
     }
@@ -155,8 +155,8 @@ impl HostEngine {
         Engine::tls_eager_initialize();
     }
 
-    pub(super) fn activity(&self) -> &Arc<Activity> {
-        self.ticker.activity()
+    pub(super) fn ticker(&self) -> &Arc<Ticker> {
+        &self.ticker
     }
 }
 

@@ -1,6 +1,7 @@
 //! One store with one instance in it: instantiated, configured, called. After anything but an outcome it is spent: a trap poisons the
 //! store, and not every error says so, hence the rule is kept here.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use super::outcome::{BatchReport, CallEnd, CallReport, Outcome};
 use super::services::HostServices;
 use super::spec::HandlerLimits;
 use super::state::{HostState, RecordState};
-use super::supervise::{Supervised, supervise};
+use super::supervise::{Clock, Supervised, Waiting, supervise};
 
 /// One header of a delivery: `name` and `value` as the handler sees them.
 pub type Header<'a> = HeaderParam<'a>;
@@ -91,8 +92,15 @@ impl LoadedHandler {
         let state = HostState::new(Arc::clone(self), services, Arc::clone(control))
             .map_err(|error| CallEnd::HostFault(super::load::one_line(&error)))?;
         let mut store = self.store(state);
-        let mut busy = Duration::ZERO;
-        let started = supervise(self.start(&mut store), control, self.activity(), &mut busy).await;
+        let mut clock = Clock::new();
+        let started = {
+            let start = pin!(self.start(&mut store));
+            let waiting = Waiting {
+                timer: pin!(None),
+                wake: pin!(None),
+            };
+            supervise(start, waiting, control, self.activity(), &mut clock).await
+        };
         // What was said before the first record has gone to the log; it belongs to no call.
         let _ = store.data().sink.end();
         match started {
@@ -170,19 +178,25 @@ impl Instance {
         assert!(self.usable, "call on a spent instance");
         self.usable = false;
         self.begin(std::slice::from_ref(&input), control);
-        let mut busy = Duration::ZERO;
+        let mut clock = Clock::new();
         let handler = Arc::clone(&self.store.data().handler);
         #[expect(
             clippy::expect_used,
             reason = "documented: the caller asks `is_record_handler` once at load"
         )]
         let guest = self.exports.record.as_ref().expect("a handler of single records");
-        let call = guest.call_handle(&mut self.store, delivery(&input));
-        let ended = supervise(call, control, handler.activity(), &mut busy).await;
+        let ended = {
+            let call = pin!(guest.call_handle(&mut self.store, delivery(&input)));
+            let waiting = Waiting {
+                timer: pin!(None),
+                wake: pin!(None),
+            };
+            supervise(call, waiting, control, handler.activity(), &mut clock).await
+        };
         let end = self.end_of(ended, outcome_of);
         let end = end.unwrap_or_else(|end| end);
         self.usable = matches!(end, CallEnd::Outcome(_));
-        self.report(end, busy)
+        self.report(end, &clock)
     }
 
     /// Runs several records in one call. An end that is not an outcome is every record's end.
@@ -195,7 +209,7 @@ impl Instance {
         assert!(!inputs.is_empty(), "call without records");
         self.usable = false;
         self.begin(inputs, control);
-        let mut busy = Duration::ZERO;
+        let mut clock = Clock::new();
         let handler = Arc::clone(&self.store.data().handler);
         let deliveries: Vec<Delivery<'_>> = inputs.iter().map(delivery).collect();
         #[expect(
@@ -203,12 +217,18 @@ impl Instance {
             reason = "documented: the caller asks `is_batch_handler` once at load"
         )]
         let guest = self.exports.batch.as_ref().expect("a handler of batches");
-        let call = guest.call_handle_batch(&mut self.store, &deliveries);
-        let ended = supervise(call, control, handler.activity(), &mut busy).await;
+        let ended = {
+            let call = pin!(guest.call_handle_batch(&mut self.store, &deliveries));
+            let waiting = Waiting {
+                timer: pin!(None),
+                wake: pin!(None),
+            };
+            supervise(call, waiting, control, handler.activity(), &mut clock).await
+        };
         let ends = self.end_of(ended, |outcome, limits| batch_ends(outcome, inputs.len(), limits));
         self.usable = ends.is_ok();
         let ends = ends.unwrap_or_else(|end| vec![end; inputs.len()]);
-        self.batch_report(ends, busy)
+        self.batch_report(ends, &clock)
     }
 
     fn begin(&mut self, inputs: &[Input<'_>], control: &Arc<CallControl>) {
@@ -253,7 +273,7 @@ impl Instance {
         }
     }
 
-    fn report(&mut self, end: CallEnd, cpu: Duration) -> CallReport {
+    fn report(&mut self, end: CallEnd, clock: &Clock) -> CallReport {
         let state = self.store.data_mut();
         let said = state.sink.end();
         let emitted = match (&end, state.call.records.first_mut()) {
@@ -264,14 +284,15 @@ impl Instance {
             end,
             emitted,
             log_tail: said.tail,
-            cpu,
+            cpu: clock.busy,
+            ended: clock.ended,
             memory_peak: state.limiter.memory(),
             host_calls: state.call.host_calls,
             dropped_log_bytes: said.dropped,
         }
     }
 
-    fn batch_report(&mut self, ends: Vec<CallEnd>, cpu: Duration) -> BatchReport {
+    fn batch_report(&mut self, ends: Vec<CallEnd>, clock: &Clock) -> BatchReport {
         let state = self.store.data_mut();
         let said = state.sink.end();
         let emitted = ends
@@ -286,7 +307,8 @@ impl Instance {
             ends,
             emitted,
             log_tail: said.tail,
-            cpu,
+            cpu: clock.busy,
+            ended: clock.ended,
             memory_peak: state.limiter.memory(),
             host_calls: state.call.host_calls,
             dropped_log_bytes: said.dropped,

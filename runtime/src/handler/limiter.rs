@@ -51,16 +51,15 @@ impl Limiter {
 
 impl ResourceLimiter for Limiter {
     fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            // Fails by the module's own declaration; nothing to count, nothing of ours to report.
-            return Ok(true);
-        }
         let wanted = self.memory.saturating_add(desired.saturating_sub(current) as u64);
         if wanted > self.memory_limit {
             self.memory_refused = true;
             return Ok(false);
         }
-        self.memory = wanted;
+        // Beyond the maximum it fails by itself, and nothing has grown.
+        if maximum.is_none_or(|maximum| desired <= maximum) {
+            self.memory = wanted;
+        }
         Ok(true)
     }
 
@@ -70,15 +69,14 @@ impl ResourceLimiter for Limiter {
     }
 
     fn table_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
-        if maximum.is_some_and(|maximum| desired > maximum) {
-            return Ok(true);
-        }
         let wanted = self.tables.saturating_add(desired.saturating_sub(current) as u64);
         if wanted > self.tables_limit {
             self.tables_refused.get_or_insert(wanted);
             return Ok(false);
         }
-        self.tables = wanted;
+        if maximum.is_none_or(|maximum| desired <= maximum) {
+            self.tables = wanted;
+        }
         Ok(true)
     }
 }

@@ -18,7 +18,7 @@ use super::report::{ComponentReport, ImportUse, export_names, import_names, impo
 use super::sniff::{self, Found};
 use super::spec::HandlerSpec;
 use super::state::HostState;
-use super::ticker::Activity;
+use super::ticker::{Activity, Ticker};
 
 /// A component ready to be instantiated, with the policy of its deployment. Shared by all lanes.
 pub struct LoadedHandler {
@@ -28,7 +28,8 @@ pub struct LoadedHandler {
     pub(super) lifecycle: Option<lifecycle::GuestIndices>,
     spec: Arc<HandlerSpec>,
     config_values: WasiConfigVariables,
-    activity: Arc<Activity>,
+    /// Deadlines hold as long as anything can run.
+    ticker: Arc<Ticker>,
     digest: ComponentDigest,
     report: ComponentReport,
 }
@@ -169,7 +170,7 @@ impl LoadedHandler {
     }
 
     pub(super) fn activity(&self) -> &Activity {
-        &self.activity
+        self.ticker.activity()
     }
 }
 
@@ -235,7 +236,7 @@ pub(super) fn load_bytes(
         lifecycle,
         spec,
         config_values,
-        activity: Arc::clone(host.activity()),
+        ticker: Arc::clone(host.ticker()),
         digest,
         report,
     }))

@@ -279,3 +279,71 @@ const NO_DELIVERY: u64 = u64::MAX;
 const CONTEXT_BYTES: usize = 256;
 /// What one write may bring; the crossing limit bounds it as well.
 const WRITE_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::handler::NullServices;
+
+    fn sink(change: impl FnOnce(&mut HandlerLimits)) -> LogSink {
+        let mut limits = HandlerLimits::default();
+        change(&mut limits);
+        LogSink::new(Arc::new(NullServices), &limits)
+    }
+
+    #[test]
+    fn writes_become_lines() {
+        let sink = sink(|limits| limits.log_line_bytes = 10);
+        for part in ["one\ntw", "o\n\nthr", "ee", "-0123456789abcdef\nlast"] {
+            sink.write(LogSource::Stdout, part.as_bytes());
+        }
+        sink.write(LogSource::Stderr, b"beside");
+        let said = sink.end();
+        assert_eq!(
+            said.tail,
+            ["one", "two", "", "three-0123", "456789abcd", "ef", "last", "beside"]
+        );
+        assert_eq!(said.dropped, 0);
+        assert!(sink.end().tail.is_empty());
+    }
+
+    #[test]
+    fn budgets_are_of_one_call() {
+        let sink = sink(|limits| {
+            limits.log_lines = 3;
+            limits.log_tail = 2;
+        });
+        for _ in 0..2 {
+            sink.write(LogSource::Stdout, b"1\n2\n3\n4\n5\n");
+            sink.log(LogLevel::Error, "", "six");
+            let said = sink.end();
+            assert_eq!(said.tail, ["2", "3"]);
+            assert_eq!(said.dropped, 4 + 3);
+        }
+        let sink = self::sink(|limits| limits.log_bytes = 10);
+        sink.write(LogSource::Stdout, b"12345\n1234567\n12345\n6");
+        let said = sink.end();
+        assert_eq!(said.tail, ["12345", "12345"]);
+        assert_eq!(said.dropped, 7 + 1);
+    }
+
+    #[test]
+    fn long_messages_are_cut_at_a_character() {
+        let sink = sink(|limits| limits.log_line_bytes = 4);
+        sink.log(LogLevel::Info, "", "abc\u{e9}\u{e9}");
+        let said = sink.end();
+        assert_eq!(said.tail, ["abc"]);
+        assert_eq!(said.dropped, 4);
+    }
+
+    #[test]
+    fn what_moves_the_cursor_is_escaped() {
+        assert_eq!(escape("plain \u{e9} text\t."), "plain \u{e9} text\t.");
+        assert_eq!(
+            escape("a\r\n\u{1b}[31m\u{9b}\u{202e}\0"),
+            "a\\r\\n\\u{1b}[31m\\u{9b}\\u{202e}\\u{0}"
+        );
+    }
+}

@@ -1,7 +1,7 @@
 //! How a call ended, in the host's own words: plain data, exactly one [`CallEnd`] per call. Produced by `instance`, turned into an
 //! acknowledgement by the settlement table and nowhere else.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -95,6 +95,8 @@ pub struct CallReport {
     pub log_tail: Vec<String>,
     /// Time that the call held its lane: the sum over all polls, waiting excluded.
     pub cpu: Duration,
+    /// When it was last polled to its end.
+    pub ended: Instant,
     /// The most bytes that the instance's memories had together, since it was created (they never shrink).
     pub memory_peak: u64,
     /// Calls to `sharemill:worker` functions.
@@ -114,6 +116,8 @@ pub struct BatchReport {
     pub log_tail: Vec<String>,
     /// As in [`CallReport`].
     pub cpu: Duration,
+    /// As in [`CallReport`].
+    pub ended: Instant,
     /// As in [`CallReport`].
     pub memory_peak: u64,
     /// As in [`CallReport`].

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::control::{CallControl, now};
@@ -22,7 +22,8 @@ pub(super) struct HostState {
     pub(super) sink: Arc<LogSink>,
     pub(super) limiter: Limiter,
     pub(super) call: CallState,
-    wasi: WasiCtx,
+    /// Made when it is first asked for, unless directories must be opened: most handlers never ask.
+    wasi: Option<WasiCtx>,
     table: ResourceTable,
 }
 
@@ -54,6 +55,9 @@ pub(super) enum Stop {
     Due,
     #[error("{what} over the limit of {limit}: {value}")]
     Limit { what: &'static str, value: u64, limit: u64 },
+    /// Where the contract has no error to answer with.
+    #[error("delivery {0} is not one of this call")]
+    UnknownDelivery(u64),
 }
 
 impl HostState {
@@ -64,7 +68,11 @@ impl HostState {
     ) -> wasmtime::Result<Self> {
         let spec = handler.spec();
         let sink = Arc::new(LogSink::new(Arc::clone(&services), &spec.limits));
-        let wasi = wasi_context(spec, &sink)?;
+        let wasi = if spec.grants.files.is_empty() {
+            None
+        } else {
+            Some(open_directories(spec, wasi_builder(spec, &sink))?.build())
+        };
         let mut table = ResourceTable::new();
         table.set_max_capacity(spec.limits.handles);
         Ok(Self {
@@ -121,37 +129,46 @@ impl HostState {
         Ok(())
     }
 
-    pub(super) fn record(&mut self, id: u64) -> Option<&mut RecordState> {
-        self.call.records.iter_mut().find(|record| record.id == id)
+    pub(super) fn record(&self, id: u64) -> Option<&RecordState> {
+        self.call.records.iter().find(|record| record.id == id)
+    }
+
+    /// The delivery, or the end of a guest that names one which it was not given.
+    pub(super) fn own_record(&self, id: u64) -> wasmtime::Result<&RecordState> {
+        self.record(id).ok_or_else(|| Stop::UnknownDelivery(id).into())
     }
 }
 
 impl WasiView for HostState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        let (spec, sink) = (self.handler.spec(), &self.sink);
         WasiCtxView {
-            ctx: &mut self.wasi,
+            ctx: self.wasi.get_or_insert_with(|| wasi_builder(spec, sink).build()),
             table: &mut self.table,
         }
     }
 }
 
-fn wasi_context(spec: &HandlerSpec, sink: &Arc<LogSink>) -> wasmtime::Result<WasiCtx> {
+/// Everything closed but what is said and what was granted.
+fn wasi_builder(spec: &HandlerSpec, sink: &Arc<LogSink>) -> WasiCtxBuilder {
+    let stream = |source| StdStream {
+        sink: Arc::clone(sink),
+        source,
+    };
     let mut wasi = WasiCtx::builder();
-    wasi.stdout(StdStream {
-        sink: Arc::clone(sink),
-        source: LogSource::Stdout,
-    })
-    .stderr(StdStream {
-        sink: Arc::clone(sink),
-        source: LogSource::Stderr,
-    })
-    .allow_tcp(false)
-    .allow_udp(false)
-    .allow_ip_name_lookup(false)
-    .max_random_size(spec.limits.random_bytes);
+    wasi.stdout(stream(LogSource::Stdout))
+        .stderr(stream(LogSource::Stderr))
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .max_random_size(spec.limits.random_bytes);
     for (name, value) in &spec.grants.env {
         wasi.env(name, value);
     }
+    wasi
+}
+
+fn open_directories(spec: &HandlerSpec, mut wasi: WasiCtxBuilder) -> wasmtime::Result<WasiCtxBuilder> {
     for grant in &spec.grants.files {
         let access = match grant.access {
             Access::Read => FsPerms::ReadOnly,
@@ -160,5 +177,5 @@ fn wasi_context(spec: &HandlerSpec, sink: &Arc<LogSink>) -> wasmtime::Result<Was
         wasi.preopened_dir(&grant.host, &grant.guest, access)
             .map_err(|error| error.context(format!("granted directory {}", grant.host.display())))?;
     }
-    Ok(wasi.build())
+    Ok(wasi)
 }

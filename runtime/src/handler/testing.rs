@@ -8,10 +8,12 @@ use std::sync::Arc;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
 
-use super::{Allocation, HandlerSpec, HostEngine, HostEngineConfig, Input, LoadedHandler, TimestampType};
+use super::{HandlerSpec, HostEngine, HostEngineConfig, Input, LoadedHandler, TimestampType};
 
 /// What `handle` is called in a core module.
 pub(super) const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
+/// What `handle-batch` is called in a core module.
+pub(super) const BATCH: &str = "sharemill:worker/record-batch-handler@0.1.0#handle-batch";
 /// The 16 flattened parameters of `handle`, by name, and its result: a pointer to the outcome.
 pub(super) const PARAMS: &str = "(param $id i64) (param $topic i32) (param $topic-len i32) (param $partition i32) (param $offset i64) \
      (param $timestamp i64) (param $timestamp-type i32) (param $count i32) (param $has-key i32) (param $key i32) (param $key-len i32) \
@@ -46,11 +48,27 @@ pub(super) const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.
 
 /// Wraps a core module in a component of the world `world`.
 pub(super) fn component(world: &str, wat: &str) -> Vec<u8> {
-    let mut core = wat::parse_str(wat).expect("valid wat");
+    component_with(&[], world, wat)
+}
+
+/// As [`component`], with more packages (in the order of their use) and the world's full name.
+pub(super) fn component_with(packages: &[&str], world: &str, wat: &str) -> Vec<u8> {
+    let wit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/worker.wit")).expect("wit");
+    let packages: Vec<&str> = std::iter::once(wit.as_str()).chain(packages.iter().copied()).collect();
+    component_of(&packages, world, wat)
+}
+
+/// A component of a world in the last of these packages.
+pub(super) fn component_of(packages: &[&str], world: &str, wat: &str) -> Vec<u8> {
+    let mut core = wat::parse_str(wat).unwrap_or_else(|error| panic!("{error}"));
     let mut resolve = Resolve::default();
-    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
-    let (package, _) = resolve.push_path(wit).expect("wit directory");
-    let world = resolve.select_world(&[package], Some(world)).expect("world");
+    let mut package = None;
+    for text in packages {
+        package = Some(resolve.push_str("test.wit", text).expect("valid wit"));
+    }
+    let world = resolve
+        .select_world(&[package.expect("a package")], Some(world))
+        .expect("world");
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8, false).unwrap();
     ComponentEncoder::default()
         .module(&core)
@@ -67,17 +85,19 @@ pub(super) fn handler(items: &str, body: &str) -> Vec<u8> {
 
 /// An engine small enough for every test to have its own.
 pub(super) fn engine() -> HostEngine {
-    engine_with(Allocation::Auto)
+    engine_of(64)
 }
 
-pub(super) fn engine_with(allocation: Allocation) -> HostEngine {
-    HostEngine::new(&HostEngineConfig {
-        max_instances: 64,
-        allocation,
+pub(super) fn engine_of(max_instances: u32) -> HostEngine {
+    engine_with(&HostEngineConfig {
+        max_instances,
         memory_max: 256 << 20,
         ..HostEngineConfig::default()
     })
-    .expect("engine")
+}
+
+pub(super) fn engine_with(config: &HostEngineConfig) -> HostEngine {
+    HostEngine::new(config).expect("engine")
 }
 
 pub(super) fn load(engine: &HostEngine, bytes: &[u8], spec: HandlerSpec) -> Arc<LoadedHandler> {

@@ -40,7 +40,7 @@ impl Activity {
     }
 }
 
-/// Owns the thread; dropping it ends the thread.
+/// Owns the thread; shared by the engine and everything it loaded. The last one out ends the thread.
 #[derive(Debug)]
 pub(super) struct Ticker {
     activity: Arc<Activity>,
@@ -79,7 +79,12 @@ impl Ticker {
         })
     }
 
-    pub(super) fn activity(&self) -> &Arc<Activity> {
+    #[cfg(test)]
+    pub(super) fn is_resting(&self) -> bool {
+        self.activity.resting.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
         &self.activity
     }
 }

@@ -3,17 +3,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 /// Makes both ends.
-pub fn reply<T>() -> (Sender<T>, Reply<T>) {
+pub(crate) fn reply<T>() -> (Sender<T>, Reply<T>) {
     let shared = Arc::new(Shared {
         state: Mutex::new(State {
             slot: Slot::Open,
             waker: None,
         }),
-        answered: Condvar::new(),
     });
     (
         Sender {
@@ -25,13 +24,13 @@ pub fn reply<T>() -> (Sender<T>, Reply<T>) {
 
 /// The end that answers.
 #[derive(Debug)]
-pub struct Sender<T> {
+pub(crate) struct Sender<T> {
     shared: Option<Arc<Shared<T>>>,
 }
 
 impl<T> Sender<T> {
     /// Answers. Gives the value back if nobody waits any more.
-    pub fn send(mut self, value: T) -> Result<(), T> {
+    pub(crate) fn send(mut self, value: T) -> Result<(), T> {
         let Some(shared) = self.shared.take() else {
             return Err(value);
         };
@@ -43,7 +42,7 @@ impl<T> Sender<T> {
     }
 
     /// Whether the other end was dropped.
-    pub fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.shared.as_ref().is_none_or(|shared| Arc::strong_count(shared) < 2)
     }
 }
@@ -59,26 +58,20 @@ impl<T> Drop for Sender<T> {
 /// The end that waits.
 #[derive(Debug)]
 #[must_use = "an answer nobody waits for is given back to the engine"]
-pub struct Reply<T> {
+pub(crate) struct Reply<T> {
     shared: Arc<Shared<T>>,
 }
 
 impl<T> Reply<T> {
     /// Blocks the thread until there is an answer.
-    pub fn wait(self) -> Option<T> {
-        let mut state = self.shared.lock();
-        loop {
-            match std::mem::replace(&mut state.slot, Slot::Closed) {
-                Slot::Full(value) => return Some(value),
-                Slot::Closed => return None,
-                Slot::Open => state.slot = Slot::Open,
-            }
-            state = self.shared.answered.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
+    #[cfg(test)]
+    pub(crate) fn wait(self) -> Option<T> {
+        super::block_on(self)
     }
 
     /// Takes the answer if it is there; `Err` while it is not.
-    pub fn try_take(&self) -> Result<Option<T>, NotYet> {
+    #[cfg(test)]
+    pub(crate) fn try_take(&self) -> Result<Option<T>, NotYet> {
         let mut state = self.shared.lock();
         match std::mem::replace(&mut state.slot, Slot::Closed) {
             Slot::Full(value) => Ok(Some(value)),
@@ -112,13 +105,13 @@ impl<T> Future for Reply<T> {
 }
 
 /// The answer is not there yet.
+#[cfg(test)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct NotYet;
+pub(crate) struct NotYet;
 
 #[derive(Debug)]
 struct Shared<T> {
     state: Mutex<State<T>>,
-    answered: Condvar,
 }
 
 #[derive(Debug)]
@@ -145,7 +138,6 @@ impl<T> Shared<T> {
             state.slot = slot;
             state.waker.take()
         };
-        self.answered.notify_one();
         if let Some(waker) = waker {
             waker.wake();
         }

@@ -78,6 +78,11 @@ impl StoredBatch {
         &self.bytes
     }
 
+    /// Length in bytes.
+    pub fn size(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The records in order, each with the byte at which it begins (see [`StoredBatch::record_at`]).
     /// After an error the iterator ends.
     pub fn records(&self) -> Records<'_> {

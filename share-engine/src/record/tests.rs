@@ -248,6 +248,23 @@ fn bad_names_and_times_are_refused() {
 }
 
 #[test]
+fn foreign_timestamps_are_at_least_minus_one() {
+    let with_time = |millis: i64| {
+        let mut first = record(None, None);
+        first.timestamp = Some(WallTime::from_millis(0));
+        let mut bytes = encode(&[first]).to_vec();
+        bytes[27..35].copy_from_slice(&millis.to_be_bytes());
+        bytes[35..43].copy_from_slice(&millis.to_be_bytes());
+        let crc = crc32c::crc32c(&bytes[21..]);
+        bytes[17..21].copy_from_slice(&crc.to_be_bytes());
+        validate(&bytes, RecordLimits::default()).map(|info| info.header.max_timestamp)
+    };
+    assert_eq!(with_time(-1), Ok(-1));
+    let found = WallTime::from_millis(-2);
+    assert_eq!(with_time(-2), Err(RecordError::Timestamp { index: 0, found }));
+}
+
+#[test]
 fn varint_sizes_match_what_is_written() {
     let mut values = vec![0, i64::MAX, i64::MIN];
     for shift in 0..63 {

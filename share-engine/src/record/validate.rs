@@ -16,7 +16,8 @@ pub struct BatchInfo {
 }
 
 /// Checks length, magic, attributes, CRC and limits, then every record: fields within their record, offset deltas
-/// 0, 1, 2 and so on, header names in UTF-8, as many records as the header says, nothing behind them.
+/// 0, 1, 2 and so on, header names in UTF-8, timestamps of 0 or later (or -1 for none), as many records as the header
+/// says, nothing behind them.
 ///
 /// # Errors
 /// The first fault found. Compressed, control and transactional batches are refused.
@@ -81,6 +82,12 @@ fn validate_records(bytes: &[u8], header: &BatchHeader, limits: RecordLimits) ->
                 });
             }
         }
+        if parsed.view.timestamp.as_millis() < NO_TIMESTAMP {
+            return Err(RecordError::Timestamp {
+                index: index as usize,
+                found: parsed.view.timestamp,
+            });
+        }
         let size = parsed.end - position;
         if size + HEADER_BYTES > limits.record_bytes {
             return Err(RecordError::RecordTooLarge {
@@ -107,3 +114,6 @@ fn validate_records(bytes: &[u8], header: &BatchHeader, limits: RecordLimits) ->
     }
     Ok(largest)
 }
+
+/// Kafka's mark for none.
+const NO_TIMESTAMP: i64 = -1;

@@ -27,22 +27,28 @@ pub(super) fn put(buffer: &mut Vec<u8>, value: i64) {
 /// Reads a varlong at the start of `bytes`: the value and the bytes it took. `None` if it is cut or too long.
 #[inline]
 pub(super) fn get_i64(bytes: &[u8]) -> Option<(i64, usize)> {
-    let first = *bytes.first()?;
-    if first < 0x80 {
-        return Some((un_zig_zag(u64::from(first)), 1));
+    match bytes {
+        [first, ..] if *first < 0x80 => Some((un_zig_zag(u64::from(*first)), 1)),
+        [first, second, ..] if *second < 0x80 => {
+            let value = u64::from(*first & 0x7F) | (u64::from(*second) << 7);
+            Some((un_zig_zag(value), 2))
+        }
+        _ => get_long(bytes),
     }
-    let mut value = u64::from(first & 0x7F);
-    let mut taken = 1;
-    for byte in bytes.iter().skip(1).take(9) {
-        let part = u64::from(byte & 0x7F);
+}
+
+/// Three bytes and more, which few numbers of a batch need.
+#[cold]
+fn get_long(bytes: &[u8]) -> Option<(i64, usize)> {
+    let mut value = 0;
+    for (index, byte) in (0_u32..10).zip(bytes) {
         // The tenth byte has room for the topmost bit alone.
-        if taken == 9 && *byte > 1 {
+        if index == 9 && *byte > 1 {
             return None;
         }
-        value |= part << (7 * taken);
-        taken += 1;
+        value |= u64::from(byte & 0x7F) << (7 * index);
         if *byte < 0x80 {
-            return Some((un_zig_zag(value), taken));
+            return Some((un_zig_zag(value), index as usize + 1));
         }
     }
     None

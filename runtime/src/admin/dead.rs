@@ -1,0 +1,183 @@
+//! Dead letters as the admin interface shows and takes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{AdminError, Record};
+
+/// Names a dead letter by where it lies, written `TOPIC/PARTITION/OFFSET`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeadLetterId {
+    /// Dead-letter topic.
+    pub topic: String,
+    /// Partition of it.
+    pub partition: u32,
+    /// Offset in it.
+    pub offset: u64,
+}
+
+/// Not of the form `TOPIC/PARTITION/OFFSET`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("expected TOPIC/PARTITION/OFFSET, for example orders.dead/0/17")]
+pub struct DeadLetterIdError;
+
+impl FromStr for DeadLetterId {
+    type Err = DeadLetterIdError;
+
+    fn from_str(text: &str) -> Result<Self, DeadLetterIdError> {
+        let mut parts = text.split('/');
+        match (parts.next(), parts.next(), parts.next(), parts.next()) {
+            (Some(topic), Some(partition), Some(offset), None) if !topic.is_empty() => Ok(Self {
+                topic: topic.to_owned(),
+                partition: partition.parse().map_err(|_| DeadLetterIdError)?,
+                offset: offset.parse().map_err(|_| DeadLetterIdError)?,
+            }),
+            _ => Err(DeadLetterIdError),
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.topic, self.partition, self.offset)
+    }
+}
+
+impl Serialize for DeadLetterId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DeadLetterId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// Which dead letters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeadFilter {
+    /// Only those of this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Only those in this dead-letter topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Only those with this cause.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cause: Option<String>,
+}
+
+/// Which dead letters to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeadQuery {
+    /// Which of them.
+    pub filter: DeadFilter,
+    /// At most so many, 1 to 10,000.
+    pub limit: u32,
+}
+
+/// One dead letter in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeadLetter {
+    /// Where it lies.
+    pub id: DeadLetterId,
+    /// Group that gave it up.
+    pub group: String,
+    /// Topic it came from.
+    pub source_topic: String,
+    /// Partition it came from.
+    pub source_partition: u32,
+    /// Offset it had there.
+    pub source_offset: u64,
+    /// Why: reject, attempts, retention, host-crash.
+    pub cause: String,
+    /// What the handler, or the trap, said.
+    pub reason: Option<String>,
+    /// Attempts that it had.
+    pub delivery_count: u32,
+    /// When it was written, milliseconds since the Unix epoch.
+    pub timestamp: i64,
+}
+
+/// Some dead letters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeadPage {
+    /// Oldest first.
+    pub dead_letters: Vec<DeadLetter>,
+    /// Whether the limit left some out.
+    pub more: bool,
+}
+
+/// One dead letter with its evidence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct DeadLetterDetail {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub summary: DeadLetter,
+    /// The record as it was produced, without the headers that its end added.
+    pub record: Record,
+    /// SHA-256 of the component that handled it.
+    pub module: Option<String>,
+    /// The trap of the last attempt.
+    pub trap: Option<String>,
+    /// One line per attempt.
+    pub attempts: Vec<String>,
+    /// Last log lines of the last attempt.
+    pub log: Vec<String>,
+    /// Size of its checkpoint.
+    pub checkpoint_bytes: Option<u32>,
+}
+
+/// Which dead letters to redrive.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum RedriveRequest {
+    /// These.
+    Ids(Vec<DeadLetterId>),
+    /// Every one that the filter leaves, as of now.
+    All(DeadFilter),
+}
+
+/// What a redrive did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RedriveResult {
+    /// Those that are back in their topic.
+    pub redriven: Vec<Redriven>,
+    /// Those that still lie where they lay.
+    pub failed: Vec<RedriveFailure>,
+}
+
+/// A dead letter that is back in its topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Redriven {
+    /// Where it lay.
+    pub id: DeadLetterId,
+    /// Topic it is in again.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// New offset.
+    pub offset: u64,
+}
+
+/// A dead letter that was not redriven.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RedriveFailure {
+    /// Where it lies.
+    pub id: DeadLetterId,
+    /// Why.
+    pub error: AdminError,
+}

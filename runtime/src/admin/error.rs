@@ -1,0 +1,77 @@
+//! Errors of the admin interface: a code for programs, a message and a way out for people. Crosses the socket unchanged.
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of error it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ErrorCode {
+    /// The request makes no sense.
+    Invalid,
+    /// There is no such topic, group, record or dead letter.
+    NotFound,
+    /// There is one already.
+    Exists,
+    /// It cannot be done in the present state, for example while a host works on the group.
+    Conflict,
+    /// The topic, the journal or the disk is full.
+    Full,
+    /// A record or a request is larger than its limit.
+    TooLarge,
+    /// The data directory belongs to another process.
+    InUse,
+    /// The engine does not answer, or its state is unknown after a failed write.
+    Unavailable,
+    /// The two sides do not speak the same protocol.
+    Protocol,
+    /// Something that should not happen.
+    #[serde(other)]
+    Internal,
+}
+
+impl ErrorCode {
+    /// The HTTP status that carries it.
+    pub(super) fn status(self) -> u16 {
+        match self {
+            Self::Invalid | Self::Protocol => 400,
+            Self::NotFound => 404,
+            Self::Exists | Self::Conflict | Self::InUse => 409,
+            Self::TooLarge => 413,
+            Self::Full => 507,
+            Self::Unavailable => 503,
+            Self::Internal => 500,
+        }
+    }
+}
+
+/// An error with its way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct AdminError {
+    /// What kind of error it is.
+    pub code: ErrorCode,
+    /// What is wrong, with the offending value and the limit.
+    pub message: String,
+    /// What to do about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+impl AdminError {
+    /// An error without a hint.
+    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}

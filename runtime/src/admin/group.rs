@@ -1,0 +1,284 @@
+//! Share groups and the states of their records as the admin interface shows and takes them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::config::{Start, StartError};
+
+/// One share group in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GroupSummary {
+    /// Name.
+    pub name: String,
+    /// Topics, by name.
+    pub topics: Vec<String>,
+    /// Members at work.
+    pub members: u32,
+    /// Records that may be acquired, those behind the end offset included.
+    pub available: u64,
+    /// Records that are leased.
+    pub acquired: u64,
+    /// Records that wait for a due time.
+    pub parked: u64,
+}
+
+/// One share group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GroupDetail {
+    /// What the list shows.
+    #[serde(flatten)]
+    pub summary: GroupSummary,
+    /// Delivery count limit.
+    pub attempts: u32,
+    /// Acquisition lock, milliseconds.
+    pub lock_ms: u64,
+    /// Where it began.
+    pub start: Start,
+    /// Topic of its dead letters; `None` drops them.
+    pub dead_letter: Option<String>,
+    /// Members at work.
+    pub member_list: Vec<Member>,
+    /// By topic and number.
+    pub share_partitions: Vec<SharePartitionView>,
+}
+
+/// A member of a share group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Member {
+    /// Member id.
+    pub id: String,
+    /// Deployment that it belongs to, if it is one of this host.
+    pub deployment: Option<String>,
+    /// Records that it has leased.
+    pub acquired: u64,
+}
+
+/// One share partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct SharePartitionView {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// State epoch; a reset raises it.
+    pub state_epoch: u32,
+    /// Oldest offset that is not settled.
+    pub start_offset: u64,
+    /// End of what has been acquired at some time.
+    pub end_offset: u64,
+    /// Offset of the next record.
+    pub log_end: u64,
+    /// Records that may be acquired.
+    pub available: u64,
+    /// Records that are leased.
+    pub acquired: u64,
+    /// Records that wait for a due time.
+    pub parked: u64,
+    /// The offset that keeps the window from moving, if the window is full.
+    pub pinned_by: Option<u64>,
+}
+
+/// State of a record in a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordState {
+    /// May be acquired.
+    Available,
+    /// Waits for its delay or renewal to be over.
+    Parked,
+    /// Leased by a member.
+    Acquired,
+    /// Accepted.
+    Acknowledged,
+    /// Rejected, given up or dropped.
+    Archived,
+}
+
+impl RecordState {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Available => "available",
+            Self::Parked => "parked",
+            Self::Acquired => "acquired",
+            Self::Acknowledged => "acknowledged",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+/// Which records to show.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct RecordsQuery {
+    /// Only this topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Only this partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Only these states; empty for all.
+    #[serde(default)]
+    pub states: Vec<RecordState>,
+    /// From this offset on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// At most so many, 1 to 10,000.
+    pub limit: u32,
+}
+
+/// One record as a group sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RecordView {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// Offset.
+    pub offset: u64,
+    /// State.
+    pub state: RecordState,
+    /// Attempts so far.
+    pub delivery_count: u32,
+    /// Who leases it.
+    pub member: Option<String>,
+    /// Until its lease ends, milliseconds.
+    pub lease_left_ms: Option<u64>,
+    /// Until it is due, milliseconds.
+    pub due_in_ms: Option<u64>,
+    /// Times that its host died with it.
+    pub strikes: u32,
+    /// Size of its checkpoint.
+    pub checkpoint_bytes: Option<u32>,
+}
+
+/// Some of a group's records.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct RecordsPage {
+    /// By topic, partition and offset.
+    pub records: Vec<RecordView>,
+    /// Whether the limit left some out.
+    pub more: bool,
+}
+
+/// Where a group is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTo {
+    /// As a new group would begin.
+    Start(Start),
+    /// At this offset.
+    Offset(u64),
+}
+
+/// Why a reset position could not be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ResetToError {
+    /// Not a number behind `offset:`.
+    #[error("offset \"{0}\" is not a whole number")]
+    Offset(String),
+    /// None of the forms.
+    #[error("expected earliest, latest, by-duration:AGE or offset:NUMBER")]
+    Form,
+    /// The age cannot be read.
+    #[error("{0}")]
+    Age(StartError),
+}
+
+impl FromStr for ResetTo {
+    type Err = ResetToError;
+
+    fn from_str(text: &str) -> Result<Self, ResetToError> {
+        if let Some(offset) = text.strip_prefix("offset:") {
+            return offset
+                .parse()
+                .map(Self::Offset)
+                .map_err(|_| ResetToError::Offset(offset.to_owned()));
+        }
+        text.parse().map(Self::Start).map_err(|error| match error {
+            StartError::Form(_) => ResetToError::Form,
+            age @ StartError::Age(_) => ResetToError::Age(age),
+        })
+    }
+}
+
+impl fmt::Display for ResetTo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Start(start) => start.fmt(f),
+            Self::Offset(offset) => write!(f, "offset:{offset}"),
+        }
+    }
+}
+
+impl Serialize for ResetTo {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for ResetTo {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+/// How a group is reset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ResetGroup {
+    /// Where to.
+    pub to: ResetTo,
+    /// Only this topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic: Option<String>,
+    /// Only this partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Even while a host works on it: pause, drain, reset, resume.
+    #[serde(default)]
+    pub force: bool,
+}
+
+/// What a reset did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ResetResult {
+    /// By topic and number.
+    pub partitions: Vec<ResetPartition>,
+}
+
+/// What a reset did to one share partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ResetPartition {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: u32,
+    /// Start offset before.
+    pub from: u64,
+    /// Start offset now.
+    pub to: u64,
+    /// State epoch now.
+    pub state_epoch: u32,
+}
+
+/// What went with a group.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct GroupDeleted {
+    /// Share partitions.
+    pub share_partitions: u32,
+    /// Records that it had not settled.
+    pub unsettled: u64,
+}

@@ -1,0 +1,100 @@
+//! Looking at a data directory and changing what is seen: one trait, spoken over HTTP to a running host or asked of an open engine.
+//! The command line knows the trait alone. Types are plain values; the server and the client share them, so that a user reads the same
+//! text either way.
+
+mod dead;
+mod error;
+mod group;
+mod record;
+mod topic;
+mod verify;
+
+use std::pin::Pin;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+pub use dead::{
+    DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, RedriveFailure, RedriveRequest,
+    RedriveResult, Redriven,
+};
+pub use error::{AdminError, ErrorCode};
+pub use group::{
+    GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery, ResetGroup,
+    ResetPartition, ResetResult, ResetTo, SharePartitionView,
+};
+pub use record::{Header, ProduceOutcome, ProduceResult, Record};
+pub use topic::{CreateTopic, DeleteTopic, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary};
+pub use verify::{Damage, VerifyReport};
+
+/// Version of the admin protocol; raised when a client of the version before would misunderstand an answer.
+pub const PROTOCOL: u32 = 1;
+
+/// Records and results under way on each side of a produce stream.
+pub const PRODUCE_BUFFER: usize = 1_024;
+
+/// An answer that is on its way.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, AdminError>> + Send + 'a>>;
+
+/// Who answers: the first thing that a client asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct About {
+    /// [`PROTOCOL`] of the host.
+    pub protocol: u32,
+    /// Version of the host.
+    pub version: String,
+    /// Process id of the host.
+    pub pid: u32,
+}
+
+impl About {
+    /// This process.
+    pub fn this_process() -> Self {
+        Self {
+            protocol: PROTOCOL,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+        }
+    }
+}
+
+/// Everything that the command line can ask of a data directory.
+///
+/// Implemented by [`AdminClient`] over the socket of a running host, and over an open engine.
+pub trait Admin: Send + Sync {
+    /// Who answers.
+    fn about(&self) -> Answer<'_, About>;
+    /// All topics, by name.
+    fn topics(&self) -> Answer<'_, Vec<TopicSummary>>;
+    /// One topic.
+    fn topic<'a>(&'a self, topic: &'a str) -> Answer<'a, TopicDetail>;
+    /// Creates a topic; refused if there is one of that name.
+    fn create_topic(&self, request: CreateTopic) -> Answer<'_, TopicDetail>;
+    /// Deletes a topic; without `force` refused while it has records or groups.
+    fn delete_topic<'a>(&'a self, topic: &'a str, request: DeleteTopic) -> Answer<'a, TopicDeleted>;
+    /// Appends what arrives on `records` and sends one result a record, in order, to `results`; ends when `records` does.
+    /// An error means that the stream as a whole failed; what has no result is unknown.
+    fn produce<'a>(
+        &'a self,
+        topic: &'a str,
+        records: mpsc::Receiver<Record>,
+        results: mpsc::Sender<ProduceResult>,
+    ) -> Answer<'a, ()>;
+    /// All share groups, by name.
+    fn groups(&self) -> Answer<'_, Vec<GroupSummary>>;
+    /// One share group.
+    fn group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDetail>;
+    /// Moves a group's start offset; refused while a member works on it, unless forced.
+    fn reset_group<'a>(&'a self, group: &'a str, request: ResetGroup) -> Answer<'a, ResetResult>;
+    /// Deletes a group; refused while a member works on it.
+    fn delete_group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDeleted>;
+    /// States of a group's records, by topic, partition and offset.
+    fn records<'a>(&'a self, group: &'a str, query: RecordsQuery) -> Answer<'a, RecordsPage>;
+    /// Dead letters, oldest first.
+    fn dead_letters(&self, query: DeadQuery) -> Answer<'_, DeadPage>;
+    /// One dead letter with its evidence.
+    fn dead_letter(&self, id: DeadLetterId) -> Answer<'_, DeadLetterDetail>;
+    /// Appends dead letters to the topic they came from and takes them out, each in one step.
+    fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult>;
+}

@@ -1,0 +1,181 @@
+//! The command line as types: names, help, ranges. No logic; what a command does stands in the file of its name beside this folder.
+
+mod query;
+mod work;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use query::{DeadCommand, DeadList, DeadRedrive, GroupCommand, GroupReset, RecordsArgs, TopicCommand, TopicCreate};
+pub use work::{InvokeArgs, ProduceArgs, RunArgs};
+
+use crate::output;
+
+/// The `sharemill` command.
+#[derive(Debug, Parser)]
+#[command(
+    name = "sharemill",
+    version,
+    about = "Run WebAssembly handlers over share groups",
+    long_about = "Run WebAssembly handlers over share groups.\n\nA handler's return value is its record's acknowledgement. \
+                  Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 called wrongly.",
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the deployments of a manifest
+    Run(RunArgs),
+    /// Append records to a topic
+    Produce(ProduceArgs),
+    /// List, describe, create and delete topics
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    /// List, describe, reset and delete share groups
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Show the state of a group's records
+    Records(RecordsArgs),
+    /// List, show and redrive dead letters
+    #[command(subcommand)]
+    Dead(DeadCommand),
+    /// Check or show the manifest
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Run one record through a component, without an engine
+    Invoke(InvokeArgs),
+    /// Read everything on disk and report damage
+    Verify(VerifyArgs),
+    /// Look into a component
+    #[command(subcommand)]
+    Module(ModuleCommand),
+}
+
+/// Which manifest.
+#[derive(Args, Clone, Debug)]
+pub struct ManifestArg {
+    /// Manifest to read [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+}
+
+/// Which data directory.
+#[derive(Args, Clone, Debug)]
+pub struct DataArgs {
+    /// Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
+    /// Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+    #[arg(long, value_name = "DIR", conflicts_with = "manifest")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// How the answer is printed.
+#[derive(Args, Clone, Copy, Debug)]
+pub struct FormatArg {
+    /// How the answer is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "table")]
+    pub format: FormatChoice,
+}
+
+/// How the answer is printed.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormatChoice {
+    /// Aligned columns
+    Table,
+    /// JSON
+    Json,
+}
+
+impl From<FormatArg> for output::Format {
+    fn from(arg: FormatArg) -> Self {
+        match arg.format {
+            FormatChoice::Table => Self::Table,
+            FormatChoice::Json => Self::Json,
+        }
+    }
+}
+
+/// `sharemill config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Name everything that is wrong with the manifest
+    Check(ConfigCheck),
+    /// Print the manifest with every default
+    Show(ConfigShow),
+}
+
+/// `sharemill config check`.
+#[derive(Args, Debug)]
+pub struct ConfigCheck {
+    /// Which manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArg,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// `sharemill config show`.
+#[derive(Args, Debug)]
+pub struct ConfigShow {
+    /// Which manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArg,
+    /// How the manifest is printed
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "toml")]
+    pub format: ShowFormat,
+}
+
+/// How `config show` prints.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum ShowFormat {
+    /// TOML, to be used as a manifest again
+    Toml,
+    /// JSON
+    Json,
+}
+
+/// `sharemill verify`.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// Which data directory.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// `sharemill module`.
+#[derive(Debug, Subcommand)]
+pub enum ModuleCommand {
+    /// List what a component exports and imports, and what it is not granted
+    Inspect(InspectArgs),
+}
+
+/// `sharemill module inspect`.
+#[derive(Args, Debug)]
+pub struct InspectArgs {
+    /// Component file
+    #[arg(value_name = "COMPONENT")]
+    pub component: PathBuf,
+    /// Deployment of the manifest whose grants are compared; without it nothing is granted
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Which manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArg,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
+}

@@ -1,0 +1,247 @@
+//! Arguments of the commands that look at a data directory and change what they see: `topic`, `group`, `records`, `dead`.
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::{DataArgs, FormatArg};
+use crate::admin::{DeadLetterId, RecordState, ResetTo};
+
+/// Where a command looks and how it prints.
+#[derive(Args, Debug)]
+pub struct QueryArgs {
+    /// Which data directory.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// `sharemill topic`.
+#[derive(Debug, Subcommand)]
+pub enum TopicCommand {
+    /// List all topics
+    List(QueryArgs),
+    /// Show one topic with its partitions and groups
+    Describe(TopicName),
+    /// Create a topic; settings it is not given come from the defaults of the manifest reference
+    Create(TopicCreate),
+    /// Delete a topic with all its records
+    Delete(TopicDelete),
+}
+
+/// A topic by name.
+#[derive(Args, Debug)]
+pub struct TopicName {
+    /// Topic
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill topic create`.
+#[derive(Args, Debug)]
+pub struct TopicCreate {
+    /// Topic
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Number of partitions, 1 to 1024
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub partitions: u32,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill topic delete`.
+#[derive(Args, Debug)]
+pub struct TopicDelete {
+    /// Topic
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Delete it even if it has records or groups
+    #[arg(long)]
+    pub force: bool,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill group`.
+#[derive(Debug, Subcommand)]
+pub enum GroupCommand {
+    /// List all share groups
+    List(QueryArgs),
+    /// Show one group with its share partitions
+    Describe(GroupName),
+    /// Set a group back or forward; checkpoints are dropped
+    Reset(GroupReset),
+    /// Delete a group; its topics may then drop what only it kept
+    Delete(GroupDelete),
+}
+
+/// A group by name.
+#[derive(Args, Debug)]
+pub struct GroupName {
+    /// Share group
+    #[arg(value_name = "GROUP")]
+    pub group: String,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill group reset`.
+#[derive(Args, Debug)]
+pub struct GroupReset {
+    /// Share group
+    #[arg(value_name = "GROUP")]
+    pub group: String,
+    /// earliest, latest, by-duration:AGE (such as by-duration:1h) or offset:NUMBER
+    #[arg(long, value_name = "POSITION")]
+    pub to: ResetTo,
+    /// Only this topic [default: every topic of the group]
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only this partition; needs --topic [default: every partition]
+    #[arg(long, value_name = "NUMBER", requires = "topic")]
+    pub partition: Option<u32>,
+    /// Reset it while a host works on it: pause, drain, reset, resume
+    #[arg(long)]
+    pub force: bool,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill group delete`.
+#[derive(Args, Debug)]
+pub struct GroupDelete {
+    /// Share group
+    #[arg(value_name = "GROUP")]
+    pub group: String,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill records`.
+#[derive(Args, Debug)]
+pub struct RecordsArgs {
+    /// Share group
+    #[arg(value_name = "GROUP")]
+    pub group: String,
+    /// Only this topic [default: every topic of the group]
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only this partition [default: every partition]
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
+    /// Only these states; may be given several times [default: all]
+    #[arg(long = "state", value_enum, value_name = "STATE")]
+    pub states: Vec<StateChoice>,
+    /// Begin at this offset [default: the group's start offset]
+    #[arg(long, value_name = "OFFSET")]
+    pub from: Option<u64>,
+    /// Records to show at most, 1 to 10000
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// State of a record in a group.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum StateChoice {
+    /// May be acquired
+    Available,
+    /// Waits for its delay or renewal to be over
+    Parked,
+    /// Leased by a member
+    Acquired,
+    /// Accepted
+    Acknowledged,
+    /// Rejected or given up
+    Archived,
+}
+
+impl From<StateChoice> for RecordState {
+    fn from(choice: StateChoice) -> Self {
+        match choice {
+            StateChoice::Available => Self::Available,
+            StateChoice::Parked => Self::Parked,
+            StateChoice::Acquired => Self::Acquired,
+            StateChoice::Acknowledged => Self::Acknowledged,
+            StateChoice::Archived => Self::Archived,
+        }
+    }
+}
+
+/// `sharemill dead`.
+#[derive(Debug, Subcommand)]
+pub enum DeadCommand {
+    /// List dead letters
+    List(DeadList),
+    /// Show one dead letter with everything known about it
+    Show(DeadShow),
+    /// Append dead letters to the topic they came from and take them out, in one step
+    Redrive(DeadRedrive),
+}
+
+/// Which dead letters.
+#[derive(Args, Debug)]
+pub struct DeadFilter {
+    /// Only those of this share group
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// Only those in this dead-letter topic
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Only those with this cause, such as reject, attempts or host-crash
+    #[arg(long, value_name = "CAUSE")]
+    pub cause: Option<String>,
+}
+
+/// `sharemill dead list`.
+#[derive(Args, Debug)]
+pub struct DeadList {
+    /// Which dead letters.
+    #[command(flatten)]
+    pub filter: DeadFilter,
+    /// Dead letters to show at most, 1 to 10000
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill dead show`.
+#[derive(Args, Debug)]
+pub struct DeadShow {
+    /// Dead letter as dead list names it: TOPIC/PARTITION/OFFSET
+    #[arg(value_name = "ID")]
+    pub id: DeadLetterId,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill dead redrive`.
+#[derive(Args, Debug)]
+pub struct DeadRedrive {
+    /// Dead letters as dead list names them: TOPIC/PARTITION/OFFSET
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with_all = ["all", "group", "topic", "cause"])]
+    pub ids: Vec<DeadLetterId>,
+    /// Every dead letter that the filters leave
+    #[arg(long)]
+    pub all: bool,
+    /// Which dead letters.
+    #[command(flatten)]
+    pub filter: DeadFilter,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}

@@ -1,0 +1,148 @@
+//! Arguments of the commands that move records: `run`, `produce`, `invoke`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{ArgGroup, Args, ValueEnum};
+
+use super::{DataArgs, FormatArg, ManifestArg};
+use crate::config::{LogFormat, parse_duration};
+
+/// `sharemill run`.
+#[derive(Args, Debug)]
+pub struct RunArgs {
+    /// Which manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArg,
+    /// End when every record is handled and nothing is parked
+    #[arg(long)]
+    pub until_idle: bool,
+    /// Serve Prometheus text at http://ADDR/metrics; port 0 takes a free one [env: SHAREMILL_METRICS]
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+    /// What running handlers get to finish after the first signal, 0s to 1h [manifest default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = drain_timeout)]
+    pub drain_timeout: Option<Duration>,
+    /// How log lines look [env: SHAREMILL_LOG_FORMAT] [manifest default: text]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    pub log_format: Option<LogFormatChoice>,
+    /// Least severe level that is logged, or a filter [env: SHAREMILL_LOG] [manifest default: info]
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<String>,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum LogFormatChoice {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl From<LogFormatChoice> for LogFormat {
+    fn from(choice: LogFormatChoice) -> Self {
+        match choice {
+            LogFormatChoice::Text => Self::Text,
+            LogFormatChoice::Json => Self::Json,
+        }
+    }
+}
+
+/// `sharemill produce`.
+#[derive(Args, Debug)]
+#[command(
+    group(ArgGroup::new("input").args(["values", "file", "ndjson"])),
+    after_help = "Without values, --file or --ndjson, standard input is read, one value a line.\n\n\
+        NDJSON: one object a line, all fields optional:\n  \
+        {\"key\": \"k\", \"value\": \"text or any JSON\", \"headers\": {\"name\": \"value\"}, \"partition\": 0, \"timestamp\": 1700000000000}\n  \
+        \"key-base64\" and \"value-base64\" carry bytes; a missing value is a null value."
+)]
+pub struct ProduceArgs {
+    /// Topic to append to
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Values, one record each
+    #[arg(value_name = "VALUE")]
+    pub values: Vec<String>,
+    /// File of values, one a line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub file: Option<PathBuf>,
+    /// File of JSON objects, one a line; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub ndjson: Option<PathBuf>,
+    /// Key of every record that has none
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Header of every record; may be given several times
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// Partition of every record that names none [default: by key, else in turn]
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
+    /// Timestamp of every record that has none, milliseconds since 1970 [default: now]
+    #[arg(long, value_name = "MS", allow_negative_numbers = true)]
+    pub timestamp: Option<i64>,
+    /// Which data directory.
+    #[command(flatten)]
+    pub data: DataArgs,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+/// `sharemill invoke`.
+#[derive(Args, Debug)]
+#[command(group(ArgGroup::new("input").args(["record", "value"])))]
+pub struct InvokeArgs {
+    /// Component file, or - for the one that --deployment names
+    #[arg(value_name = "COMPONENT")]
+    pub component: PathBuf,
+    /// File with one record as JSON, in the form that produce --ndjson reads; - for standard input
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+    /// Value of the record
+    #[arg(long, value_name = "VALUE")]
+    pub value: Option<String>,
+    /// Key of the record
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Header of the record; may be given several times
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// Topic that the record is said to come from [default: the deployment's, else "invoke"]
+    #[arg(long, value_name = "TOPIC")]
+    pub topic: Option<String>,
+    /// Delivery count that the handler sees, from 1
+    #[arg(long, value_name = "COUNT", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10))]
+    pub attempt: u32,
+    /// File with the checkpoint of an earlier renewal
+    #[arg(long, value_name = "FILE")]
+    pub checkpoint: Option<PathBuf>,
+    /// Deployment of the manifest whose settings, limits and grants hold; without it nothing is granted
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Which manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArg,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected NAME=VALUE".to_owned()),
+    }
+}
+
+fn drain_timeout(text: &str) -> Result<Duration, String> {
+    let duration = parse_duration(text).map_err(|error| error.to_string())?;
+    if duration > Duration::from_secs(3_600) {
+        Err("above the limit of 1h".to_owned())
+    } else {
+        Ok(duration)
+    }
+}

@@ -1,0 +1,63 @@
+//! `sharemill config check` and `config show`.
+
+use serde::Serialize;
+
+use super::args::{ConfigCheck, ConfigShow, ShowFormat};
+use super::manifest;
+use crate::config::{Loaded, Manifest, Problem, Severity};
+use crate::output::{self, Failure, Format};
+
+/// The answer of `config check --format json`.
+#[derive(Serialize)]
+struct Report<'a> {
+    manifest: &'a std::path::Path,
+    errors: usize,
+    warnings: usize,
+    problems: Vec<&'a Problem>,
+}
+
+/// Names everything that is wrong with a manifest.
+pub(super) fn check(args: &ConfigCheck) -> Result<(), Failure> {
+    let loaded = manifest::read(args.manifest.manifest.clone())?;
+    let problems = &loaded.problems;
+    let (errors, warnings) = (problems.count(Severity::Error), problems.count(Severity::Warning));
+    if Format::from(args.format) == Format::Json {
+        let report = Report {
+            manifest: &loaded.manifest.file,
+            errors,
+            warnings,
+            problems: problems.iter().collect(),
+        };
+        output::json(&report)?;
+    } else {
+        problems.iter().for_each(output::problem);
+        output::data(&summary(&loaded, errors, warnings))?;
+    }
+    if errors > 0 { Err(Failure::told()) } else { Ok(()) }
+}
+
+/// Prints a manifest with every default.
+pub(super) fn show(args: &ConfigShow) -> Result<(), Failure> {
+    let manifest = manifest::load(args.manifest.manifest.clone())?;
+    match args.format {
+        ShowFormat::Json => output::json(&manifest),
+        ShowFormat::Toml => output::data(&to_toml(&manifest)?),
+    }
+}
+
+/// The manifest as TOML; reading it gives the same manifest.
+fn to_toml(manifest: &Manifest) -> Result<String, Failure> {
+    toml::to_string(manifest).map_err(|error| Failure::new(format!("cannot print the manifest as TOML: {error}")))
+}
+
+fn summary(loaded: &Loaded, errors: usize, warnings: usize) -> String {
+    let counted = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    format!(
+        "{}: {}, {}, {}, {}\n",
+        loaded.manifest.file.display(),
+        counted(loaded.manifest.deployments.len(), "deployment"),
+        counted(loaded.manifest.topics.len(), "topic"),
+        counted(errors, "error"),
+        counted(warnings, "warning"),
+    )
+}

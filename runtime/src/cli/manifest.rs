@@ -1,0 +1,38 @@
+//! Finds and reads the manifest for every command that needs one.
+
+use std::path::PathBuf;
+
+use super::environment;
+use crate::config::{self, LoadError, Loaded, Manifest, Severity};
+use crate::output::{self, Failure};
+
+/// The manifest with all findings; fails only where there is nothing to read.
+pub(super) fn read(flag: Option<PathBuf>) -> Result<Loaded, Failure> {
+    let path = environment::manifest(flag);
+    config::load(&path).map_err(|error| {
+        let failure = Failure::new(error.to_string());
+        match error {
+            LoadError::Missing { .. } => {
+                failure.hint("name one with --manifest FILE, or run the command in its folder")
+            }
+            LoadError::Unreadable { .. } => failure,
+        }
+    })
+}
+
+/// A manifest without errors; warnings are told, notes are not.
+pub(super) fn load(flag: Option<PathBuf>) -> Result<Manifest, Failure> {
+    let loaded = read(flag)?;
+    for problem in loaded
+        .problems
+        .iter()
+        .filter(|problem| problem.severity != Severity::Note)
+    {
+        output::problem(problem);
+    }
+    if loaded.problems.has_errors() {
+        Err(Failure::told())
+    } else {
+        Ok(loaded.manifest)
+    }
+}

@@ -1,0 +1,41 @@
+//! The `sharemill` command: arguments to actions to exit codes. Called by `main` alone.
+//! Commands print through [`crate::output`] and reach data through [`crate::admin::Admin`]; they hold no state of their own.
+
+pub mod args;
+mod config;
+pub mod environment;
+mod manifest;
+
+use std::ffi::OsString;
+
+use clap::Parser as _;
+
+use crate::output::{self, Exit, Failure};
+use args::{Cli, Command, ConfigCommand};
+
+/// Runs one command and says how the process ends.
+pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Nobody is left to be told that the streams are gone.
+            let _ = error.print();
+            return if error.use_stderr() { Exit::Usage } else { Exit::Success };
+        }
+    };
+    match dispatch(cli.command).await {
+        Ok(()) => Exit::Success,
+        Err(failure) => {
+            output::failure(&failure);
+            failure.exit()
+        }
+    }
+}
+
+async fn dispatch(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Config(ConfigCommand::Check(args)) => config::check(&args),
+        Command::Config(ConfigCommand::Show(args)) => config::show(&args),
+        _ => Err(Failure::new("this build cannot do that yet")),
+    }
+}

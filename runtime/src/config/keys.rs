@@ -1,0 +1,436 @@
+//! The one table of manifest keys: type, range, default, effect.
+//! The loader takes ranges and defaults from it, the reference page is printed from it; no key exists outside it.
+
+use super::values::names;
+
+/// What a key holds, with its range where it has one. Ranges include both ends.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Kind {
+    /// Any text.
+    Text,
+    /// A name under the rule of [`names`].
+    Name(Rule),
+    /// A path; relative ones start at the manifest's folder.
+    Path,
+    /// `true` or `false`.
+    Boolean,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number.
+    Integer { min: u64, max: u64 },
+    /// A number.
+    Fraction { min: f64, max: f64 },
+    /// Bytes, written as text with a unit or as a whole number.
+    Size { min: &'static str, max: &'static str },
+    /// Text with a unit.
+    Duration { min: &'static str, max: &'static str },
+    /// A list of names.
+    Names(Rule),
+    /// A form of its own, read by [`super::values`]; the text describes it.
+    Form(&'static str),
+    /// A table whose keys follow in this list.
+    Table,
+    /// A list of tables whose keys follow in this list.
+    Tables,
+}
+
+/// What holds where the manifest is silent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fallback {
+    /// The key must be given.
+    Required,
+    /// This value, as the manifest would write it (without quotes).
+    Is(&'static str),
+    /// This value in the default profile, that in the edge profile.
+    Profiled { default: &'static str, edge: &'static str },
+    /// Taken from elsewhere, as described.
+    Derived(&'static str),
+    /// Nothing.
+    Nothing,
+}
+
+/// One manifest key. `*` in a path stands for a name that the user chooses, `[]` for an item of a list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Key {
+    pub(super) path: &'static str,
+    pub(super) kind: Kind,
+    pub(super) default: Fallback,
+    pub(super) effect: &'static str,
+}
+
+impl Key {
+    /// The part behind the last dot.
+    pub(super) fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The part before the last dot; empty at the top.
+    pub(super) fn parent(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(parent, _)| parent)
+    }
+}
+
+/// The key at `path`, written with `*` and `[]`.
+pub(super) fn find(path: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.path == path)
+}
+
+/// The keys directly inside `parent`.
+pub(super) fn children(parent: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.parent() == parent)
+}
+
+const fn key(path: &'static str, kind: Kind, default: Fallback, effect: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        default,
+        effect,
+    }
+}
+
+use Fallback::{Derived, Is, Nothing, Profiled, Required};
+use Kind::{Boolean, Choice, Duration, Form, Fraction, Integer, Name, Names, Path, Size, Table, Tables, Text};
+use names::Rule;
+
+/// Every key, in the order in which the reference and `config show` print them.
+pub(super) const KEYS: &[Key] = &[
+    key("host", Table, Nothing, "The process as a whole."),
+    key(
+        "host.profile",
+        Choice(&["default", "edge"]),
+        Is("default"),
+        "`edge` lowers the defaults of memory and disk for small machines; keys that are given win.",
+    ),
+    key(
+        "host.lanes",
+        Integer { min: 1, max: 256 },
+        Derived("one per core"),
+        "Threads that run handlers.",
+    ),
+    key(
+        "host.drain-timeout",
+        Duration { min: "0s", max: "1h" },
+        Is("30s"),
+        "How long running handlers may take to finish after the first signal; what is not done then is released.",
+    ),
+    key(
+        "host.cache-dir",
+        Path,
+        Derived("`sharemill` in the user's cache folder, else `cache` in the data directory"),
+        "Where compiled components are kept between starts. Whoever can write there can run code as the host.",
+    ),
+    key(
+        "host.metrics",
+        Form("address and port"),
+        Nothing,
+        "Serves Prometheus text at `http://ADDRESS/metrics`; port 0 takes a free one and logs it.",
+    ),
+    key(
+        "host.log",
+        Text,
+        Is("info"),
+        "Least severe level that is logged, or a filter such as `info,sharemill=debug`.",
+    ),
+    key(
+        "host.log-format",
+        Choice(&["text", "json"]),
+        Is("text"),
+        "How log lines on stderr look.",
+    ),
+    key(
+        "sources",
+        Table,
+        Nothing,
+        "Where records come from. Without any, `sources.main` is an embedded engine in `data`.",
+    ),
+    key("sources.*", Table, Nothing, "One source, by name."),
+    key(
+        "sources.*.type",
+        Choice(&["embedded", "kafka"]),
+        Is("embedded"),
+        "`embedded`: the engine in this process. `kafka` is not part of this build.",
+    ),
+    key(
+        "sources.*.data-dir",
+        Path,
+        Is("data"),
+        "Folder that holds everything durable; one process owns it at a time.",
+    ),
+    key(
+        "sources.*.durability",
+        Choice(&["sync", "os"]),
+        Is("sync"),
+        "`sync`: acknowledged means on disk. `os`: the operating system writes when it likes; a power cut loses the newest records.",
+    ),
+    key(
+        "sources.*.journal-size",
+        Size {
+            min: "16MiB",
+            max: "64GiB",
+        },
+        Profiled {
+            default: "512MiB",
+            edge: "64MiB",
+        },
+        "What the journal may grow to on disk. Above three quarters of it produce is refused until it drains.",
+    ),
+    key(
+        "sources.*.memory-window",
+        Size {
+            min: "1MiB",
+            max: "16GiB",
+        },
+        Profiled {
+            default: "128MiB",
+            edge: "8MiB",
+        },
+        "Records kept in memory before they drain into partition logs; a queue that keeps up within it is never written twice.",
+    ),
+    key(
+        "sources.*.reserve",
+        Size { min: "0B", max: "1GiB" },
+        Profiled {
+            default: "16MiB",
+            edge: "4MiB",
+        },
+        "Disk space held back and given up first when the disk is full, so that settling and deleting go on; 0 for none.",
+    ),
+    key(
+        "topics",
+        Table,
+        Nothing,
+        "Topics with settings of their own; others that are named are created with the defaults.",
+    ),
+    key("topics.*", Table, Nothing, "One topic, by name."),
+    key(
+        "topics.*.source",
+        Name(Rule::Plain),
+        Derived("the only source"),
+        "Needed only where there are several sources.",
+    ),
+    key(
+        "topics.*.partitions",
+        Integer { min: 1, max: 1024 },
+        Is("1"),
+        "Number of partitions. It can grow later, never shrink; concurrency does not depend on it.",
+    ),
+    key(
+        "topics.*.retention",
+        Form("`\"queue\"`, `\"forever\"`, a duration, or `{ time, size }`"),
+        Derived("`queue` with a deployment, `forever` for a dead-letter topic, else `7d`"),
+        "`queue` keeps a record until every group has finished with it. A duration (1s to 3650d) or size (1MiB to 1024TiB) drops whole segments older or beyond it, never one with acquired or parked records.",
+    ),
+    key(
+        "topics.*.max-bytes",
+        Size {
+            min: "1MiB",
+            max: "1024TiB",
+        },
+        Is("10GiB"),
+        "What the topic may hold on disk over all partitions; `on-full` decides what happens there.",
+    ),
+    key(
+        "topics.*.on-full",
+        Choice(&["refuse", "drop-oldest"]),
+        Is("refuse"),
+        "`refuse`: producing fails until space is free. `drop-oldest`: the oldest segment goes, and with it what was not processed.",
+    ),
+    key(
+        "topics.*.segment-bytes",
+        Size {
+            min: "64KiB",
+            max: "1GiB",
+        },
+        Is("64MiB"),
+        "Size at which a new log segment begins; space is freed in whole segments. At most half of `max-bytes`.",
+    ),
+    key("deployments", Table, Nothing, "Handlers and what they work on."),
+    key("deployments.*", Table, Nothing, "One deployment, by name."),
+    key(
+        "deployments.*.component",
+        Path,
+        Required,
+        "The handler: a WebAssembly component file.",
+    ),
+    key(
+        "deployments.*.topic",
+        Name(Rule::Topic),
+        Required,
+        "The topic whose records it handles.",
+    ),
+    key(
+        "deployments.*.source",
+        Name(Rule::Plain),
+        Derived("the only source"),
+        "Needed only where there are several sources.",
+    ),
+    key(
+        "deployments.*.group",
+        Name(Rule::Group),
+        Derived("the deployment's name"),
+        "The share group that it joins.",
+    ),
+    key(
+        "deployments.*.enabled",
+        Boolean,
+        Is("true"),
+        "`false` keeps the deployment in the manifest without running it.",
+    ),
+    key(
+        "deployments.*.concurrency",
+        Integer { min: 1, max: 10_000 },
+        Is("16"),
+        "Records in the handler at the same time, over all lanes of this process.",
+    ),
+    key(
+        "deployments.*.instance",
+        Choice(&["reuse", "fresh"]),
+        Is("reuse"),
+        "`reuse`: an instance handles many records, one after another. `fresh`: each record gets a new one.",
+    ),
+    key(
+        "deployments.*.deadline",
+        Duration {
+            min: "10ms",
+            max: "24h",
+        },
+        Is("30s"),
+        "What one call may take before it is stopped. At most `max-lease`.",
+    ),
+    key(
+        "deployments.*.max-lease",
+        Duration { min: "1s", max: "30d" },
+        Is("10m"),
+        "What one attempt may take, renewals and parking included.",
+    ),
+    key(
+        "deployments.*.lock",
+        Duration { min: "1s", max: "60s" },
+        Is("30s"),
+        "Acquisition lock: how soon a record of a dead or stuck host is available again. The host extends it while the handler runs.",
+    ),
+    key(
+        "deployments.*.memory",
+        Size {
+            min: "1MiB",
+            max: "4GiB",
+        },
+        Is("64MiB"),
+        "What one instance may allocate.",
+    ),
+    key(
+        "deployments.*.attempts",
+        Integer { min: 1, max: 10 },
+        Is("5"),
+        "Deliveries of a record before it becomes a dead letter; the group's delivery count limit.",
+    ),
+    key(
+        "deployments.*.backoff",
+        Table,
+        Nothing,
+        "Delay before the next attempt of a record that was released or failed.",
+    ),
+    key(
+        "deployments.*.backoff.first",
+        Duration { min: "0s", max: "1d" },
+        Is("1s"),
+        "Delay after the first attempt; it doubles with each one.",
+    ),
+    key(
+        "deployments.*.backoff.max",
+        Duration { min: "0s", max: "7d" },
+        Is("5m"),
+        "What the delay grows to. At least `first`.",
+    ),
+    key(
+        "deployments.*.backoff.jitter",
+        Fraction { min: 0.0, max: 1.0 },
+        Is("0.2"),
+        "Share of the delay that is random, up and down.",
+    ),
+    key(
+        "deployments.*.dead-letter",
+        Form("a topic name or `false`"),
+        Derived("`GROUP.dead`"),
+        "Topic for records that were rejected or ran out of attempts, created on demand. `false`: they are dropped.",
+    ),
+    key(
+        "deployments.*.start",
+        Form("`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`"),
+        Is("earliest"),
+        "Where the group begins when it is created: `by-duration:1h` (or `PT1H`) takes records not older than that.",
+    ),
+    key(
+        "deployments.*.settings",
+        Table,
+        Nothing,
+        "Names and values passed to the handler's `configure`.",
+    ),
+    key(
+        "deployments.*.settings.*",
+        Form("text, number or boolean"),
+        Nothing,
+        "One setting; passed as text.",
+    ),
+    key(
+        "deployments.*.grants",
+        Table,
+        Nothing,
+        "What the handler may reach; nothing by default.",
+    ),
+    key(
+        "deployments.*.grants.emit",
+        Names(Rule::Topic),
+        Nothing,
+        "Topics that it may produce to.",
+    ),
+    key(
+        "deployments.*.grants.files",
+        Tables,
+        Nothing,
+        "Folders that it may open.",
+    ),
+    key(
+        "deployments.*.grants.files[].host",
+        Path,
+        Required,
+        "Folder on this machine; it must exist.",
+    ),
+    key(
+        "deployments.*.grants.files[].guest",
+        Form("absolute path"),
+        Required,
+        "Where the handler sees it; no two may overlap.",
+    ),
+    key(
+        "deployments.*.grants.files[].access",
+        Choice(&["read", "read-write"]),
+        Is("read"),
+        "What it may do there.",
+    ),
+    key(
+        "deployments.*.grants.config",
+        Table,
+        Nothing,
+        "Values that `wasi:config` answers with.",
+    ),
+    key(
+        "deployments.*.grants.config.*",
+        Form("text, number or boolean"),
+        Nothing,
+        "One value; answered as text.",
+    ),
+    key(
+        "deployments.*.grants.env",
+        Table,
+        Nothing,
+        "Environment variables of the handler.",
+    ),
+    key(
+        "deployments.*.grants.env.*",
+        Form("text or `{ from = \"NAME\" }`"),
+        Nothing,
+        "The value, or the name of a variable of the host whose value is passed on (secrets need not stand in the manifest).",
+    ),
+];

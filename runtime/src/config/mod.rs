@@ -1,0 +1,24 @@
+//! The manifest: text to values, every range and relation checked, everything wrong reported at once with key, line and way out.
+//! One table of keys drives loading, defaults and the reference page. Nothing behind [`Manifest`] validates again.
+
+mod check;
+mod files;
+mod keys;
+mod load;
+mod problem;
+mod reference;
+mod section;
+mod topics;
+mod types;
+mod units;
+mod values;
+
+pub use load::{LoadError, Loaded, load, parse};
+pub use problem::{Problem, Problems, Severity};
+pub use reference::markdown;
+pub use types::{
+    Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
+    LogFormat, Manifest, OnFull, Origin, Profile, Topic,
+};
+pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
+pub use values::{Retention, Start, StartError};

@@ -1,0 +1,130 @@
+//! The reference page of the manifest, printed from the key table. A test keeps the committed page up to date.
+
+use std::fmt::Write as _;
+
+use super::keys::{Fallback, KEYS, Key, Kind};
+use super::values::names::Rule;
+
+/// The reference page as Markdown.
+pub fn markdown() -> String {
+    let mut page = String::from(INTRODUCTION);
+    for key in KEYS.iter().filter(|key| is_heading(key)) {
+        let rows: Vec<&Key> = KEYS
+            .iter()
+            .filter(|row| !is_heading(row) && heading_of(row) == Some(key.path))
+            .collect();
+        // Writing to a string cannot fail.
+        let _ = write!(page, "\n## `{}`\n\n{}\n", heading_text(key), key.effect);
+        if rows.is_empty() {
+            continue;
+        }
+        page.push_str("\n| key | type | default | range | effect |\n|---|---|---|---|---|\n");
+        for row in rows {
+            let name = row
+                .path
+                .get(key.path.len() + 1..)
+                .unwrap_or(row.path)
+                .replace('*', "NAME");
+            let _ = writeln!(
+                page,
+                "| `{name}` | {} | {} | {} | {} |",
+                type_of(row.kind),
+                default_of(row.default),
+                range_of(row.kind),
+                row.effect
+            );
+        }
+    }
+    page
+}
+
+const INTRODUCTION: &str = "\
+# Manifest reference
+
+This page is generated from the table that the loader itself uses (`runtime/src/config/keys.rs`).
+
+A manifest is a TOML file, by default `sharemill.toml` in the current folder. Relative paths start at its folder.
+Unknown keys and values out of range are errors. `sharemill config check` names everything that is wrong at once;
+`sharemill config show` prints the manifest with every default.
+
+Durations are text with units: `250ms`, `30s`, `5m`, `1h30m`, `7d` (`ms`, `s`, `m`, `h`, `d`, `w`).
+Sizes are text with a unit, or a whole number of bytes: `64MiB`, `1GB` (`KiB` is 1,024 bytes, `KB` is 1,000).
+Flags win over environment variables, those over the manifest.
+
+```toml
+[topics.orders]
+retention = \"queue\"
+
+[deployments.enrich]
+component = \"enrich.wasm\"
+topic = \"orders\"
+grants = { emit = [\"order-lines\"] }
+```
+";
+
+/// Tables get a heading of their own where a user writes `[table]`.
+fn is_heading(key: &Key) -> bool {
+    const HEADINGS: [&str; 4] = ["host", "sources.*", "topics.*", "deployments.*"];
+    HEADINGS.contains(&key.path)
+}
+
+fn heading_of(key: &Key) -> Option<&'static str> {
+    let heading = KEYS.iter().filter(|heading| is_heading(heading));
+    heading
+        .map(|heading| heading.path)
+        .find(|path| key.path.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+}
+
+fn heading_text(key: &Key) -> String {
+    format!("[{}]", key.path.replace('*', "NAME"))
+}
+
+fn type_of(kind: Kind) -> String {
+    match kind {
+        Kind::Text => "text".to_owned(),
+        Kind::Name(_) => "name".to_owned(),
+        Kind::Path => "path".to_owned(),
+        Kind::Boolean => "boolean".to_owned(),
+        Kind::Choice(_) => "choice".to_owned(),
+        Kind::Integer { .. } => "whole number".to_owned(),
+        Kind::Fraction { .. } => "number".to_owned(),
+        Kind::Size { .. } => "size".to_owned(),
+        Kind::Duration { .. } => "duration".to_owned(),
+        Kind::Names(_) => "list of names".to_owned(),
+        Kind::Form(form) => form.to_owned(),
+        Kind::Table => "table".to_owned(),
+        Kind::Tables => "list of tables".to_owned(),
+    }
+}
+
+fn range_of(kind: Kind) -> String {
+    match kind {
+        Kind::Choice(words) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Kind::Integer { min, max } => format!("{min} to {max}"),
+        Kind::Fraction { min, max } => format!("{min} to {max}"),
+        Kind::Size { min, max } | Kind::Duration { min, max } => format!("{min} to {max}"),
+        Kind::Name(rule) | Kind::Names(rule) => {
+            let limit = match rule {
+                Rule::Plain => 100,
+                Rule::Topic => 249,
+                Rule::Group => 244,
+            };
+            format!("1 to {limit} of `a-z A-Z 0-9 . _ -`")
+        }
+        _ => String::new(),
+    }
+}
+
+fn default_of(default: Fallback) -> String {
+    match default {
+        Fallback::Required => "**required**".to_owned(),
+        Fallback::Is(value) => format!("`{value}`"),
+        Fallback::Profiled { default, edge } => format!("`{default}`; edge: `{edge}`"),
+        Fallback::Derived(text) => text.to_owned(),
+        Fallback::Nothing => String::new(),
+    }
+}

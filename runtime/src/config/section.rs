@@ -1,0 +1,573 @@
+//! Typed access to one table of the manifest, driven by the key table: a value of the wrong type or out of range is recorded
+//! with its full key and line, and the default stands in so that the rest of the file is still checked.
+
+use std::cell::RefCell;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{self, Fallback, Key, Kind};
+use super::problem::{Problem, Problems, Severity};
+use super::types::Profile;
+use super::units::{format_duration, format_size, parse_duration, parse_size};
+use super::values::names;
+
+/// A value of the manifest with its place.
+pub(super) type Value<'i> = Spanned<DeValue<'i>>;
+
+/// What every section of one file shares.
+pub(super) struct Context<'a> {
+    /// The manifest as text.
+    pub(super) text: &'a str,
+    /// Folder at which relative paths start.
+    pub(super) folder: &'a Path,
+    /// Decides profiled defaults; set once `host.profile` has been read.
+    pub(super) profile: Profile,
+    /// What was found so far.
+    pub(super) problems: RefCell<Problems>,
+}
+
+impl Context<'_> {
+    /// Line of a place in the text, from 1.
+    pub(super) fn line(&self, span: &Range<usize>) -> usize {
+        let before = self.text.get(..span.start).unwrap_or(self.text);
+        1 + before.bytes().filter(|byte| *byte == b'\n').count()
+    }
+
+    /// Records an error at a key.
+    pub(super) fn error(&self, key: &str, line: Option<usize>, message: impl Into<String>, hint: impl Into<String>) {
+        let problem = Problem::new(Severity::Error, key, message).line(line).hint(hint);
+        self.problems.borrow_mut().push(problem);
+    }
+}
+
+/// One table of the manifest, possibly absent.
+#[derive(Clone)]
+pub(super) struct Section<'a, 'i> {
+    context: &'a Context<'a>,
+    /// Full key, for people.
+    path: String,
+    /// The same with `*` and `[]`, for the key table.
+    pattern: String,
+    table: Option<&'a DeTable<'i>>,
+    line: Option<usize>,
+}
+
+impl<'a, 'i> Section<'a, 'i> {
+    /// The whole file. Unknown keys in it are recorded here and in every section made from it.
+    pub(super) fn root(context: &'a Context<'a>, table: &'a DeTable<'i>) -> Self {
+        let section = Self {
+            context,
+            path: String::new(),
+            pattern: String::new(),
+            table: Some(table),
+            line: None,
+        };
+        section.refuse_unknown_keys();
+        section
+    }
+
+    /// Full key of this table.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// Line of a key in this table; the table's own where the key is absent.
+    pub(super) fn line_of(&self, name: &str) -> Option<usize> {
+        self.get(name)
+            .map(|value| self.context.line(&value.span()))
+            .or(self.line)
+    }
+
+    /// The table under `name`; an empty one where it is absent.
+    pub(super) fn section(&self, name: &str) -> Section<'a, 'i> {
+        let mut section = self.child(name, name, None);
+        if let Some(value) = self.get(name) {
+            section.line = Some(self.context.line(&value.span()));
+            match value.get_ref() {
+                DeValue::Table(table) => section.table = Some(table),
+                other => self.wrong_type(name, value, other, "a table"),
+            }
+        }
+        section.refuse_unknown_keys();
+        section
+    }
+
+    /// The table of a user's name inside this one, for a second look; nothing is recorded.
+    pub(super) fn section_at(&self, name: &str) -> Section<'a, 'i> {
+        let key = self.table.and_then(|table| table.get_key_value(name));
+        let line = key.map(|(key, _)| self.context.line(&key.span()));
+        let mut section = self.child(&key_name(name), "*", line);
+        section.table = key.and_then(|(_, value)| value.get_ref().as_table());
+        section
+    }
+
+    /// A table that is not in the file, from which every default can be read.
+    pub(super) fn absent(&self, name: &str, pattern: &str) -> Section<'a, 'i> {
+        self.child(name, pattern, None)
+    }
+
+    /// The tables that the user named inside this one, with their names checked.
+    pub(super) fn named(&self, rule: names::Rule) -> Vec<(String, Section<'a, 'i>)> {
+        let mut sections = Vec::new();
+        for (key, value) in self.table.into_iter().flatten() {
+            let name: &str = key.get_ref();
+            let mut section = self.child(&key_name(name), "*", Some(self.context.line(&key.span())));
+            if let Some(objection) = rule.objection(name) {
+                let message = format!("the name {} {objection}", section.path);
+                self.context
+                    .error(&section.path, section.line, message, "choose another name");
+            }
+            match value.get_ref() {
+                DeValue::Table(table) => section.table = Some(table),
+                other => self.wrong_type(name, value, other, "a table"),
+            }
+            section.refuse_unknown_keys();
+            sections.push((name.to_owned(), section));
+        }
+        sections
+    }
+
+    /// The tables in the list under `name`.
+    pub(super) fn items(&self, name: &str) -> Vec<Section<'a, 'i>> {
+        let mut sections = Vec::new();
+        for (index, value) in self.array(name).into_iter().flatten().enumerate() {
+            let path = format!("{name}[{index}]");
+            let mut section = self.child(&path, &format!("{name}[]"), Some(self.context.line(&value.span())));
+            match value.get_ref() {
+                DeValue::Table(table) => section.table = Some(table),
+                other => self.wrong_type(&path, value, other, "a table"),
+            }
+            section.refuse_unknown_keys();
+            sections.push(section);
+        }
+        sections
+    }
+
+    /// Names and values inside this table, as they stand.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'a str, &'a Value<'i>)> + use<'a, 'i> {
+        self.table
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| (&**key.get_ref(), value))
+    }
+
+    /// The raw value under `name`.
+    pub(super) fn get(&self, name: &str) -> Option<&'a Value<'i>> {
+        self.table?.get(name)
+    }
+
+    /// Text; `None` where it is absent or wrong (a required one is recorded).
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        let key = self.key(name);
+        let Some(value) = self.get(name) else {
+            return self.default_text(key);
+        };
+        let DeValue::String(text) = value.get_ref() else {
+            self.wrong_type(name, value, value.get_ref(), "text");
+            return self.default_text(key);
+        };
+        if let Kind::Name(rule) = key.kind
+            && let Some(objection) = rule.objection(text)
+        {
+            self.refuse(name, &objection, "choose another name");
+        }
+        Some(text.to_string())
+    }
+
+    /// A path, absolute or starting at the manifest's folder.
+    pub(super) fn path_value(&self, name: &str) -> Option<PathBuf> {
+        let text = self.text(name)?;
+        if text.is_empty() {
+            self.refuse(
+                name,
+                "is empty, expected a path",
+                "give a path, relative to the manifest",
+            );
+        }
+        Some(self.context.folder.join(text))
+    }
+
+    /// One of the words that the key table lists.
+    pub(super) fn choice(&self, name: &str) -> String {
+        let text = self.text(name).unwrap_or_default();
+        let Kind::Choice(words) = self.key(name).kind else {
+            unreachable!("{name} is not a choice")
+        };
+        if words.contains(&text.as_str()) {
+            return text;
+        }
+        let hint = nearest(&text, words.iter().copied()).map_or_else(
+            || format!("choose one of {}", quoted(words)),
+            |word| format!("did you mean \"{word}\"?"),
+        );
+        self.refuse(
+            name,
+            &format!("is \"{text}\", expected one of {}", quoted(words)),
+            &hint,
+        );
+        self.default_text(self.key(name)).unwrap_or_default()
+    }
+
+    /// `true` or `false`.
+    pub(super) fn boolean(&self, name: &str) -> bool {
+        match self.get(name).map(|value| (value, value.get_ref())) {
+            Some((_, DeValue::Boolean(value))) => *value,
+            Some((value, other)) => {
+                self.wrong_type(name, value, other, "true or false");
+                false
+            }
+            None => self.default_text(self.key(name)).as_deref() == Some("true"),
+        }
+    }
+
+    /// A whole number within the key's range; `None` where it is absent and has no fixed default.
+    pub(super) fn integer(&self, name: &str) -> Option<u64> {
+        let key = self.key(name);
+        let Kind::Integer { min, max } = key.kind else {
+            unreachable!("{name} is not an integer")
+        };
+        let default = || self.default_text(key).and_then(|text| text.parse().ok());
+        let Some(value) = self.get(name) else { return default() };
+        let Some(number) = integer_of(value.get_ref()) else {
+            self.wrong_type(name, value, value.get_ref(), "a whole number");
+            return default();
+        };
+        self.within(name, number, i128::from(min), i128::from(max), |n| n.to_string());
+        u64::try_from(number)
+            .ok()
+            .filter(|n| (min..=max).contains(n))
+            .or_else(default)
+    }
+
+    /// A number within the key's range.
+    pub(super) fn fraction(&self, name: &str) -> f64 {
+        let key = self.key(name);
+        let Kind::Fraction { min, max } = key.kind else {
+            unreachable!("{name} is not a fraction")
+        };
+        let default = self.default_text(key).and_then(|text| text.parse().ok()).unwrap_or(min);
+        let Some(value) = self.get(name) else { return default };
+        let number = match value.get_ref() {
+            DeValue::Float(float) => float.as_str().parse().ok(),
+            DeValue::Integer(integer) => integer.as_str().parse().ok(),
+            _ => None,
+        };
+        match number {
+            None => self.wrong_type(name, value, value.get_ref(), "a number"),
+            Some(number) if !(min..=max).contains(&number) => {
+                self.refuse(
+                    name,
+                    &format!("is {number}, outside of {min} to {max}"),
+                    &self.range_hint(key),
+                );
+            }
+            Some(number) => return number,
+        }
+        default
+    }
+
+    /// Text with a unit, within the key's range.
+    pub(super) fn duration(&self, name: &str) -> Duration {
+        let key = self.key(name);
+        let Kind::Duration { min, max } = key.kind else {
+            unreachable!("{name} is not a duration")
+        };
+        let default = table_duration(&self.default_text(key).unwrap_or_default());
+        self.get(name)
+            .and_then(|value| self.duration_of(name, value, table_duration(min), table_duration(max)))
+            .unwrap_or(default)
+    }
+
+    /// Bytes within the key's range.
+    pub(super) fn size(&self, name: &str) -> u64 {
+        let key = self.key(name);
+        let Kind::Size { min, max } = key.kind else {
+            unreachable!("{name} is not a size")
+        };
+        let default = table_size(&self.default_text(key).unwrap_or_default());
+        self.get(name)
+            .and_then(|value| self.size_of(name, value, table_size(min), table_size(max)))
+            .unwrap_or(default)
+    }
+
+    /// Reads a duration from `value` and checks its range; what is wrong is recorded under `name`.
+    pub(super) fn duration_of(&self, name: &str, value: &Value<'i>, min: Duration, max: Duration) -> Option<Duration> {
+        let DeValue::String(text) = value.get_ref() else {
+            self.wrong_type(name, value, value.get_ref(), "a duration such as \"30s\"");
+            return None;
+        };
+        match parse_duration(text) {
+            Err(error) => self.refuse(
+                name,
+                &error.to_string(),
+                "write a number and a unit, for example \"30s\"",
+            ),
+            Ok(duration) if self.within(name, duration, min, max, |d| format_duration(*d)) => return Some(duration),
+            Ok(_) => {}
+        }
+        None
+    }
+
+    /// Reads bytes from `value` and checks their range; what is wrong is recorded under `name`.
+    pub(super) fn size_of(&self, name: &str, value: &Value<'i>, min: u64, max: u64) -> Option<u64> {
+        let parsed = match value.get_ref() {
+            DeValue::String(text) => parse_size(text).map_err(|error| error.to_string()),
+            other => match integer_of(other).map(u64::try_from) {
+                Some(Ok(bytes)) => Ok(bytes),
+                Some(Err(_)) => Err("is no number of bytes".to_owned()),
+                None => {
+                    self.wrong_type(name, value, other, "a size such as \"64MiB\"");
+                    return None;
+                }
+            },
+        };
+        match parsed {
+            Err(message) => self.refuse(name, &message, "write a number and a unit, for example \"64MiB\""),
+            Ok(bytes) if self.within(name, bytes, min, max, |b| format_size(*b)) => return Some(bytes),
+            Ok(_) => {}
+        }
+        None
+    }
+
+    /// A list of names, each checked.
+    pub(super) fn names(&self, name: &str) -> Vec<String> {
+        let Kind::Names(rule) = self.key(name).kind else {
+            unreachable!("{name} is not a list of names")
+        };
+        let mut list = Vec::new();
+        for (index, value) in self.array(name).into_iter().flatten().enumerate() {
+            let path = format!("{name}[{index}]");
+            match value.get_ref() {
+                DeValue::String(text) => {
+                    if let Some(objection) = rule.objection(text) {
+                        self.refuse(&path, &objection, "choose another name");
+                    }
+                    if !list.iter().any(|known: &String| known == text) {
+                        list.push(text.to_string());
+                    }
+                }
+                other => self.wrong_type(&path, value, other, "text"),
+            }
+        }
+        list
+    }
+
+    /// Records that the value under `name` is wrong. `objection` is the end of the sentence that begins with the key.
+    pub(super) fn refuse(&self, name: &str, objection: &str, hint: &str) {
+        let key = self.full(name);
+        let line = self.line_of(name.split('[').next().unwrap_or(name));
+        self.context.error(&key, line, format!("{key} {objection}"), hint);
+    }
+
+    /// Records an error about the table as a whole.
+    pub(super) fn report(&self, message: impl Into<String>, hint: &str) {
+        self.context.error(&self.path, self.line, message, hint);
+    }
+
+    /// Records that the value under `name` is of another type than expected.
+    pub(super) fn wrong_type(&self, name: &str, value: &Value<'i>, found: &DeValue<'i>, expected: &str) {
+        let key = self.full(name);
+        let message = format!("{key} is {}, expected {expected}", type_name(found));
+        let hint =
+            keys::find(&self.pattern_of(name)).map_or_else(|| format!("write {expected}"), |key| self.range_hint(key));
+        self.context
+            .error(&key, Some(self.context.line(&value.span())), message, hint);
+    }
+
+    fn array(&self, name: &str) -> Option<&'a toml::de::DeArray<'i>> {
+        let value = self.get(name)?;
+        match value.get_ref() {
+            DeValue::Array(array) => Some(array),
+            other => {
+                self.wrong_type(name, value, other, "a list");
+                None
+            }
+        }
+    }
+
+    /// Whether `value` lies within both ends; recorded if not.
+    fn within<T: PartialOrd>(&self, name: &str, value: T, min: T, max: T, show: impl Fn(&T) -> String) -> bool {
+        let key = self.key(name.split('.').next().unwrap_or(name));
+        let side = if value < min {
+            ("below", &min)
+        } else if value > max {
+            ("above", &max)
+        } else {
+            return true;
+        };
+        let objection = format!("is {}, {} the limit of {}", show(&value), side.0, show(side.1));
+        let hint = match key.kind {
+            Kind::Form(_) => format!("choose {} to {}", show(&min), show(&max)),
+            _ => self.range_hint(key),
+        };
+        self.refuse(name, &objection, &hint);
+        false
+    }
+
+    /// The range and the default of a key, as a way out.
+    fn range_hint(&self, key: &Key) -> String {
+        let range = match key.kind {
+            Kind::Integer { min, max } => format!("choose {min} to {max}"),
+            Kind::Fraction { min, max } => format!("choose {min:?} to {max:?}"),
+            Kind::Size { min, max } | Kind::Duration { min, max } => format!("choose {min} to {max}"),
+            Kind::Choice(words) => format!("choose one of {}", quoted(words)),
+            Kind::Form(form) => format!("write {}", form.replace('`', "")),
+            Kind::Table => format!("write [{}]", key.path.replace('*', "NAME")),
+            Kind::Tables => format!("write {} = [{{ ... }}]", key.name()),
+            Kind::Names(_) => format!("write {} = [\"NAME\"]", key.name()),
+            Kind::Boolean => format!("write {} = true or false", key.name()),
+            Kind::Text | Kind::Name(_) | Kind::Path => format!("write {} = \"...\"", key.name()),
+        };
+        match self.default_value(key) {
+            Some(default) => format!("{range} (default {default})"),
+            None => range,
+        }
+    }
+
+    fn default_value(&self, key: &Key) -> Option<&'static str> {
+        match key.default {
+            Fallback::Is(value) => Some(value),
+            Fallback::Profiled { default, edge } => Some(if self.context.profile == Profile::Edge {
+                edge
+            } else {
+                default
+            }),
+            Fallback::Required | Fallback::Derived(_) | Fallback::Nothing => None,
+        }
+    }
+
+    /// The fixed default; a required key that is absent is recorded.
+    fn default_text(&self, key: &Key) -> Option<String> {
+        if matches!(key.default, Fallback::Required) && self.table.is_some() && self.get(key.name()).is_none() {
+            let hint = format!("add {} = \"...\"", key.name());
+            let full = self.full(key.name());
+            self.context.error(&full, self.line, format!("{full} is missing"), hint);
+        }
+        self.default_value(key).map(str::to_owned)
+    }
+
+    fn refuse_unknown_keys(&self) {
+        let known: Vec<&str> = keys::children(&self.pattern).map(Key::name).collect();
+        if known.contains(&"*") {
+            return;
+        }
+        for (key, _) in self.table.into_iter().flatten() {
+            let name: &str = key.get_ref();
+            if known.contains(&name) {
+                continue;
+            }
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => elsewhere(name).unwrap_or_else(|| format!("known keys here: {}", known.join(", "))),
+            };
+            let full = self.full(&key_name(name));
+            self.context.error(
+                &full,
+                Some(self.context.line(&key.span())),
+                format!("unknown key {full}"),
+                hint,
+            );
+        }
+    }
+
+    fn key(&self, name: &str) -> &'static Key {
+        let pattern = self.pattern_of(name);
+        keys::find(&pattern).unwrap_or_else(|| unreachable!("{pattern} is not in the key table"))
+    }
+
+    fn pattern_of(&self, name: &str) -> String {
+        joined(&self.pattern, name)
+    }
+
+    fn full(&self, name: &str) -> String {
+        joined(&self.path, name)
+    }
+
+    fn child(&self, name: &str, pattern: &str, line: Option<usize>) -> Section<'a, 'i> {
+        Section {
+            context: self.context,
+            path: self.full(name),
+            pattern: joined(&self.pattern, pattern),
+            table: None,
+            line,
+        }
+    }
+}
+
+/// Defaults and ranges of the key table are tested to be well formed.
+fn table_duration(text: &str) -> Duration {
+    parse_duration(text).unwrap_or_default()
+}
+
+fn table_size(text: &str) -> u64 {
+    parse_size(text).unwrap_or_default()
+}
+
+fn joined(parent: &str, name: &str) -> String {
+    if parent.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{parent}.{name}")
+    }
+}
+
+/// A name that a user chose, with quotes where TOML needs them.
+pub(super) fn key_name(name: &str) -> String {
+    let is_bare = !name.is_empty()
+        && name
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
+    if is_bare { name.to_owned() } else { format!("{name:?}") }
+}
+
+/// Text of a number with its radix taken off; `None` for other types.
+fn integer_of(value: &DeValue<'_>) -> Option<i128> {
+    let integer = value.as_integer()?;
+    i128::from_str_radix(integer.as_str(), integer.radix()).ok()
+}
+
+fn quoted(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("\"{word}\""))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+fn type_name(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// The known word most like `word`, if it is like enough to be a slip of the finger.
+pub(crate) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
+    known
+        .map(|candidate| {
+            (
+                strsim::normalized_damerau_levenshtein(&plain(word), &plain(candidate)),
+                candidate,
+            )
+        })
+        .filter(|(score, _)| *score >= 0.6)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, candidate)| candidate)
+}
+
+/// Where a key of this name does belong.
+fn elsewhere(name: &str) -> Option<String> {
+    let key = keys::KEYS.iter().find(|key| key.name() == name)?;
+    let parent = key.parent().replace('*', "NAME").replace("[]", "");
+    Some(format!("\"{name}\" belongs to [{parent}]"))
+}

@@ -1,0 +1,9 @@
+//! Values of the manifest that have a form of their own: retention, start position, names.
+//! Pure; parsing what was printed gives the same value.
+
+pub(crate) mod names;
+mod retention;
+mod start;
+
+pub use retention::Retention;
+pub use start::{Start, StartError};

@@ -1,0 +1,46 @@
+//! Rules for names that users choose. Topic names follow Kafka's rule, so that they mean the same on both sources.
+
+/// Which characters and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// Sources and deployments: 1 to 100 of `a-z A-Z 0-9 . _ -`.
+    Plain,
+    /// Topics: 1 to 249 of `a-z A-Z 0-9 . _ -`, not `.` or `..`.
+    Topic,
+    /// Groups: 1 to 244 of the same, which leaves room for `.dead`.
+    Group,
+}
+
+impl Rule {
+    fn noun_and_limit(self) -> (&'static str, usize) {
+        match self {
+            Self::Plain => ("name", 100),
+            Self::Topic => ("topic name", 249),
+            Self::Group => ("group name", 244),
+        }
+    }
+
+    /// What is wrong with `name`, as the end of a sentence; `None` if nothing is.
+    pub(crate) fn objection(self, name: &str) -> Option<String> {
+        let (noun, limit) = self.noun_and_limit();
+        let bad = name
+            .chars()
+            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')));
+        if name.is_empty() {
+            Some(format!("is empty, expected a {noun}"))
+        } else if let Some(bad) = bad {
+            Some(format!(
+                "has the character {bad:?}; a {noun} is made of a-z, A-Z, 0-9, \".\", \"_\" and \"-\""
+            ))
+        } else if name.len() > limit {
+            Some(format!(
+                "is {} characters long, above the limit of {limit} for a {noun}",
+                name.len()
+            ))
+        } else if matches!(name, "." | "..") {
+            Some(format!("is \"{name}\", which is no {noun}"))
+        } else {
+            None
+        }
+    }
+}

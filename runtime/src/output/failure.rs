@@ -1,0 +1,87 @@
+//! How a command ends: exit codes, and errors with their way out.
+
+use std::process::ExitCode;
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// It did what it was asked: 0.
+    Success,
+    /// It could not: 1.
+    Failure,
+    /// It was asked in a way that makes no sense: 2.
+    Usage,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+        })
+    }
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    exit: Exit,
+    /// Message and hint of each error; empty if everything has been said.
+    lines: Vec<(String, Option<String>)>,
+}
+
+impl Failure {
+    /// An error that is told with `error:`; exit code 1.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Failure,
+            lines: vec![(message.into(), None)],
+        }
+    }
+
+    /// The command was called wrongly; exit code 2.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Usage,
+            ..Self::new(message)
+        }
+    }
+
+    /// The reason has been told; exit code 1.
+    pub fn told() -> Self {
+        Self {
+            exit: Exit::Failure,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Whoever read the output is gone; exit code 0.
+    pub fn silent() -> Self {
+        Self {
+            exit: Exit::Success,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Adds the way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        if let Some(last) = self.lines.last_mut() {
+            last.1 = Some(hint.into());
+        }
+        self
+    }
+
+    /// How the process ends.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    /// Message and hint of each error.
+    pub fn lines(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
+        self.lines
+            .iter()
+            .map(|(message, hint)| (message.as_str(), hint.as_deref()))
+    }
+}

@@ -1,0 +1,5 @@
+//! The command line from outside: the real binary, its exit codes and both its streams.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+
+mod config;
+mod support;
