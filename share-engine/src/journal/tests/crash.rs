@@ -190,15 +190,32 @@ fn live_and_die(seed: u64) -> u64 {
                 history.retain(|(_, end)| *end > from);
                 journal.free_before(from);
             }
+            if choose(&entropy, 8) == 0
+                && let Some(growth) = journal.begin_growth()
+            {
+                journal.adopt(growth.run().unwrap());
+            }
             let durability = [Durability::Os, Durability::Os, Durability::Os, Durability::Sync][choose(&entropy, 4)];
             let committed = journal.commit(&mut group, durability).unwrap();
             history.push((image, committed.end));
         }
-        let synced = journal.synced_through();
-        drop(journal);
-        disk = disk.crash(CrashPlan::Random(seed * 10 + life));
+        let closed = choose(&entropy, 4) == 0;
+        let mut synced = journal.synced_through();
+        let room_for_the_end = journal.free() >= SECTOR;
+        if closed {
+            synced = journal.close().unwrap();
+        }
+        disk = disk.crash(match choose(&entropy, 6) {
+            0 => CrashPlan::Keep,
+            _ => CrashPlan::Random(seed * 10 + life),
+        });
         let (next, report, found) =
             images(&disk, from).unwrap_or_else(|error| panic!("seed {seed} life {life}: {error}"));
+        assert_eq!(
+            closed && room_for_the_end,
+            report.clean,
+            "seed {seed} life {life}: {report:?}"
+        );
         let submitted: Vec<Image> = history.iter().map(|(image, _)| image.clone()).collect();
         assert!(submitted.starts_with(&found), "seed {seed} life {life}: not a prefix");
         let kept = history.iter().filter(|(_, end)| *end <= synced).count();
