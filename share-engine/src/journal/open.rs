@@ -74,7 +74,7 @@ impl Journal {
         };
         journal.rewrite_tail()?;
         journal.options.hook.reach(Phase::Rewritten);
-        journal.enter_generation()?;
+        journal.enter_generation(scanned.floor)?;
         journal.free_before(from);
         Ok((journal, report))
     }
@@ -106,7 +106,7 @@ impl Journal {
     }
 
     /// Makes the new generation durable before any group bears it.
-    fn enter_generation(&mut self) -> Result<(), JournalError> {
+    fn enter_generation(&mut self, floor: u64) -> Result<(), JournalError> {
         let geometry = self.ring.geometry;
         let sequence = geometry.sequence(self.tail);
         let newest = || {
@@ -126,12 +126,15 @@ impl Journal {
         };
         let old = self.ring.slots.get(index).map(|slot| slot.header);
         let header = match old {
-            Some(old) if old.sequence == Some(sequence) || claimed.is_none() => FileHeader {
-                generation: self.generation,
-                valid_from: self.tail,
-                synced_through: self.tail,
-                ..old
-            },
+            // A header left over from a cut tail does not know where the file before it was left this time.
+            Some(old) if claimed.is_none() || (old.sequence == Some(sequence) && old.generation >= floor) => {
+                FileHeader {
+                    generation: self.generation,
+                    valid_from: self.tail,
+                    synced_through: self.tail,
+                    ..old
+                }
+            }
             _ => self.header(index, sequence, self.tail),
         };
         self.current = index;
