@@ -1,4 +1,16 @@
 //! Sharemill host.
+
+// One module, `handler::compiled`, has an exception, with its reason.
+#![deny(unsafe_code)]
+
+pub mod handler;
+
+pub mod dispatch;
+pub mod lane;
+pub mod lease;
+pub mod settle;
+pub mod source;
+pub mod supervisor;
 pub mod admin;
 pub mod cli;
 pub mod config;

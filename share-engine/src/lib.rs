@@ -2,7 +2,7 @@
 //! semantics of Kafka share groups (KIP-932), in one library and one data directory.
 //!
 //! Module map, from the values outwards: [`ids`], [`time`], [`entropy`]; `record` (Kafka v2 batches); [`storage`]
-//! (the seam to the disk); `journal`, `log`, `snapshot`, `drain` (what is on disk); `share`, `group` (sans-IO state);
+//! (the seam to the disk); `journal`, `log`, `snapshot`, `drain` (what is on disk); `share`, `catalog` (sans-IO state);
 //! `engine` (threads and handles).
 
 #![forbid(unsafe_code)]
@@ -12,14 +12,18 @@ pub mod ids;
 pub mod storage;
 pub mod time;
 
+pub mod catalog;
+pub mod config;
 pub mod drain;
 pub mod engine;
-pub mod group;
+pub mod error;
 pub mod journal;
 pub mod log;
 pub mod record;
 pub mod share;
 pub mod snapshot;
+
+mod sys;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -53,6 +53,15 @@ impl WallTime {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
+    /// `duration` earlier, saturating.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// `duration` later, saturating.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {

@@ -1,2 +1,24 @@
-//! Developer commands.
-fn main() {}
+//! Developer commands, one module each.
+mod guests;
+
+use clap::{Parser, Subcommand};
+
+/// Developer commands of this repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Prepare the Wasm target and build the guests.
+    Guests(guests::Arguments),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Guests(arguments) => guests::run(&arguments),
+    }
+}

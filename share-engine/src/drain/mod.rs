@@ -1,1 +1,303 @@
-//! Draining: moves what the journal holds into partition logs and snapshots, so that its files are free again.
+//! Draining: moves what the journal holds into partition logs and one snapshot, so that its files are free again.
+//! Owned by the drain thread; a simulation steps it. Order on disk: logs, their sync, the snapshot, then removal of
+//! what the snapshot no longer lists. A crash in between leaves the older snapshot and the journal behind it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::engine::{Mailbox, ToJournal, ToShard};
+use crate::ids::{Offset, PartitionKey, TopicId};
+use crate::journal::{Growth, Position};
+use crate::log::{LogError, LogIdentity, LogOptions, LogReader, LogState, LogWriter, delete_log};
+use crate::record::StoredBatch;
+use crate::snapshot::{self, SectionKind, SnapshotError};
+use crate::storage::Storage;
+
+mod image;
+
+pub(crate) use image::{Image, PartitionImage, encode_catalog, encode_share};
+
+/// What the drain thread is told.
+pub(crate) enum ToDrain {
+    /// Move this to disk.
+    Job(Box<DrainJob>),
+    /// Make one more ring file.
+    Grow(Growth),
+    /// End.
+    Stop,
+}
+
+/// Everything durable up to one journal position.
+pub(crate) struct DrainJob {
+    /// Up to where.
+    pub(crate) position: Position,
+    /// The catalog.
+    pub(crate) catalog: Bytes,
+    /// The share partitions.
+    pub(crate) shares: Vec<Bytes>,
+    /// The partitions with what is to be added to their logs.
+    pub(crate) partitions: Vec<PartitionDrain>,
+    /// Directories of logs whose topics are gone.
+    pub(crate) deleted: Vec<(PartitionKey, String)>,
+}
+
+/// One partition's part of a job.
+pub(crate) struct PartitionDrain {
+    pub(crate) key: PartitionKey,
+    pub(crate) directory: String,
+    pub(crate) topic_id: TopicId,
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+    pub(crate) batches: Vec<StoredBatch>,
+    /// Segments, by base offset, that are finished with.
+    pub(crate) drop: Vec<Offset>,
+}
+
+/// What a job came to.
+pub(crate) struct DrainDone {
+    pub(crate) position: Position,
+    pub(crate) result: Result<Vec<DrainedLog>, DrainError>,
+}
+
+/// A log after a job.
+pub(crate) struct DrainedLog {
+    pub(crate) key: PartitionKey,
+    pub(crate) state: LogState,
+    pub(crate) reader: Option<LogReader>,
+    /// Everything before this offset is in the log or was finished with.
+    pub(crate) drained: Offset,
+}
+
+/// A job that failed; it is tried again, and the journal keeps what it holds.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DrainError {
+    /// A partition log failed.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The snapshot failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+}
+
+/// The drain thread's state.
+pub(crate) struct Drainer {
+    storage: Arc<dyn Storage>,
+    directory_id: u128,
+    options: LogOptions,
+    writers: BTreeMap<PartitionKey, LogWriter>,
+    /// As the last snapshot lists them: what a failed log is opened again with.
+    known: BTreeMap<PartitionKey, LogState>,
+    reserve: Reserve,
+    inbox: Arc<Mailbox<ToDrain>>,
+    queue: VecDeque<ToDrain>,
+    shard: Arc<Mailbox<ToShard>>,
+    journal: Arc<Mailbox<ToJournal>>,
+    stopped: bool,
+}
+
+/// What a drainer is made of.
+pub(crate) struct DrainerInit {
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) directory_id: u128,
+    pub(crate) segment_bytes: u64,
+    pub(crate) reserve_bytes: u64,
+    pub(crate) writers: BTreeMap<PartitionKey, LogWriter>,
+    pub(crate) inbox: Arc<Mailbox<ToDrain>>,
+    pub(crate) shard: Arc<Mailbox<ToShard>>,
+    pub(crate) journal: Arc<Mailbox<ToJournal>>,
+}
+
+impl Drainer {
+    pub(crate) fn new(init: DrainerInit) -> Self {
+        Self {
+            reserve: Reserve {
+                bytes: init.reserve_bytes,
+            },
+            storage: init.storage,
+            directory_id: init.directory_id,
+            options: LogOptions {
+                segment_bytes: init.segment_bytes,
+                ..LogOptions::default()
+            },
+            known: init
+                .writers
+                .iter()
+                .map(|(key, writer)| (*key, writer.state()))
+                .collect(),
+            writers: init.writers,
+            inbox: init.inbox,
+            queue: VecDeque::new(),
+            shard: init.shard,
+            journal: init.journal,
+            stopped: false,
+        }
+    }
+
+    pub(crate) fn wait(&self) {
+        self.inbox.wait(None);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Does everything that waits. `false` if there was nothing.
+    pub(crate) fn step(&mut self) -> bool {
+        self.inbox.take(&mut self.queue);
+        let worked = !self.queue.is_empty();
+        while let Some(message) = self.queue.pop_front() {
+            match message {
+                ToDrain::Job(job) => {
+                    let position = job.position;
+                    let result = self.run(&job);
+                    self.shard.post(ToShard::Drained(DrainDone { position, result }));
+                }
+                ToDrain::Grow(growth) => self.journal.post(ToJournal::Grown(growth.run())),
+                ToDrain::Stop => self.stopped = true,
+            }
+        }
+        worked
+    }
+
+    /// When the disk is full the reserve is given up and the job tried once more.
+    fn run(&mut self, job: &DrainJob) -> Result<Vec<DrainedLog>, DrainError> {
+        self.reserve.fill(&*self.storage);
+        let result = self.attempt(job);
+        if result.is_ok() {
+            return result;
+        }
+        self.writers.clear();
+        if self.reserve.give_up(&*self.storage) {
+            let again = self.attempt(job);
+            if again.is_err() {
+                self.writers.clear();
+            }
+            return again;
+        }
+        result
+    }
+
+    fn attempt(&mut self, job: &DrainJob) -> Result<Vec<DrainedLog>, DrainError> {
+        let mut logs = Vec::new();
+        let mut images = Vec::new();
+        for part in &job.partitions {
+            let state = self.drain_partition(part)?;
+            images.push(PartitionImage {
+                key: part.key,
+                start: part.start,
+                end: part.end,
+                log: state.clone(),
+            });
+            let reader = self.writers.get(&part.key).map(LogWriter::reader);
+            logs.push(DrainedLog {
+                key: part.key,
+                state,
+                reader,
+                drained: part.end,
+            });
+        }
+        let partitions = image::encode_partitions(&images);
+        let mut sections = vec![
+            (SectionKind::Catalog, job.catalog.clone()),
+            (SectionKind::PartitionLogs, partitions),
+        ];
+        sections.extend(
+            job.shares
+                .iter()
+                .map(|share| (SectionKind::SharePartition, share.clone())),
+        );
+        snapshot::write(&*self.storage, self.directory_id, job.position.get(), &sections)?;
+        for log in &logs {
+            self.known.insert(log.key, log.state.clone());
+        }
+        self.clean_up(job);
+        Ok(logs)
+    }
+
+    fn drain_partition(&mut self, part: &PartitionDrain) -> Result<LogState, LogError> {
+        let known = self.known.get(&part.key).cloned().unwrap_or_default();
+        if part.batches.is_empty() && known.segments.is_empty() {
+            return Ok(known);
+        }
+        let writer = match self.writers.entry(part.key) {
+            std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+            std::collections::btree_map::Entry::Vacant(entry) => {
+                let identity = LogIdentity {
+                    directory_id: self.directory_id,
+                    topic_id: part.topic_id,
+                };
+                let storage = Arc::clone(&self.storage);
+                entry.insert(LogWriter::open(
+                    storage,
+                    &part.directory,
+                    identity,
+                    self.options,
+                    &known,
+                )?)
+            }
+        };
+        writer.append(&part.batches)?;
+        writer.sync()?;
+        if !part.drop.is_empty() {
+            writer.drop_segments(|segment| part.drop.contains(&segment.base));
+        }
+        Ok(writer.state())
+    }
+
+    /// Removal of what no snapshot lists any more. What fails here is tried again with the next job, and removed by
+    /// the next open.
+    fn clean_up(&mut self, job: &DrainJob) {
+        drop(snapshot::prune(&*self.storage));
+        for writer in self.writers.values_mut().filter(|writer| writer.has_dropped()) {
+            drop(writer.remove_dropped());
+        }
+        for (key, directory) in &job.deleted {
+            self.writers.remove(key);
+            self.known.remove(key);
+            drop(delete_log(&*self.storage, directory));
+        }
+    }
+}
+
+/// Space set aside for the time when the disk is full.
+struct Reserve {
+    bytes: u64,
+}
+
+impl Reserve {
+    const FILE: &'static str = "reserve";
+    const CHUNK: usize = 64 << 10;
+
+    /// Makes the reserve if it is not there and there is room for twice as much. Losing it is no failure.
+    fn fill(&self, storage: &dyn Storage) {
+        if self.bytes == 0 || storage.open(Self::FILE, crate::storage::OpenMode::Read).is_ok() {
+            return;
+        }
+        if storage
+            .free_space()
+            .is_ok_and(|free| free > self.bytes.saturating_mul(2))
+            && self.write(storage).is_err()
+        {
+            drop(storage.remove(Self::FILE));
+        }
+    }
+
+    fn write(&self, storage: &dyn Storage) -> std::io::Result<()> {
+        let file = storage.open(Self::FILE, crate::storage::OpenMode::CreateNew)?;
+        let zeros = vec![0; Self::CHUNK];
+        let mut written = 0;
+        while written < self.bytes {
+            file.write_all_at(&zeros, written)?;
+            written += zeros.len() as u64;
+        }
+        file.sync_data()?;
+        storage.sync_dir("")
+    }
+
+    /// `true` if there was something to give up.
+    fn give_up(&self, storage: &dyn Storage) -> bool {
+        self.bytes > 0 && storage.remove(Self::FILE).is_ok()
+    }
+}

@@ -1,1 +1,45 @@
 //! The engine: threads and handles around the sans-IO parts.
+//!
+//! Four threads, each a thin loop over a part that a simulation can step: the journal thread sequences and syncs, the
+//! shard thread owns what is known, the drain thread moves the journal into logs and snapshots, the reader thread
+//! reads them back.
+
+mod block_on;
+mod clock;
+mod delivery;
+pub mod describe;
+mod gate;
+mod gauge;
+mod handle;
+mod mailbox;
+mod member;
+mod message;
+mod open;
+mod partitioner;
+mod reader;
+mod recovery;
+mod reply;
+mod sequencer;
+mod settlement;
+mod shard;
+mod stats;
+mod window;
+
+pub use block_on::block_on;
+pub use clock::{SystemClock, SystemEntropy};
+pub use delivery::Delivery;
+pub use handle::{Engine, Receipt};
+pub use member::Member;
+pub use open::{Environment, RecoveryReport};
+#[cfg(any(test, feature = "testing"))]
+pub use open::{Part, Pump};
+pub use partitioner::partition_of;
+pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
+pub use stats::StatsSnapshot;
+
+pub(crate) use mailbox::Mailbox;
+pub(crate) use message::ToJournal;
+pub(crate) use shard::ToShard;
+
+#[cfg(test)]
+mod tests;

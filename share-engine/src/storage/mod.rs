@@ -2,7 +2,15 @@
 //! `file` is the only module that touches the file system; `memory` (feature `testing`) loses, reorders and
 //! tears what was not synced. Paths are relative to the data directory.
 
+mod file;
+#[cfg(any(test, feature = "testing"))]
+mod memory;
+
 use std::io;
+
+pub use file::{FileStorage, FileStorageError};
+#[cfg(any(test, feature = "testing"))]
+pub use memory::{CallKind, CrashPlan, Fault, FaultKind, MemoryStorage};
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,7 +23,10 @@ pub enum OpenMode {
     CreateNew,
 }
 
-#[expect(clippy::len_without_is_empty, reason = "the length of a file may fail to be read; nobody asks whether it is empty")]
+#[expect(
+    clippy::len_without_is_empty,
+    reason = "the length of a file may fail to be read; nobody asks whether it is empty"
+)]
 /// One open file. Calls on one file may come from several threads.
 pub trait File: Send + Sync {
     /// Fills `buf` from `position`; `UnexpectedEof` if the file ends before.

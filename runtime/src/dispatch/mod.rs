@@ -1,0 +1,4 @@
+//! x
+mod breaker;
+mod pace;
+mod spread;

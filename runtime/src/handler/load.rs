@@ -1,0 +1,460 @@
+//! From a file to a handler that can be instantiated: what it is, whether it is whole, which export it has and whether the type is right,
+//! which imports it has and whether they can be met. Everything that can be wrong with a component is said here, not at its first record.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use wasmtime::component::types::{ComponentFunc, ComponentItem};
+use wasmtime::component::{Component, InstancePre};
+use wasmtime::{Engine, Precompiled};
+use wasmtime_wasi_config::WasiConfigVariables;
+
+use super::bindings::exports::sharemill::worker::{lifecycle, record_batch_handler, record_handler};
+use super::bindings::sharemill::worker::types::{Delivery, Outcome};
+use super::compiled::{CompiledFrom, ComponentDigest, hex};
+use super::host_engine::{HostEngine, TABLE_ELEMENTS_MAX};
+use super::report::{ComponentReport, ImportUse, export_names, import_names, import_use};
+use super::sniff::{self, Found};
+use super::spec::HandlerSpec;
+use super::state::HostState;
+use super::ticker::{Activity, Ticker};
+
+/// A component ready to be instantiated, with the policy of its deployment. Shared by all lanes.
+pub struct LoadedHandler {
+    pub(super) pre: InstancePre<HostState>,
+    pub(super) record: Option<record_handler::GuestIndices>,
+    pub(super) batch: Option<record_batch_handler::GuestIndices>,
+    pub(super) lifecycle: Option<lifecycle::GuestIndices>,
+    spec: Arc<HandlerSpec>,
+    config_values: WasiConfigVariables,
+    /// Deadlines hold as long as anything can run.
+    ticker: Arc<Ticker>,
+    digest: ComponentDigest,
+    report: ComponentReport,
+}
+
+/// Why a component cannot serve as a handler. [`LoadError::hint`] says what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+#[expect(missing_docs, reason = "each field is what its message prints")]
+pub enum LoadError {
+    /// The file is not there or cannot be read.
+    #[error("cannot read component {}: {source}", path.display())]
+    Read { path: PathBuf, source: std::io::Error },
+    /// The file is larger than any component may be.
+    #[error("component {} has {size} bytes, over the limit of {limit}", path.display())]
+    TooLarge { path: PathBuf, size: u64, limit: u64 },
+    /// The file is something else.
+    #[error("{} is not a wasm component: {found}", path.display())]
+    NotWasm { path: PathBuf, found: &'static str },
+    /// A core module.
+    #[error("{} is a core wasm module, not a component", path.display())]
+    CoreModule { path: PathBuf },
+    /// Compiled code: the host maps only what it compiled itself.
+    #[error("{} is precompiled code, not a wasm component", path.display())]
+    Precompiled { path: PathBuf },
+    /// The end of the file is missing.
+    #[error("{} is cut off: it has {size} bytes and needs at least {needed}", path.display())]
+    Truncated { path: PathBuf, size: u64, needed: u64 },
+    /// It uses a wasm feature that is turned off.
+    #[error("{} needs a wasm feature that handlers may not use: {message}", path.display())]
+    Feature { path: PathBuf, message: String },
+    /// It does not validate or compile.
+    #[error("{} is not a valid component: {message}", path.display())]
+    Invalid { path: PathBuf, message: String },
+    /// None of the exports that make a handler.
+    #[error("{} exports no handler: it has {}, wanted is {RECORD_HANDLER} or {BATCH_HANDLER}", path.display(), list(exports))]
+    WrongWorld { path: PathBuf, exports: Vec<String> },
+    /// The export is there, of another package version.
+    #[error("{} exports {export}, this host serves {RECORD_HANDLER} and {BATCH_HANDLER}", path.display())]
+    WrongVersion { path: PathBuf, export: String },
+    /// The export is there, of another type.
+    #[error("{} exports {export} with another type: {message}", path.display())]
+    WrongType {
+        path: PathBuf,
+        export: String,
+        message: String,
+    },
+    /// `wasi:http` without its grant.
+    #[error("{} imports {import}, which deployment {deployment:?} is not granted", path.display())]
+    HttpNotGranted {
+        path: PathBuf,
+        import: String,
+        deployment: String,
+    },
+    /// An import that no grant would meet.
+    #[error("{} imports {import}, which this host does not have", path.display())]
+    UnknownImport { path: PathBuf, import: String },
+    /// An import of a known interface that does not fit.
+    #[error("{} has an import that does not fit this host: {message}", path.display())]
+    WrongImport { path: PathBuf, message: String },
+    /// The limit would refuse every instance.
+    #[error("{} starts with {needed} bytes of memory, over the deployment's limit of {limit}", path.display())]
+    Memory { path: PathBuf, needed: u64, limit: u64 },
+    /// The deployment asks for more than the process allows.
+    #[error("memory of {wanted} bytes is over the host's limit of {limit}")]
+    MemoryLimit { wanted: u64, limit: u64 },
+    /// A granted directory cannot be opened.
+    #[error("granted directory {}: {source}", host.display())]
+    Directory { host: PathBuf, source: std::io::Error },
+}
+
+impl LoadError {
+    /// What to do about it, where there is something to say.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::NotWasm { found, .. } if *found == sniff::WAT => {
+                "this is wasm text: turn it into a component with `wasm-tools`".to_owned()
+            }
+            Self::CoreModule { .. } => {
+                "build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`"
+                    .to_owned()
+            }
+            Self::Precompiled { .. } => "give the .wasm file; the host compiles and caches it by itself".to_owned(),
+            Self::Truncated { .. } => "copy or build the file again".to_owned(),
+            Self::WrongWorld { .. } => {
+                "build it against a world of wit/worker.wit, such as `sharemill:worker/handler`".to_owned()
+            }
+            Self::WrongVersion { .. } | Self::WrongType { .. } => {
+                "build it against the wit/worker.wit of this release".to_owned()
+            }
+            Self::HttpNotGranted { deployment, .. } => format!(
+                "it would be granted by `http = [\"https://HOST\"]` in `grants` of [deployments.{deployment}]; this release has no \
+                 outgoing HTTP yet"
+            ),
+            Self::Memory { needed, .. } => format!("raise `memory` to at least {}MiB", needed.div_ceil(1 << 20)),
+            Self::Feature { .. } => "build it without threads, memory64, GC and exceptions".to_owned(),
+            _ => return None,
+        })
+    }
+}
+
+impl std::fmt::Debug for LoadedHandler {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoadedHandler")
+            .field("deployment", &self.spec.deployment)
+            .field("digest", &hex(&self.digest))
+            .finish_non_exhaustive()
+    }
+}
+
+impl LoadedHandler {
+    /// The deployment's policy.
+    pub fn spec(&self) -> &HandlerSpec {
+        &self.spec
+    }
+
+    /// SHA-256 of the component.
+    pub fn digest(&self) -> &[u8; 32] {
+        &self.digest
+    }
+
+    /// True when it takes one record a call.
+    pub fn is_record_handler(&self) -> bool {
+        self.record.is_some()
+    }
+
+    /// True when it takes several records a call.
+    pub fn is_batch_handler(&self) -> bool {
+        self.batch.is_some()
+    }
+
+    /// What it is, imports and exports included.
+    pub fn inspect(&self) -> ComponentReport {
+        self.report.clone()
+    }
+
+    pub(super) fn config_values(&self) -> &WasiConfigVariables {
+        &self.config_values
+    }
+
+    pub(super) fn activity(&self) -> &Activity {
+        self.ticker.activity()
+    }
+}
+
+pub(super) fn load(host: &HostEngine, source: &Path, spec: Arc<HandlerSpec>) -> Result<Arc<LoadedHandler>, LoadError> {
+    let failed = |error| LoadError::Read {
+        path: source.to_owned(),
+        source: error,
+    };
+    let size = std::fs::metadata(source).map_err(failed)?.len();
+    too_large(source, size)?;
+    let bytes = std::fs::read(source).map_err(failed)?;
+    load_bytes(host, source, &bytes, spec)
+}
+
+pub(super) fn load_bytes(
+    host: &HostEngine,
+    path: &Path,
+    bytes: &[u8],
+    spec: Arc<HandlerSpec>,
+) -> Result<Arc<LoadedHandler>, LoadError> {
+    too_large(path, bytes.len() as u64)?;
+    if spec.limits.memory > host.memory_max {
+        return Err(LoadError::MemoryLimit {
+            wanted: spec.limits.memory,
+            limit: host.memory_max,
+        });
+    }
+    check_directories(&spec)?;
+    check_kind(path, bytes)?;
+    let digest: ComponentDigest = Sha256::digest(bytes).into();
+    let (component, compiled_from) = compile(host, path, bytes, &digest)?;
+    let imports = check_imports(&host.engine, path, &component, &spec)?;
+    let pre = host
+        .linker
+        .instantiate_pre(&component)
+        .map_err(|error| LoadError::WrongImport {
+            path: path.to_owned(),
+            message: one_line(&error),
+        })?;
+    check_exports(&host.engine, path, &component)?;
+    let memory = check_memory(path, &component, &spec)?;
+    component
+        .initialize_copy_on_write_image()
+        .map_err(|error| invalid(path, &error))?;
+
+    let record = record_handler::GuestIndices::new(&pre).ok();
+    let batch = record_batch_handler::GuestIndices::new(&pre).ok();
+    let lifecycle = lifecycle::GuestIndices::new(&pre).ok();
+    let report = ComponentReport {
+        path: path.to_owned(),
+        digest: hex(&digest),
+        bytes: bytes.len() as u64,
+        initial_memory: memory,
+        compiled_from,
+        exports: export_names(&host.engine, &component),
+        imports,
+    };
+    let config_values = spec.grants.config.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    Ok(Arc::new(LoadedHandler {
+        pre,
+        record,
+        batch,
+        lifecycle,
+        spec,
+        config_values,
+        ticker: Arc::clone(host.ticker()),
+        digest,
+        report,
+    }))
+}
+
+fn too_large(path: &Path, size: u64) -> Result<(), LoadError> {
+    if size > COMPONENT_BYTES {
+        return Err(LoadError::TooLarge {
+            path: path.to_owned(),
+            size,
+            limit: COMPONENT_BYTES,
+        });
+    }
+    Ok(())
+}
+
+fn check_directories(spec: &HandlerSpec) -> Result<(), LoadError> {
+    for grant in &spec.grants.files {
+        std::fs::read_dir(&grant.host).map_err(|source| LoadError::Directory {
+            host: grant.host.clone(),
+            source,
+        })?;
+    }
+    Ok(())
+}
+
+fn check_kind(path: &Path, bytes: &[u8]) -> Result<(), LoadError> {
+    let path = || path.to_owned();
+    if let Some(Precompiled::Module | Precompiled::Component) = Engine::detect_precompiled(bytes) {
+        return Err(LoadError::Precompiled { path: path() });
+    }
+    match sniff::sniff(bytes) {
+        Found::Component => Ok(()),
+        Found::CoreModule => Err(LoadError::CoreModule { path: path() }),
+        Found::Other(found) => Err(LoadError::NotWasm { path: path(), found }),
+        Found::Truncated { needed } => Err(LoadError::Truncated {
+            path: path(),
+            size: bytes.len() as u64,
+            needed,
+        }),
+    }
+}
+
+fn compile(
+    host: &HostEngine,
+    path: &Path,
+    bytes: &[u8],
+    digest: &ComponentDigest,
+) -> Result<(Component, CompiledFrom), LoadError> {
+    let compiled = match &host.cache {
+        Some(cache) => cache.load(&host.engine, bytes, digest),
+        None => Component::new(&host.engine, bytes).map(|component| (component, CompiledFrom::Source)),
+    };
+    compiled.map_err(|error| {
+        let message = one_line(&error);
+        let about_feature = ["not enabled", "must be enabled", "disabled", "requires"]
+            .iter()
+            .any(|words| message.contains(words));
+        if about_feature {
+            LoadError::Feature {
+                path: path.to_owned(),
+                message,
+            }
+        } else {
+            invalid(path, &error)
+        }
+    })
+}
+
+fn check_imports(
+    engine: &Engine,
+    path: &Path,
+    component: &Component,
+    spec: &HandlerSpec,
+) -> Result<Vec<ImportUse>, LoadError> {
+    let mut imports = Vec::new();
+    for import in import_names(engine, component) {
+        if import.starts_with("wasi:http/") {
+            return Err(LoadError::HttpNotGranted {
+                path: path.to_owned(),
+                import,
+                deployment: spec.deployment.clone(),
+            });
+        }
+        match import_use(&import, spec) {
+            Some(import_use) => imports.push(import_use),
+            None => {
+                return Err(LoadError::UnknownImport {
+                    path: path.to_owned(),
+                    import,
+                });
+            }
+        }
+    }
+    Ok(imports)
+}
+
+fn check_exports(engine: &Engine, path: &Path, component: &Component) -> Result<(), LoadError> {
+    let mut handlers = 0;
+    for (export, function, check) in EXPORTS {
+        let Some(found) = exported_function(engine, component, export, function) else {
+            continue;
+        };
+        let checked = found.and_then(|function| check(&function, component));
+        checked.map_err(|error| LoadError::WrongType {
+            path: path.to_owned(),
+            export: (*export).to_owned(),
+            message: one_line(&error),
+        })?;
+        handlers += usize::from(*export != LIFECYCLE);
+    }
+    if handlers > 0 {
+        return Ok(());
+    }
+    let exports = export_names(engine, component);
+    let other_version = exports.iter().find(|name| {
+        [RECORD_HANDLER, BATCH_HANDLER]
+            .iter()
+            .any(|wanted| name.split('@').next() == wanted.split('@').next())
+    });
+    Err(match other_version {
+        Some(export) => LoadError::WrongVersion {
+            path: path.to_owned(),
+            export: export.clone(),
+        },
+        None => LoadError::WrongWorld {
+            path: path.to_owned(),
+            exports,
+        },
+    })
+}
+
+type TypeCheck = fn(&ComponentFunc, &Component) -> wasmtime::Result<()>;
+
+/// The exports that matter, the function each must have, and its type.
+const EXPORTS: &[(&str, &str, TypeCheck)] = &[
+    (RECORD_HANDLER, "handle", |function, component| {
+        function.typecheck::<(Delivery<'_>,), (Outcome,)>(&component.component_type().instance_type())
+    }),
+    (BATCH_HANDLER, "handle-batch", |function, component| {
+        function.typecheck::<(&[Delivery<'_>],), (record_batch_handler::BatchOutcome,)>(
+            &component.component_type().instance_type(),
+        )
+    }),
+    (LIFECYCLE, "configure", |function, component| {
+        function.typecheck::<(&[(&str, &str)],), (Result<(), String>,)>(&component.component_type().instance_type())
+    }),
+];
+
+/// `None`: no such export; `Some(Err)`: an export of that name that is something else.
+fn exported_function(
+    engine: &Engine,
+    component: &Component,
+    export: &str,
+    function: &str,
+) -> Option<wasmtime::Result<ComponentFunc>> {
+    let ty = component.component_type();
+    let instance = ty.get_export(engine, export)?;
+    let ComponentItem::ComponentInstance(instance) = instance.ty else {
+        return Some(Err(wasmtime::Error::msg("it is not an interface")));
+    };
+    let found = instance.get_export(engine, function).map(|item| item.ty);
+    Some(match found {
+        Some(ComponentItem::ComponentFunc(found)) => Ok(found),
+        Some(_) => Err(wasmtime::Error::msg(format!("`{function}` is not a function"))),
+        None => Err(wasmtime::Error::msg(format!("it has no function `{function}`"))),
+    })
+}
+
+fn check_memory(path: &Path, component: &Component, spec: &HandlerSpec) -> Result<Option<u64>, LoadError> {
+    let Some(required) = component.resources_required() else {
+        return Ok(None);
+    };
+    let needed = required.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
+    if needed > spec.limits.memory {
+        return Err(LoadError::Memory {
+            path: path.to_owned(),
+            needed,
+            limit: spec.limits.memory,
+        });
+    }
+    let table = required.max_initial_table_size.unwrap_or(0);
+    let limit = spec.limits.table_elements.min(TABLE_ELEMENTS_MAX as u64);
+    if table > limit {
+        return Err(LoadError::Invalid {
+            path: path.to_owned(),
+            message: format!("it starts with a table of {table} elements, over the limit of {limit}"),
+        });
+    }
+    Ok(Some(needed))
+}
+
+fn invalid(path: &Path, error: &wasmtime::Error) -> LoadError {
+    LoadError::Invalid {
+        path: path.to_owned(),
+        message: one_line(error),
+    }
+}
+
+/// The error and its causes on one line.
+pub(super) fn one_line(error: &wasmtime::Error) -> String {
+    let text = format!("{error:#}");
+    let joined = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    super::log_sink::escape(&joined).into_owned()
+}
+
+fn list(names: &[String]) -> String {
+    match names {
+        [] => "no exports".to_owned(),
+        names => names.join(", "),
+    }
+}
+
+/// Export of a handler that takes one record a call.
+pub const RECORD_HANDLER: &str = "sharemill:worker/record-handler@0.1.0";
+/// Export of a handler that takes several records a call.
+pub const BATCH_HANDLER: &str = "sharemill:worker/record-batch-handler@0.1.0";
+const LIFECYCLE: &str = "sharemill:worker/lifecycle@0.1.0";
+/// A Python component has 18 MB, so this is ample; compiling takes seconds a megabyte at worst.
+const COMPONENT_BYTES: u64 = 256 << 20;
+const WASM_PAGE: u64 = 64 << 10;

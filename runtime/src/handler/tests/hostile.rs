@@ -1,0 +1,610 @@
+//! Guests that loop, recurse, allocate, lie and leave: each costs its own record only, within its deadline.
+//!
+//! Every guest accepts, but for the record whose key begins with `x` (or, where the key is out of its sight, whose value has 777 bytes).
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+
+use super::super::control::now;
+use super::super::testing::{
+    ACCEPT, HANDLE, PARAMS, REALLOC, component, component_with, engine, handler, input, load, module,
+};
+use super::super::{
+    CallControl, CallEnd, CancelReason, HandlerSpec, HostEngine, HostServices, Input, InstanceMode, LoadedHandler,
+    Outcome,
+};
+use super::{STUCK, TestServices};
+
+const DEADLINE: Duration = Duration::from_millis(60);
+/// What is promised is 20 ms. Test machines are shared, so failing starts later; the figures are printed.
+const SLACK: Duration = Duration::from_millis(250);
+
+struct Case {
+    name: &'static str,
+    wasm: Vec<u8>,
+    expected: fn(&CallEnd) -> bool,
+}
+
+/// `handle` that does `evil` for key `x` and accepts otherwise.
+fn on_x(items: &str, evil: &str) -> Vec<u8> {
+    handler(items, &body_on_x(evil))
+}
+
+fn body_on_x(evil: &str) -> String {
+    format!(
+        "(if (i32.eq (i32.load8_u (local.get $key)) (i32.const 120)) (then {evil}))
+         {ACCEPT}"
+    )
+}
+
+fn is_deadline(end: &CallEnd) -> bool {
+    matches!(end, CallEnd::Deadline { limit } if *limit == DEADLINE)
+}
+
+fn is_trap(end: &CallEnd, wanted: &str) -> bool {
+    matches!(end, CallEnd::Trap { code, .. } if code == wanted)
+}
+
+fn is_limit(end: &CallEnd, wanted: &str) -> bool {
+    matches!(end, CallEnd::Limit { what, .. } if *what == wanted)
+}
+
+const LOG: &str = r#"(import "sharemill:worker/logging@0.1.0" "log"
+    (func $log (param i32 i32 i32 i32 i32)))"#;
+const RENEW: &str = r#"(import "sharemill:worker/lease@0.1.0" "renew" (func $renew (param i64 i32)))"#;
+const COUNTER: &str = r#"(import "sharemill:worker/metrics@0.1.0" "counter-add"
+    (func $counter (param i32 i32 i64 i32 i32)))"#;
+
+fn loops() -> Vec<Case> {
+    vec![
+        Case {
+            name: "loop in handle",
+            wasm: on_x("", "(loop $l (br $l))"),
+            expected: is_deadline,
+        },
+        Case {
+            name: "loop in cabi_realloc",
+            wasm: component("handler", &realloc("(loop $l (br $l))")),
+            expected: is_deadline,
+        },
+        Case {
+            name: "loop in post-return",
+            wasm: component("handler", &post_return("(loop $l (br $l))")),
+            expected: is_deadline,
+        },
+        Case {
+            name: "waits in a host call",
+            wasm: on_x(RENEW, "(call $renew (i64.const 666) (i32.const 64))"),
+            expected: is_deadline,
+        },
+        Case {
+            name: "asks for memory in vain, for ever",
+            wasm: on_x("", "(loop $l (drop (memory.grow (i32.const 1))) (br $l))"),
+            expected: is_deadline,
+        },
+        Case {
+            name: "fills its memory again and again",
+            wasm: on_x(
+                "",
+                "(drop (memory.grow (i32.const 511)))
+                 (loop $l (memory.fill (i32.const 65536) (i32.const 1) (i32.const 33488896)) (br $l))",
+            ),
+            expected: is_deadline,
+        },
+    ]
+}
+
+fn traps() -> Vec<Case> {
+    vec![
+        Case {
+            name: "unreachable",
+            wasm: on_x("", "unreachable"),
+            expected: |end| is_trap(end, "unreachable"),
+        },
+        Case {
+            name: "recursion",
+            wasm: on_x(
+                "(func $deep (param i64) (result i64) (i64.add (call $deep (local.get 0)) (i64.const 1)))",
+                "(drop (call $deep (i64.const 1)))",
+            ),
+            expected: |end| is_trap(end, "stack-overflow"),
+        },
+        Case {
+            name: "division by zero",
+            wasm: on_x("", "(drop (i32.div_u (i32.const 1) (i32.const 0)))"),
+            expected: |end| is_trap(end, "integer-division-by-zero"),
+        },
+        Case {
+            name: "takes all memory, then gives up",
+            wasm: on_x(
+                "",
+                "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
+            ),
+            expected: |end| matches!(end, CallEnd::OutOfMemory { limit } if *limit == 64 << 20),
+        },
+        Case {
+            name: "takes all table elements, then gives up",
+            wasm: on_x(
+                "(table $t 1 funcref)",
+                "(loop $l (br_if $l (i32.ne (table.grow $t (ref.null func) (i32.const 1000)) (i32.const -1)))) unreachable",
+            ),
+            expected: |end| is_limit(end, "table elements"),
+        },
+    ]
+}
+
+fn lies() -> Vec<Case> {
+    vec![
+        Case {
+            name: "result beyond its memory",
+            wasm: on_x("", "(return (i32.const 0x7fffff00))"),
+            expected: |end| matches!(end, CallEnd::Trap { .. }),
+        },
+        Case {
+            name: "unaligned result",
+            wasm: on_x("", "(return (i32.const 17))"),
+            expected: |end| matches!(end, CallEnd::Trap { .. }),
+        },
+        Case {
+            name: "outcome that does not exist",
+            wasm: on_x("", "(i32.store8 (i32.const 16) (i32.const 9)) (return (i32.const 16))"),
+            expected: |end| matches!(end, CallEnd::Trap { .. }),
+        },
+        Case {
+            name: "reason that is not text",
+            wasm: on_x(
+                "",
+                &reject(64, 4).replace("(return", "(i32.store (i32.const 64) (i32.const 0xfffefdfc)) (return"),
+            ),
+            expected: |end| matches!(end, CallEnd::Trap { .. }),
+        },
+        Case {
+            name: "reason beyond its memory",
+            wasm: on_x("", &reject(0x7000_0000, 1000)),
+            expected: |end| matches!(end, CallEnd::Trap { .. }),
+        },
+        Case {
+            name: "allocator that answers beyond its memory",
+            wasm: component("handler", &realloc("(return (i32.const 0x7ffffff0))")),
+            expected: |end| matches!(end, CallEnd::Trap { .. }),
+        },
+        Case {
+            name: "corrupts its own state",
+            wasm: on_x(
+                "(global $broken (mut i32) (i32.const 0))",
+                "(global.set $broken (i32.const 1)) (i32.store (i32.const 0x40000000) (i32.const 1))",
+            ),
+            expected: |end| is_trap(end, "memory-out-of-bounds"),
+        },
+    ]
+}
+
+fn floods() -> Vec<Case> {
+    let exit = r#"(import "wasi:cli/exit@0.2.0" "exit" (func $exit (param i32)))"#;
+    vec![
+        Case {
+            name: "a million host calls",
+            wasm: on_x(
+                COUNTER,
+                "(loop $l (call $counter (i32.const 0) (i32.const 0) (i64.const 1) (i32.const 0) (i32.const 0)) (br $l))",
+            ),
+            expected: |end| is_limit(end, "host calls"),
+        },
+        Case {
+            name: "a million lines",
+            wasm: on_x(
+                LOG,
+                "(loop $l (call $log (i32.const 2) (i32.const 0) (i32.const 0) (i32.const 64) (i32.const 64)) (br $l))",
+            ),
+            expected: |end| is_limit(end, "host calls"),
+        },
+        Case {
+            name: "returns 48 MB",
+            wasm: on_x(
+                "",
+                &format!("(drop (memory.grow (i32.const 800))) {}", reject(64, 48 << 20)),
+            ),
+            expected: |end| is_limit(end, "bytes from guest to host in one call"),
+        },
+        Case {
+            name: "exit 0",
+            wasm: with_exit(&on_x_module(exit, "(call $exit (i32.const 0))")),
+            expected: |end| matches!(end, CallEnd::Exit { code: 0 }),
+        },
+        Case {
+            name: "exit 1",
+            wasm: with_exit(&on_x_module(exit, "(call $exit (i32.const 1))")),
+            expected: |end| matches!(end, CallEnd::Exit { code: 1 }),
+        },
+        Case {
+            name: "finds a bug in the host",
+            wasm: on_x(
+                &format!(r#"{COUNTER} (data (i32.const 64) "panic")"#),
+                "(call $counter (i32.const 64) (i32.const 5) (i64.const 1) (i32.const 0) (i32.const 0))",
+            ),
+            expected: |end| matches!(end, CallEnd::Panic(text) if text.contains("a bug in the host")),
+        },
+        Case {
+            name: "checkpoint over the limit",
+            wasm: on_x("", &renew(65537)),
+            expected: |end| {
+                *end == CallEnd::Limit {
+                    what: "checkpoint bytes",
+                    value: 65537,
+                    limit: 65536,
+                }
+            },
+        },
+    ]
+}
+
+/// Returns `reject` with the reason at `at`.
+fn reject(at: u32, len: u32) -> String {
+    format!(
+        "(i32.store8 (i32.const 16) (i32.const 2)) (i32.store8 (i32.const 24) (i32.const 1))
+         (i32.store (i32.const 28) (i32.const {at})) (i32.store (i32.const 32) (i32.const {len})) (return (i32.const 16))"
+    )
+}
+
+/// Returns `renew` with a checkpoint of so many bytes.
+fn renew(len: u32) -> String {
+    format!(
+        "(drop (memory.grow (i32.const 4)))
+         (i32.store8 (i32.const 16) (i32.const 3)) (i32.store8 (i32.const 24) (i32.const 0))
+         (i32.store8 (i32.const 40) (i32.const 1)) (i32.store (i32.const 44) (i32.const 64))
+         (i32.store (i32.const 48) (i32.const {len})) (return (i32.const 16))"
+    )
+}
+
+fn on_x_module(items: &str, evil: &str) -> String {
+    module(items, &body_on_x(evil))
+}
+
+fn with_exit(wat: &str) -> Vec<u8> {
+    component_with(
+        &[
+            "package wasi:cli@0.2.0; interface exit { exit: func(status: result); }",
+            "package test:guest; world exits { include sharemill:worker/handler@0.1.0; import wasi:cli/exit@0.2.0; }",
+        ],
+        "test:guest/exits",
+        wat,
+    )
+}
+
+/// An allocator that does `evil` when asked for 777 bytes.
+fn realloc(evil: &str) -> String {
+    let allocator = REALLOC.replace(
+        "(local $p i32)",
+        &format!("(local $p i32) (if (i32.eq (local.get $size) (i32.const 777)) (then {evil}))"),
+    );
+    module("", ACCEPT).replace(REALLOC, &allocator)
+}
+
+fn post_return(evil: &str) -> String {
+    format!(
+        "(module (memory (export \"memory\") 1) {REALLOC} (global $evil (mut i32) (i32.const 0))
+           (func (export \"{HANDLE}\") {PARAMS} {})
+           (func (export \"cabi_post_{HANDLE}\") (param i32) (if (global.get $evil) (then {evil}))))",
+        body_on_x("(global.set $evil (i32.const 1))")
+    )
+}
+
+fn spec(instance: InstanceMode) -> HandlerSpec {
+    let mut spec = HandlerSpec {
+        instance,
+        ..HandlerSpec::default()
+    };
+    spec.limits.deadline = DEADLINE;
+    // What a slow machine can reach before the deadline.
+    spec.limits.host_calls = 2_000;
+    spec
+}
+
+fn good(id: u64) -> Input<'static> {
+    input(id)
+}
+
+fn bad(id: u64) -> Input<'static> {
+    Input {
+        key: Some(b"x"),
+        value: Some(&[b'x'; 777]),
+        ..input(id)
+    }
+}
+
+/// What a slot does: the good record, the bad one, and with what is left of the instance the next good one. Returns the time that the bad
+/// one took.
+async fn serve(loaded: Arc<LoadedHandler>, name: &str, expected: fn(&CallEnd) -> bool) -> Duration {
+    let services: Arc<dyn HostServices> = Arc::new(TestServices::default());
+    let mut instance = loaded.instantiate(Arc::clone(&services)).await.expect("an instance");
+    if loaded.spec().instance == InstanceMode::Reuse {
+        let report = instance.call(good(1), &CallControl::new(Duration::from_secs(30))).await;
+        assert_eq!(report.end, CallEnd::Outcome(Outcome::Accept), "{name}: before");
+        assert!(instance.reusable());
+    }
+    let began = now();
+    let report = instance.call(bad(STUCK), &CallControl::new(DEADLINE)).await;
+    let took = began.elapsed();
+    assert!(expected(&report.end), "{name}: {report:?}");
+    assert!(!instance.reusable(), "{name}");
+    assert!(report.emitted.is_empty(), "{name}");
+    drop(instance);
+
+    let mut instance = loaded.instantiate(services).await.expect("the next instance");
+    let report = instance.call(good(3), &CallControl::new(Duration::from_secs(30))).await;
+    assert_eq!(report.end, CallEnd::Outcome(Outcome::Accept), "{name}: after");
+    took
+}
+
+fn load_all(engine: &HostEngine, mode: InstanceMode, cases: Vec<Case>) -> Vec<(Case, Arc<LoadedHandler>)> {
+    cases
+        .into_iter()
+        .map(|case| {
+            let loaded = load(engine, &case.wasm, spec(mode));
+            (case, loaded)
+        })
+        .collect()
+}
+
+#[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+fn check_time(name: &str, mode: InstanceMode, took: Duration) {
+    println!("{name}, {mode:?}: {took:?}");
+    assert!(took < DEADLINE + SLACK, "{name}: {took:?}");
+}
+
+async fn alone(cases: fn() -> Vec<Case>) {
+    for mode in [InstanceMode::Reuse, InstanceMode::Fresh] {
+        let engine = engine();
+        for (case, loaded) in load_all(&engine, mode, cases()) {
+            let took = serve(loaded, case.name, case.expected).await;
+            check_time(case.name, mode, took);
+        }
+    }
+}
+
+#[tokio::test]
+async fn loops_end_at_their_deadline() {
+    alone(loops).await;
+}
+
+#[tokio::test]
+async fn traps_are_told_apart() {
+    alone(traps).await;
+}
+
+#[tokio::test]
+async fn lies_are_traps() {
+    alone(lies).await;
+}
+
+#[tokio::test]
+async fn floods_are_stopped() {
+    alone(floods).await;
+}
+
+/// Ten at once on two threads, as lanes run them; a good handler on each goes on meanwhile.
+fn together(cases: fn() -> Vec<Case>) {
+    for mode in [InstanceMode::Reuse, InstanceMode::Fresh] {
+        let engine = engine();
+        let loaded = load_all(&engine, mode, cases());
+        std::thread::scope(|scope| {
+            for lane in 0..2 {
+                let loaded = &loaded;
+                scope.spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread()
+                        .enable_all()
+                        .build()
+                        .unwrap();
+                    let mut slots = JoinSet::new();
+                    for index in 0..5 {
+                        let (case, loaded) = &loaded[(lane * 5 + index) % loaded.len()];
+                        slots.spawn_on(
+                            {
+                                let (name, expected, loaded) = (case.name, case.expected, Arc::clone(loaded));
+                                async move { (name, serve(loaded, name, expected).await) }
+                            },
+                            runtime.handle(),
+                        );
+                    }
+                    runtime.block_on(async {
+                        while let Some(slot) = slots.join_next().await {
+                            let (name, took) = slot.unwrap();
+                            check_time(&format!("ten at once: {name}"), mode, took);
+                        }
+                    });
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn ten_loops_at_once() {
+    together(loops);
+}
+
+#[test]
+fn ten_traps_at_once() {
+    together(traps);
+}
+
+#[test]
+fn ten_lies_at_once() {
+    together(lies);
+}
+
+#[test]
+fn ten_floods_at_once() {
+    together(floods);
+}
+
+async fn start(wat: &str, world: &str) -> (Result<(), CallEnd>, Duration) {
+    let engine = engine();
+    let loaded = load(&engine, &component(world, wat), spec(InstanceMode::Fresh));
+    let began = now();
+    let started = loaded.instantiate(Arc::new(TestServices::default())).await.map(drop);
+    (started, began.elapsed())
+}
+
+fn with_start(items: &str) -> String {
+    module(&format!("(start $start) (func $start {items})"), ACCEPT)
+}
+
+const CONFIGURE: &str = "sharemill:worker/lifecycle@0.1.0#configure";
+
+#[tokio::test]
+async fn starting_is_under_the_same_clock() {
+    let looping = "(loop $l (br $l))";
+    let configure = module(
+        &format!("(func (export \"{CONFIGURE}\") (param i32 i32) (result i32) {looping} unreachable)"),
+        ACCEPT,
+    );
+    for (name, wat, world) in [
+        ("start loop", with_start(looping), "handler"),
+        ("configure loop", configure, "configurable-handler"),
+    ] {
+        let (started, took) = start(&wat, world).await;
+        assert!(is_deadline(&started.expect_err(name)), "{name}");
+        check_time(name, InstanceMode::Fresh, took);
+    }
+    let (started, _) = start(&with_start("unreachable"), "handler").await;
+    assert!(is_trap(&started.expect_err("a trap"), "unreachable"));
+}
+
+#[tokio::test]
+async fn configure_may_refuse() {
+    // result<_, string> at 16: tag, pointer, length.
+    let refuse = module(
+        &format!(
+            "(data (i32.const 64) \"no bucket\") (func (export \"{CONFIGURE}\") (param i32 i32) (result i32)
+               (i32.store8 (i32.const 16) (i32.const 1)) (i32.store (i32.const 20) (i32.const 64))
+               (i32.store (i32.const 24) (i32.const 9)) (i32.const 16))"
+        ),
+        ACCEPT,
+    );
+    let (started, _) = start(&refuse, "configurable-handler").await;
+    assert_eq!(
+        started.expect_err("a refusal"),
+        CallEnd::Refused {
+            reason: "no bucket".to_owned()
+        }
+    );
+}
+
+#[tokio::test]
+async fn cancelling_ends_guest_code_and_waits_alike() {
+    let engine = engine();
+    for wasm in [
+        on_x("", "(loop $l (br $l))"),
+        on_x(RENEW, "(call $renew (i64.const 666) (i32.const 64))"),
+    ] {
+        let loaded = load(&engine, &wasm, HandlerSpec::default());
+        let mut instance = loaded
+            .instantiate(Arc::new(TestServices::default()))
+            .await
+            .expect("an instance");
+        let control = CallControl::new(Duration::from_mins(10));
+        let (running, stop) = (Arc::clone(&control), Arc::clone(&control));
+        let began = now();
+        let call = tokio::spawn(async move { (instance.call(bad(STUCK), &running).await, instance) });
+        tokio::task::yield_now().await;
+        stop.cancel(CancelReason::Shutdown, Duration::from_millis(20));
+        assert!(stop.is_ending());
+        let (report, instance) = call.await.unwrap();
+        assert_eq!(report.end, CallEnd::Cancelled);
+        assert_eq!(control.cancel_reason(), Some(CancelReason::Shutdown));
+        assert!(!instance.reusable());
+        assert!(began.elapsed() < SLACK, "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_call_spends_the_instance() {
+    let engine = engine();
+    let loaded = load(
+        &engine,
+        &on_x(RENEW, "(call $renew (i64.const 666) (i32.const 64))"),
+        HandlerSpec::default(),
+    );
+    let mut instance = loaded
+        .instantiate(Arc::new(TestServices::default()))
+        .await
+        .expect("an instance");
+    let control = CallControl::new(Duration::from_mins(10));
+    tokio::select! {
+        biased;
+        report = instance.call(bad(STUCK), &control) => panic!("{report:?}"),
+        () = tokio::task::yield_now() => {}
+    }
+    assert!(!instance.reusable());
+}
+
+#[tokio::test]
+async fn a_store_starts_from_nothing() {
+    // Counts in a global and accepts while the count is 1, else traps: a fresh instance has never seen a record.
+    let wasm = handler(
+        "(global $seen (mut i32) (i32.const 0))",
+        &format!(
+            "(global.set $seen (i32.add (global.get $seen) (i32.const 1)))
+             (if (i32.ne (global.get $seen) (i32.const 1)) (then unreachable))
+             (if (i32.load (i32.const 2048)) (then unreachable))
+             (i32.store (i32.const 2048) (i32.const 1)) {ACCEPT}"
+        ),
+    );
+    let engine = engine();
+    let loaded = load(&engine, &wasm, HandlerSpec::default());
+    for id in 0..200 {
+        let mut instance = loaded
+            .instantiate(Arc::new(TestServices::default()))
+            .await
+            .expect("an instance");
+        let report = instance
+            .call(input(id), &CallControl::new(Duration::from_secs(30)))
+            .await;
+        assert_eq!(report.end, CallEnd::Outcome(Outcome::Accept));
+    }
+}
+
+#[tokio::test]
+async fn the_pool_is_full() {
+    let engine = super::super::testing::engine_of(2);
+    let loaded = load(&engine, &handler("", ACCEPT), HandlerSpec::default());
+    let services: Arc<dyn HostServices> = Arc::new(TestServices::default());
+    let first = loaded.instantiate(Arc::clone(&services)).await.expect("the first");
+    let second = loaded.instantiate(Arc::clone(&services)).await.expect("the second");
+    if engine.is_pooling() {
+        let third = loaded.instantiate(Arc::clone(&services)).await.expect_err("no room");
+        assert!(
+            matches!(&third, CallEnd::HostFault(why) if why.contains("no room")),
+            "{third:?}"
+        );
+    }
+    drop((first, second));
+    loaded.instantiate(services).await.expect("room again");
+}
+
+/// An idle host has no ticks; the first call brings them back.
+#[tokio::test]
+async fn deadlines_hold_after_a_rest() {
+    let engine = engine();
+    let loaded = load(&engine, &on_x("", "(loop $l (br $l))"), spec(InstanceMode::Reuse));
+    while !engine.ticker().is_resting() {
+        tokio::task::yield_now().await;
+    }
+    let took = serve(loaded, "after a rest", is_deadline).await;
+    check_time("after a rest", InstanceMode::Reuse, took);
+}
+
+/// Lanes may move instances and calls between threads.
+#[test]
+fn calls_can_be_sent() {
+    fn sendable<T: Send>(_: &T) {}
+    fn call(instance: &mut super::super::Instance, control: &Arc<CallControl>) {
+        sendable(&instance.call(input(1), control));
+        sendable(instance);
+    }
+    let _: fn(&mut super::super::Instance, &Arc<CallControl>) = call;
+    let _: Instant = now();
+}

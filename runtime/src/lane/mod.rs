@@ -1,0 +1,3 @@
+//! x
+mod chunk;
+pub use chunk::{Chunk, Item, Phase};

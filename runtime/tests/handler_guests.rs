@@ -1,0 +1,319 @@
+//! Runs the guests that people would compile: the examples, and the one that misbehaves on command. `cargo xtask guests` builds them;
+//! `SHAREMILL_GUESTS` names another directory.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use sharemill::handler::{
+    Access, BoxFuture, CallControl, CallEnd, CallReport, FileGrant, HandlerSpec, HostEngine, HostEngineConfig,
+    HostServices, Input, InstanceMode, LeaseError, LoadedHandler, LogLine, LogSource, Metric, Outcome, OutgoingRecord,
+    ProducerError, TimestampType,
+};
+
+const DEADLINE: Duration = Duration::from_millis(400);
+/// What is promised is 20 ms; test machines are shared.
+const SLACK: Duration = Duration::from_millis(250);
+
+#[derive(Default)]
+struct Services {
+    lines: Mutex<Vec<(LogSource, String)>>,
+}
+
+impl HostServices for Services {
+    fn renew_lease(&self, _id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {
+        Box::pin(async { Ok(Duration::from_secs(30)) })
+    }
+
+    fn send(&self, _records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn log(&self, line: LogLine<'_>) {
+        self.lines.lock().unwrap().push((line.source, line.message.to_owned()));
+    }
+
+    fn metric(&self, _metric: Metric<'_>) {}
+}
+
+fn guest(name: &str) -> PathBuf {
+    let directory = std::env::var_os("SHAREMILL_GUESTS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests")),
+        PathBuf::from,
+    );
+    let path = directory.join(name).with_extension("wasm");
+    assert!(path.exists(), "{} is missing: run `cargo xtask guests`", path.display());
+    path
+}
+
+fn engine() -> HostEngine {
+    HostEngine::new(&HostEngineConfig {
+        max_instances: 64,
+        memory_max: 256 << 20,
+        ..HostEngineConfig::default()
+    })
+    .unwrap()
+}
+
+fn spec(instance: InstanceMode) -> HandlerSpec {
+    let mut spec = HandlerSpec {
+        deployment: "hostile".to_owned(),
+        group: "hostile".to_owned(),
+        topic: Some("orders".to_owned()),
+        instance,
+        ..HandlerSpec::default()
+    };
+    spec.limits.deadline = DEADLINE;
+    spec.grants.emit.insert("granted".to_owned());
+    spec
+}
+
+fn input(value: &str) -> Input<'_> {
+    Input {
+        id: 7,
+        topic: "orders",
+        partition: 0,
+        offset: 1,
+        timestamp_ms: 1_790_000_000_000,
+        timestamp_type: TimestampType::CreateTime,
+        delivery_count: 1,
+        key: None,
+        value: Some(value.as_bytes()),
+        headers: &[],
+        checkpoint: None,
+    }
+}
+
+struct Slot {
+    loaded: Arc<LoadedHandler>,
+    services: Arc<Services>,
+}
+
+impl Slot {
+    fn new(name: &str, spec: HandlerSpec) -> Self {
+        let loaded = engine().load(&guest(name), Arc::new(spec));
+        Self {
+            loaded: loaded.unwrap_or_else(|error| panic!("{error}: {:?}", error.hint())),
+            services: Arc::new(Services::default()),
+        }
+    }
+
+    /// A good record, the command, and another good record with what is left.
+    async fn run(&self, command: &str) -> CallReport {
+        let mut instance = self.loaded.instantiate(self.services.clone()).await.unwrap();
+        if self.loaded.spec().instance == InstanceMode::Reuse {
+            let control = CallControl::new(Duration::from_mins(1));
+            let before = instance.call(input("accept"), &control).await;
+            assert_eq!(before.end, CallEnd::Outcome(Outcome::Accept), "{command}: before");
+        }
+        let began = Instant::now();
+        let report = instance.call(input(command), &CallControl::new(DEADLINE)).await;
+        assert!(began.elapsed() < DEADLINE + SLACK, "{command}: {:?}", began.elapsed());
+        if !instance.reusable() || self.loaded.spec().instance == InstanceMode::Fresh {
+            instance = self.loaded.instantiate(self.services.clone()).await.unwrap();
+        }
+        let after = instance
+            .call(input("accept"), &CallControl::new(Duration::from_mins(1)))
+            .await;
+        assert_eq!(after.end, CallEnd::Outcome(Outcome::Accept), "{command}: after");
+        report
+    }
+}
+
+type Expected = fn(&CallReport) -> bool;
+
+fn trapped(report: &CallReport) -> bool {
+    matches!(report.end, CallEnd::Trap { .. })
+}
+
+fn timed_out(report: &CallReport) -> bool {
+    report.end == CallEnd::Deadline { limit: DEADLINE }
+}
+
+fn limited(report: &CallReport) -> bool {
+    matches!(report.end, CallEnd::Limit { .. })
+}
+
+fn accepted(report: &CallReport) -> bool {
+    report.end == CallEnd::Outcome(Outcome::Accept)
+}
+
+fn released(report: &CallReport, words: &str) -> bool {
+    matches!(&report.end, CallEnd::Outcome(Outcome::Release { reason: Some(reason), .. }) if reason.contains(words))
+}
+
+const COMMANDS: &[(&str, Expected)] = &[
+    ("loop", timed_out),
+    ("sleep", timed_out),
+    ("grow", timed_out),
+    ("recurse", trapped),
+    ("allocate", |report| {
+        matches!(report.end, CallEnd::OutOfMemory { limit: 0x400_0000 })
+    }),
+    ("return-huge 20000000", limited),
+    ("log-flood 20000", |report| {
+        accepted(report) && report.dropped_log_bytes > 0 && report.log_tail.len() == 20
+    }),
+    ("log-flood", |report| limited(report) || timed_out(report)),
+    ("log-huge 20000000", limited),
+    ("log-huge 2000000", |report| {
+        accepted(report) && report.dropped_log_bytes > 1_900_000
+    }),
+    ("stdout-flood 10000", |report| {
+        accepted(report) && report.dropped_log_bytes > 0
+    }),
+    ("stdout-flood", timed_out),
+    ("stderr-flood", timed_out),
+    ("stdout-unfinished 1000000", |report| {
+        accepted(report) && report.dropped_log_bytes > 900_000
+    }),
+    ("metric-flood", |report| limited(report) || timed_out(report)),
+    ("host-calls", |report| {
+        report.end
+            == CallEnd::Limit {
+                what: "host calls",
+                value: 100_001,
+                limit: 100_000,
+            }
+    }),
+    ("renew-flood", |report| limited(report) || timed_out(report)),
+    ("exit", |report| report.end == CallEnd::Exit { code: 0 }),
+    ("exit 1", |report| report.end == CallEnd::Exit { code: 1 }),
+    ("abort", trapped),
+    ("panic", trapped),
+    ("corrupt", trapped),
+    ("other-id", trapped),
+    ("renew-checkpoint", limited),
+    ("emit granted", |report| accepted(report) && report.emitted.len() == 1),
+    ("emit secret", |report| {
+        released(report, "secret") && report.emitted.is_empty()
+    }),
+    ("emit-trap granted", |report| {
+        trapped(report) && report.emitted.is_empty()
+    }),
+    ("emit-release granted", |report| {
+        released(report, "after emit") && report.emitted.is_empty()
+    }),
+    ("emit-flood granted", |report| {
+        released(report, "") && report.emitted.is_empty()
+    }),
+    ("emit-huge granted", |report| released(report, "")),
+    ("send granted", accepted),
+];
+
+#[tokio::test]
+async fn each_command_costs_its_own_record() {
+    for mode in [InstanceMode::Reuse, InstanceMode::Fresh] {
+        let slot = Slot::new("hostile", spec(mode));
+        for (command, expected) in COMMANDS {
+            let report = slot.run(command).await;
+            assert!(expected(&report), "{command}, {mode:?}: {report:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_is_logged() {
+    let slot = Slot::new("hostile", spec(InstanceMode::Reuse));
+    let report = slot.run("panic 10").await;
+    assert!(
+        report.log_tail.iter().any(|line| line.contains("pppppppppp")),
+        "{report:?}"
+    );
+    let report = slot.run("log-control").await;
+    assert_eq!(
+        report.log_tail,
+        ["first\\nsecond \\u{1b}[31mred\\u{1b}[0m \\u{7}\\u{0} third"]
+    );
+    slot.run("stdout-flood 2").await;
+    let lines = slot.services.lines.lock().unwrap();
+    assert!(
+        lines.contains(&(LogSource::Stdout, "line 1 of a flood".to_owned())),
+        "{lines:?}"
+    );
+}
+
+#[tokio::test]
+async fn state_ends_with_its_instance() {
+    let slot = Slot::new("hostile", spec(InstanceMode::Reuse));
+    let mut instance = slot.loaded.instantiate(slot.services.clone()).await.unwrap();
+    for (command, accepts) in [("corrupt-quietly", true), ("check-state", false)] {
+        let report = instance.call(input(command), &CallControl::new(DEADLINE)).await;
+        assert_eq!(accepted(&report), accepts, "{command}: {report:?}");
+    }
+    let mut instance = slot.loaded.instantiate(slot.services.clone()).await.unwrap();
+    let report = instance.call(input("check-state"), &CallControl::new(DEADLINE)).await;
+    assert!(accepted(&report), "{report:?}");
+}
+
+#[tokio::test]
+async fn an_order_becomes_its_lines() {
+    let mut granted = spec(InstanceMode::Reuse);
+    granted.grants.emit.insert("order-lines".to_owned());
+    let order = r#"{"id": "o-1", "customer": "ada", "lines": [{"sku": "nail", "quantity": 3, "price_cents": 250}]}"#;
+    let slot = Slot::new("enrich", granted);
+    let mut instance = slot.loaded.instantiate(slot.services.clone()).await.unwrap();
+    let report = instance.call(input(order), &CallControl::new(DEADLINE)).await;
+    assert!(accepted(&report), "{report:?}");
+    assert_eq!(report.emitted.len(), 1);
+    assert!(report.emitted.iter().all(|record| record.topic == "order-lines"));
+    let report = instance.call(input("{nonsense"), &CallControl::new(DEADLINE)).await;
+    assert!(
+        matches!(report.end, CallEnd::Outcome(Outcome::Reject { reason: Some(_) })),
+        "{report:?}"
+    );
+}
+
+#[tokio::test]
+async fn directories_are_granted_one_by_one() {
+    let temporary = tempfile::tempdir().unwrap();
+    let (images, thumbnails) = (temporary.path().join("images"), temporary.path().join("thumbnails"));
+    std::fs::create_dir_all(&images).unwrap();
+    std::fs::create_dir_all(&thumbnails).unwrap();
+    std::fs::write(images.join("text.png"), "no image").unwrap();
+    std::fs::write(temporary.path().join("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(temporary.path().join("secret"), images.join("escape.png")).unwrap();
+    let grant = |host: &PathBuf, guest: &str, access| FileGrant {
+        host: host.clone(),
+        guest: guest.to_owned(),
+        access,
+    };
+    let mut granted = spec(InstanceMode::Reuse);
+    granted.grants.files = vec![
+        grant(&images, "/images", Access::Read),
+        grant(&thumbnails, "/thumbnails", Access::ReadWrite),
+    ];
+    let slot = Slot::new("thumbnail", granted);
+    let mut instance = slot.loaded.instantiate(slot.services.clone()).await.unwrap();
+    for (file, fits) in [
+        (
+            "text.png",
+            (|end| matches!(end, CallEnd::Outcome(Outcome::Reject { .. }))) as fn(&CallEnd) -> bool,
+        ),
+        ("missing.png", |end| {
+            matches!(end, CallEnd::Outcome(Outcome::Release { .. }))
+        }),
+        ("escape.png", |end| {
+            matches!(end, CallEnd::Outcome(Outcome::Release { .. }))
+        }),
+    ] {
+        let report = instance
+            .call(input(file), &CallControl::new(Duration::from_mins(1)))
+            .await;
+        assert!(fits(&report.end), "{file}: {report:?}");
+    }
+    // Without grants there is nothing to see.
+    let slot = Slot::new("thumbnail", spec(InstanceMode::Reuse));
+    let mut instance = slot.loaded.instantiate(slot.services.clone()).await.unwrap();
+    let report = instance
+        .call(input("text.png"), &CallControl::new(Duration::from_mins(1)))
+        .await;
+    assert!(released(&report, "text.png"), "{report:?}");
+}

@@ -1,0 +1,79 @@
+//! A queue into a thread's loop. It never blocks the sender: what goes in is bounded before, by credit, by the
+//! place reserved with each acquisition, and by gates that callers wait at.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Many senders, one receiver.
+#[derive(Debug)]
+pub(crate) struct Mailbox<T> {
+    state: Mutex<State<T>>,
+    changed: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    queue: VecDeque<T>,
+    waiting: bool,
+}
+
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                queue: VecDeque::new(),
+                waiting: false,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+}
+
+impl<T> Mailbox<T> {
+    /// Puts one message in.
+    pub(crate) fn post(&self, message: T) {
+        let mut state = self.lock();
+        state.queue.push_back(message);
+        let wake = std::mem::replace(&mut state.waiting, false);
+        drop(state);
+        if wake {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Takes everything that is there, keeping the order; `into` must be empty.
+    pub(crate) fn take(&self, into: &mut VecDeque<T>) {
+        debug_assert!(into.is_empty(), "messages would overtake each other");
+        std::mem::swap(&mut self.lock().queue, into);
+    }
+
+    /// Blocks until something is there or `timeout` is over; `None` waits for ever.
+    pub(crate) fn wait(&self, timeout: Option<Duration>) {
+        let mut state = self.lock();
+        if !state.queue.is_empty() {
+            return;
+        }
+        state.waiting = true;
+        match timeout {
+            None => {
+                while state.queue.is_empty() {
+                    state.waiting = true;
+                    state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+            Some(timeout) => {
+                let waited = self.changed.wait_timeout_while(state, timeout, |state| {
+                    state.waiting = state.queue.is_empty();
+                    state.waiting
+                });
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            }
+        }
+        state.waiting = false;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,67 @@
+//! Reads batches that have left memory, so that neither the shard nor a caller waits for the disk.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::mailbox::Mailbox;
+use super::shard::{Loaded, ReadFor, ToReader, ToShard};
+use crate::error::AdminError;
+
+/// The reader thread's state.
+pub(crate) struct Reader {
+    inbox: Arc<Mailbox<ToReader>>,
+    queue: VecDeque<ToReader>,
+    shard: Arc<Mailbox<ToShard>>,
+    stopped: bool,
+}
+
+impl Reader {
+    pub(crate) fn new(inbox: Arc<Mailbox<ToReader>>, shard: Arc<Mailbox<ToShard>>) -> Self {
+        Self {
+            inbox,
+            queue: VecDeque::new(),
+            shard,
+            stopped: false,
+        }
+    }
+
+    pub(crate) fn wait(&self) {
+        self.inbox.wait(None);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Reads everything that was asked for. `false` if nothing was.
+    pub(crate) fn step(&mut self) -> bool {
+        self.inbox.take(&mut self.queue);
+        let worked = !self.queue.is_empty();
+        while let Some(message) = self.queue.pop_front() {
+            let (log, from, max_bytes, answer) = match message {
+                ToReader::Read {
+                    log,
+                    from,
+                    max_bytes,
+                    answer,
+                } => (log, from, max_bytes, answer),
+                ToReader::Stop => {
+                    self.stopped = true;
+                    continue;
+                }
+            };
+            let result = log.read(from, usize::try_from(max_bytes).unwrap_or(usize::MAX));
+            match answer {
+                ReadFor::Shard(partition) => self.shard.post(ToShard::Loaded(Loaded {
+                    partition,
+                    from,
+                    result,
+                })),
+                ReadFor::Caller(reply) => {
+                    drop(reply.send(result.map_err(|error| AdminError::Log(error.to_string()))));
+                }
+            }
+        }
+        worked
+    }
+}

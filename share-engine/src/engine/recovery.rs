@@ -1,0 +1,304 @@
+//! Opening: the newest snapshot, the partition logs it lists, and the journal behind it, put together by the same
+//! code that makes changes so while the engine runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::message::Registration;
+use super::shard::{Partition, PartitionInit, World};
+use crate::catalog::CatalogChange;
+use crate::config::EngineConfig;
+use crate::drain::Image;
+use crate::entropy::Entropy;
+use crate::error::OpenError;
+use crate::ids::{Offset, PartitionKey, ShareKey};
+use crate::journal::{self, Entry, Journal, JournalError, JournalOptions, Operation, Position, Report, VisitorError};
+use crate::log::{LogError, LogIdentity, LogOptions, LogWriter, delete_log};
+use crate::record::StoredBatch;
+use crate::share::SharePartition;
+use crate::snapshot::{self, Newest, SnapshotError};
+use crate::storage::Storage;
+use crate::time::Now;
+
+/// What recovery puts together.
+pub(super) struct Recovered {
+    pub(super) directory_id: u128,
+    pub(super) world: World,
+    pub(super) writers: BTreeMap<PartitionKey, LogWriter>,
+    pub(super) journal: Journal,
+    /// Everything before is in the world.
+    pub(super) position: Position,
+    pub(super) report: Report,
+}
+
+/// Opens a data directory, or makes it if it is empty.
+pub(super) fn recover(
+    storage: &Arc<dyn Storage>,
+    config: &EngineConfig,
+    entropy: &dyn Entropy,
+    hook: journal::Hook,
+    now: Now,
+) -> Result<Recovered, OpenError> {
+    let options = JournalOptions {
+        file_size: config.journal_file_bytes,
+        journal_size: config.journal_bytes,
+        hook,
+        ..JournalOptions::default()
+    };
+    let Some(directory_id) = snapshot::read_format(&**storage)? else {
+        return create(storage, options, entropy);
+    };
+    let (image, from) = load_snapshot(&**storage, directory_id)?;
+    let mut world = World {
+        catalog: image.catalog.clone(),
+        ..World::default()
+    };
+    let writers = open_logs(storage, config, directory_id, &image, &mut world)?;
+    restore_shares(&image, &mut world, now)?;
+    remove_orphans(&**storage, &world)?;
+    let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
+    let (journal, report) = Journal::open(Arc::clone(storage), options, directory_id, from, &mut visit)?;
+    let position = journal.tail();
+    Ok(Recovered {
+        directory_id,
+        world,
+        writers,
+        journal,
+        position,
+        report,
+    })
+}
+
+/// The format file comes last: a directory without it has never been in use.
+fn create(storage: &Arc<dyn Storage>, options: JournalOptions, entropy: &dyn Entropy) -> Result<Recovered, OpenError> {
+    let directory_id = entropy.next_u128();
+    let journal = Journal::create(Arc::clone(storage), options, directory_id)?;
+    snapshot::write_format(&**storage, directory_id)?;
+    let position = journal.tail();
+    let report = Report {
+        from: position,
+        tail: position,
+        synced_through: position,
+        groups: 0,
+        entries: 0,
+        clean: true,
+        torn: None,
+    };
+    Ok(Recovered {
+        directory_id,
+        world: World::default(),
+        writers: BTreeMap::new(),
+        journal,
+        position,
+        report,
+    })
+}
+
+fn load_snapshot(storage: &dyn Storage, directory_id: u128) -> Result<(Image, Position), OpenError> {
+    match snapshot::load_newest(storage, directory_id)? {
+        Newest::None => Ok((Image::default(), Position::ZERO)),
+        Newest::Whole(snapshot) => {
+            let image = Image::decode(&snapshot).map_err(|error| OpenError::Corrupt(error.to_string()))?;
+            Ok((image, Position::new(snapshot.position)))
+        }
+        // The journal before the newest snapshot is free, so that an older one leads nowhere.
+        Newest::Damaged { error, .. } => Err(OpenError::Corrupt(error.to_string())),
+    }
+}
+
+fn open_logs(
+    storage: &Arc<dyn Storage>,
+    config: &EngineConfig,
+    directory_id: u128,
+    image: &Image,
+    world: &mut World,
+) -> Result<BTreeMap<PartitionKey, LogWriter>, OpenError> {
+    let mut writers = BTreeMap::new();
+    let images: BTreeMap<PartitionKey, _> = image.partitions.iter().map(|one| (one.key, one)).collect();
+    for topic in image.catalog.topics() {
+        let gauge = world.gauge(&topic.name, &topic.config);
+        for (index, key) in topic.partitions.iter().enumerate() {
+            let Some(one) = images.get(key) else { continue };
+            let index = u32::try_from(index).unwrap_or(u32::MAX);
+            let mut log = None;
+            if !one.log.segments.is_empty() {
+                let directory = format!("logs/{}-{index}", topic.name);
+                let identity = LogIdentity {
+                    directory_id,
+                    topic_id: topic.id,
+                };
+                let options = LogOptions {
+                    segment_bytes: config.segment_bytes,
+                    ..LogOptions::default()
+                };
+                let writer = LogWriter::open(Arc::clone(storage), &directory, identity, options, &one.log)?;
+                log = Some(writer.reader());
+                gauge.add(one.log.segments.iter().map(|segment| segment.bytes).sum());
+                writers.insert(*key, writer);
+            }
+            let init = PartitionInit {
+                key: *key,
+                topic: Arc::from(topic.name.as_str()),
+                index,
+                shares: Vec::new(),
+                gauge: Arc::clone(&gauge),
+                start: one.start,
+                end: one.end,
+                log,
+                segments: one.log.clone(),
+            };
+            world.partitions.insert(*key, Partition::new(init));
+        }
+        world.add_partitions(&topic.name);
+    }
+    Ok(writers)
+}
+
+fn restore_shares(image: &Image, world: &mut World, now: Now) -> Result<(), OpenError> {
+    let groups: Vec<String> = image.catalog.groups().map(|group| group.name.clone()).collect();
+    for group in groups {
+        world.add_shares(&group);
+    }
+    for (key, bytes) in &image.shares {
+        let Some(share) = world.shares.get_mut(key) else {
+            continue;
+        };
+        let options = *share.state.options();
+        share.state = SharePartition::decode(*key, options, bytes, now)
+            .map_err(|error| OpenError::Corrupt(format!("share partition {key} in the snapshot: {error}")))?;
+    }
+    Ok(())
+}
+
+/// Logs that no snapshot lists: left by a drain that did not get to its snapshot, or by a deletion.
+fn remove_orphans(storage: &dyn Storage, world: &World) -> Result<(), OpenError> {
+    let names = match storage.list("logs") {
+        Ok(names) => names,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(source) => {
+            return Err(OpenError::Io {
+                context: "list logs".to_owned(),
+                source,
+            });
+        }
+    };
+    let listed = |name: &str| {
+        let of = |partition: &Partition| format!("{}-{}", partition.topic, partition.index) == name;
+        world
+            .partitions
+            .values()
+            .any(|partition| partition.log.is_some() && of(partition))
+    };
+    for name in names.iter().filter(|name| !listed(name)) {
+        delete_log(storage, &format!("logs/{name}"))?;
+    }
+    Ok(())
+}
+
+/// Applies one entry of the journal.
+fn replay(world: &mut World, entry: &Entry<'_>, now: Now) -> Result<(), VisitorError> {
+    for operation in entry.operations {
+        match operation {
+            Operation::Append {
+                partition,
+                base_offset,
+                batch,
+            } => append(world, *partition, *base_offset, batch)?,
+            Operation::Share { share, changes } => {
+                // A share partition that was deleted may still have had changes under way.
+                let Some(share) = world.shares.get_mut(share) else {
+                    continue;
+                };
+                for change in changes {
+                    share.state.apply(change, now)?;
+                }
+            }
+            Operation::Catalog { bytes } => {
+                world.apply(&CatalogChange::decode(bytes)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn append(world: &mut World, key: PartitionKey, base: Offset, bytes: &[u8]) -> Result<(), VisitorError> {
+    let Some(partition) = world.partitions.get_mut(&key) else {
+        return Err(format!("a batch for partition {key}, which does not exist").into());
+    };
+    if base != partition.end {
+        return Err(format!(
+            "a batch at offset {base} of partition {key}, which ends at {}",
+            partition.end
+        )
+        .into());
+    }
+    let batch = StoredBatch::new(base, Bytes::copy_from_slice(bytes))?;
+    partition.gauge.add(batch.size());
+    partition.push(batch);
+    Ok(())
+}
+
+/// What the sequencer has to know of every partition.
+pub(super) fn registrations(world: &World) -> Vec<Registration> {
+    let register = |partition: &Partition| Registration {
+        partition: partition.key,
+        end: partition.end,
+        gauge: Arc::clone(&partition.gauge),
+    };
+    world.partitions.values().map(register).collect()
+}
+
+/// Share partitions that recovery left with members of an earlier process, for the report.
+pub(super) fn held(world: &World) -> Vec<(ShareKey, u64)> {
+    let held = world
+        .shares
+        .iter()
+        .map(|(key, share)| (*key, share.state.counts().acquired));
+    held.filter(|(_, acquired)| *acquired > 0).collect()
+}
+
+impl From<JournalError> for OpenError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Io {
+                operation,
+                path,
+                source,
+            } => Self::Io {
+                context: format!("cannot {operation} {path}"),
+                source,
+            },
+            JournalError::NewerVersion { found, supported, file } => Self::NewerFormat {
+                directory: file,
+                found: u32::from(found),
+                known: u32::from(supported),
+            },
+            other => Self::Corrupt(other.to_string()),
+        }
+    }
+}
+
+impl From<LogError> for OpenError {
+    fn from(error: LogError) -> Self {
+        match error {
+            LogError::Io { file, action, source } => Self::Io {
+                context: format!("cannot {action} {file}"),
+                source,
+            },
+            LogError::Version { file, found, supported } => Self::NewerFormat {
+                directory: file,
+                found,
+                known: supported,
+            },
+            other => Self::Corrupt(other.to_string()),
+        }
+    }
+}
+
+impl From<SnapshotError> for OpenError {
+    fn from(error: SnapshotError) -> Self {
+        Self::Corrupt(error.to_string())
+    }
+}

@@ -1,0 +1,408 @@
+//! The only sequencer: assigns offsets, writes one group, syncs once, then tells everybody. Owned by the journal
+//! thread; a simulation steps it. Invariant: an answer leaves only after the group that holds its entry is durable.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::gate::Pass;
+use super::gauge::TopicGauge;
+use super::mailbox::Mailbox;
+use super::message::{Admission, Append, Committed, Entry, FromJournal, Operation, Origin, Registration, ToJournal};
+use super::reply::Sender;
+use super::shard::ToShard;
+use super::stats::EngineStats;
+use crate::drain::ToDrain;
+use crate::error::{Fenced, ProduceError};
+use crate::ids::{Offset, PartitionKey};
+use crate::journal::{self, CommitError, Durability, EntryWriter, GroupBuilder, Journal};
+use crate::record::StoredBatch;
+use crate::time::Clock;
+
+/// The sequencer's state.
+pub(crate) struct Sequencer {
+    /// `None` once it was closed.
+    journal: Option<Journal>,
+    group: GroupBuilder,
+    ends: BTreeMap<PartitionKey, PartitionEnd>,
+    inbox: Arc<Mailbox<ToJournal>>,
+    shard: Arc<Mailbox<ToShard>>,
+    drain: Arc<Mailbox<ToDrain>>,
+    backlog: VecDeque<ToJournal>,
+    written: Vec<Written>,
+    durability: Durability,
+    group_bytes: u64,
+    clock: Arc<dyn Clock>,
+    stats: Arc<EngineStats>,
+    fenced: Option<Fenced>,
+}
+
+/// What a sequencer is made of.
+pub(crate) struct SequencerInit {
+    pub(crate) journal: Journal,
+    pub(crate) partitions: Vec<Registration>,
+    pub(crate) durability: Durability,
+    pub(crate) group_bytes: u64,
+    pub(crate) inbox: Arc<Mailbox<ToJournal>>,
+    pub(crate) shard: Arc<Mailbox<ToShard>>,
+    pub(crate) drain: Arc<Mailbox<ToDrain>>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) stats: Arc<EngineStats>,
+}
+
+#[derive(Debug)]
+struct PartitionEnd {
+    next: Offset,
+    gauge: Arc<TopicGauge>,
+}
+
+/// An entry that lies in the group under construction.
+#[derive(Debug)]
+struct Written {
+    committed: Committed,
+    producer: Option<Producer>,
+}
+
+/// A producer that waits for its offset.
+type Producer = (Sender<Result<Offset, ProduceError>>, Option<Pass>);
+
+impl Sequencer {
+    pub(crate) fn new(init: SequencerInit) -> Self {
+        let mut sequencer = Self {
+            journal: Some(init.journal),
+            group: GroupBuilder::default(),
+            ends: BTreeMap::new(),
+            inbox: init.inbox,
+            shard: init.shard,
+            drain: init.drain,
+            backlog: VecDeque::new(),
+            written: Vec::new(),
+            durability: init.durability,
+            group_bytes: init.group_bytes,
+            clock: init.clock,
+            stats: init.stats,
+            fenced: None,
+        };
+        sequencer.register(init.partitions);
+        sequencer
+    }
+
+    /// Blocks until there is something to do.
+    pub(crate) fn wait(&self) {
+        if self.backlog.is_empty() {
+            self.inbox.wait(None);
+        }
+    }
+
+    /// Whether the journal was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.journal.is_none()
+    }
+
+    /// Collects what waits, commits it as one group and answers. `false` if there was nothing to do.
+    pub(crate) fn step(&mut self) -> bool {
+        if self.backlog.is_empty() {
+            self.inbox.take(&mut self.backlog);
+        }
+        if self.backlog.is_empty() {
+            return false;
+        }
+        while let Some(message) = self.backlog.pop_front() {
+            match message {
+                ToJournal::Entry(entry) => {
+                    if let Err(entry) = self.collect(entry) {
+                        self.backlog.push_front(ToJournal::Entry(entry));
+                        break;
+                    }
+                }
+                ToJournal::FreeBefore(position) => {
+                    if let Some(journal) = &mut self.journal {
+                        journal.free_before(position);
+                    }
+                }
+                ToJournal::Grown(result) => self.adopt(result),
+                ToJournal::Close(reply) => {
+                    self.commit();
+                    self.close(reply);
+                    return true;
+                }
+            }
+        }
+        self.commit();
+        true
+    }
+
+    /// Puts an entry into the group; gives it back if the group is full.
+    fn collect(&mut self, mut entry: Entry) -> Result<(), Entry> {
+        if let Some(fenced) = &self.fenced {
+            let error = ProduceError::Fenced(fenced.clone());
+            self.refuse(entry.origin, error);
+            return Ok(());
+        }
+        let Some(journal) = &self.journal else {
+            self.refuse(entry.origin, ProduceError::Closed);
+            return Ok(());
+        };
+        let len = self.group.disk_len_with(entry_len(&entry));
+        if !self.group.is_empty() && len > self.group_bytes {
+            return Err(entry);
+        }
+        let admission = admission(&entry);
+        let room = journal.room(admission);
+        if len > room {
+            if !self.group.is_empty() {
+                return Err(entry);
+            }
+            let (used, limit) = (journal.used(), limit(journal, admission));
+            self.refuse(entry.origin, ProduceError::JournalFull { used, limit });
+            return Ok(());
+        }
+        if let Err(error) = self.admit(&entry) {
+            self.refuse(entry.origin, error);
+            return Ok(());
+        }
+        let mut committed = Committed {
+            token: None,
+            appended: Vec::new(),
+            catalog: Vec::new(),
+        };
+        let Self { group, ends, .. } = self;
+        let pushed = group.push_entry(u64::MAX, |writer| {
+            for operation in entry.operations.drain(..) {
+                write(operation, writer, ends, &mut committed);
+            }
+        });
+        debug_assert!(pushed.is_ok(), "there was room");
+        let producer = match entry.origin {
+            Origin::Producer { reply, pass } => Some((reply, pass)),
+            Origin::Shard(token) => {
+                committed.token = Some(token);
+                None
+            }
+        };
+        self.written.push(Written { committed, producer });
+        Ok(())
+    }
+
+    /// Checks everything that could refuse an entry before its first byte is written.
+    fn admit(&self, entry: &Entry) -> Result<(), ProduceError> {
+        let mut added: BTreeMap<*const TopicGauge, u64> = BTreeMap::new();
+        for operation in &entry.operations {
+            let Operation::Append(append) = operation else { continue };
+            let end = self
+                .ends
+                .get(&append.partition)
+                .ok_or_else(|| ProduceError::UnknownTopic(String::new()))?;
+            let more = added.entry(Arc::as_ptr(&end.gauge)).or_default();
+            *more += append.batch.len() as u64;
+            let (bytes, limit) = (end.gauge.bytes(), end.gauge.limit());
+            if append.admission == Admission::Bounded && bytes.saturating_add(*more) > limit {
+                return Err(ProduceError::TopicFull {
+                    topic: String::new(),
+                    bytes,
+                    limit,
+                    oldest_group: None,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, list: Vec<Registration>) {
+        register(&mut self.ends, list);
+    }
+
+    fn adopt(&mut self, result: Result<journal::GrownFile, journal::JournalError>) {
+        let Some(journal) = &mut self.journal else { return };
+        match result {
+            Ok(file) => journal.adopt(file),
+            Err(error) => {
+                // The ring is as good as before, only smaller than it might be.
+                journal.abandon_growth();
+                self.stats.drain_failure(&error.to_string());
+            }
+        }
+    }
+
+    fn refuse(&self, origin: Origin, error: ProduceError) {
+        match origin {
+            Origin::Producer { reply, pass } => {
+                drop(pass);
+                drop(reply.send(Err(error)));
+            }
+            Origin::Shard(token) => self.shard.post(ToShard::Journal(FromJournal::Refused { token, error })),
+        }
+    }
+
+    fn commit(&mut self) {
+        if self.group.is_empty() {
+            return;
+        }
+        let Some(journal) = &mut self.journal else { return };
+        let began = self.clock.now().monotonic;
+        match journal.commit(&mut self.group, self.durability) {
+            Ok(committed) => {
+                self.stats.synced(self.clock.now().monotonic.since(began));
+                self.group.clear();
+                self.tell(committed.end);
+            }
+            Err(CommitError::Refused(reason)) => self.roll_back(&reason.to_string()),
+            Err(error) => self.fence(Fenced {
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    fn tell(&mut self, end: journal::Position) {
+        let mut entries = Vec::with_capacity(self.written.len());
+        let mut answers = Vec::with_capacity(self.written.len());
+        for Written { committed, producer } in self.written.drain(..) {
+            if let Some((reply, pass)) = producer
+                && let Some((_, batch)) = committed.appended.first()
+            {
+                answers.push((reply, pass, batch.base()));
+            }
+            entries.push(committed);
+        }
+        let (mut used, mut capacity) = (0, u64::MAX);
+        if let Some(journal) = &mut self.journal {
+            (used, capacity) = (journal.used(), journal.capacity());
+            if let Some(growth) = journal.begin_growth() {
+                self.drain.post(ToDrain::Grow(growth));
+            }
+        }
+        self.shard.post(ToShard::Journal(FromJournal::Group {
+            entries,
+            end,
+            used,
+            capacity,
+        }));
+        for (reply, pass, base) in answers {
+            drop(pass);
+            drop(reply.send(Ok(base)));
+        }
+    }
+
+    /// The journal took none of the group: nothing happened, offsets included.
+    fn roll_back(&mut self, reason: &str) {
+        for Written { committed, producer } in std::mem::take(&mut self.written).into_iter().rev() {
+            for (partition, batch) in committed.appended.iter().rev() {
+                if let Some(end) = self.ends.get_mut(partition) {
+                    end.next = batch.base();
+                    end.gauge.subtract(batch.size());
+                }
+            }
+            let error = ProduceError::Record(format!("the journal refused it: {reason}"));
+            match (producer, committed.token) {
+                (Some((reply, pass)), _) => self.refuse(Origin::Producer { reply, pass }, error),
+                (None, Some(token)) => self.refuse(Origin::Shard(token), error),
+                (None, None) => {}
+            }
+        }
+        self.group.clear();
+    }
+
+    fn fence(&mut self, fenced: Fenced) {
+        for Written { producer, .. } in self.written.drain(..) {
+            if let Some((reply, pass)) = producer {
+                drop(pass);
+                drop(reply.send(Err(ProduceError::Fenced(fenced.clone()))));
+            }
+        }
+        self.group.clear();
+        self.shard.post(ToShard::Journal(FromJournal::Fenced(fenced.clone())));
+        self.fenced = Some(fenced);
+    }
+
+    fn close(&mut self, reply: Sender<Result<(), Fenced>>) {
+        let journal = self.journal.take();
+        let result = match (&self.fenced, journal) {
+            (Some(fenced), _) => Err(fenced.clone()),
+            (None, Some(journal)) => match journal.close() {
+                Ok(_) => Ok(()),
+                Err(error) => Err(Fenced {
+                    reason: error.to_string(),
+                }),
+            },
+            (None, None) => Ok(()),
+        };
+        drop(reply.send(result));
+    }
+}
+
+fn register(ends: &mut BTreeMap<PartitionKey, PartitionEnd>, list: Vec<Registration>) {
+    for Registration { partition, end, gauge } in list {
+        ends.insert(partition, PartitionEnd { next: end, gauge });
+    }
+}
+
+fn write(
+    operation: Operation,
+    writer: &mut EntryWriter<'_>,
+    ends: &mut BTreeMap<PartitionKey, PartitionEnd>,
+    committed: &mut Committed,
+) {
+    match operation {
+        Operation::Append(append) => {
+            let Some(end) = ends.get_mut(&append.partition) else {
+                return;
+            };
+            let base = end.next;
+            end.next = base.plus(u64::from(append.records));
+            end.gauge.add(append.batch.len() as u64);
+            writer.append(append.partition, base, &append.batch);
+            // Encoded or validated before it came here.
+            if let Ok(batch) = StoredBatch::new(base, append.batch) {
+                committed.appended.push((append.partition, batch));
+            }
+        }
+        Operation::Share { share, changes } => writer.share(share, &changes),
+        Operation::Catalog {
+            change,
+            bytes,
+            register: new,
+            forget,
+        } => {
+            register(ends, new);
+            for partition in forget {
+                ends.remove(&partition);
+            }
+            writer.catalog(&bytes);
+            committed.catalog.push(change);
+        }
+    }
+}
+
+fn admission(entry: &Entry) -> journal::Admission {
+    let bounded = |operation: &Operation| match operation {
+        Operation::Append(Append { admission, .. }) => *admission == Admission::Bounded,
+        Operation::Share { .. } | Operation::Catalog { .. } => false,
+    };
+    if entry.operations.iter().any(bounded) {
+        journal::Admission::Produce
+    } else {
+        journal::Admission::Always
+    }
+}
+
+fn limit(journal: &Journal, admission: journal::Admission) -> u64 {
+    match admission {
+        journal::Admission::Produce => journal.capacity() / 4 * 3,
+        journal::Admission::Always => journal.capacity(),
+    }
+}
+
+fn entry_len(entry: &Entry) -> usize {
+    let batches = entry.operations.iter().filter_map(|operation| match operation {
+        Operation::Append(append) => Some(append.batch.as_ref()),
+        _ => None,
+    });
+    let changes = entry.operations.iter().filter_map(|operation| match operation {
+        Operation::Share { changes, .. } => Some(changes.as_slice()),
+        _ => None,
+    });
+    let catalog = entry.operations.iter().map(|operation| match operation {
+        Operation::Catalog { bytes, .. } => bytes.len() + journal::OPERATION_OVERHEAD,
+        _ => 0,
+    });
+    journal::entry_len(batches, changes) + catalog.sum::<usize>()
+}

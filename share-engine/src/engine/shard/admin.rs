@@ -1,0 +1,508 @@
+//! Topics and groups: one change at a time, each journaled before it holds.
+
+use std::sync::Arc;
+
+use super::letters::{ORIGIN, copy_record};
+use super::message::{AdminReply, AdminRequest};
+use super::{Pending, Shard, Then};
+use crate::catalog::{Catalog, CatalogChange, CatalogError};
+use crate::config::{GroupConfig, Retention, Start, TopicConfig};
+use crate::engine::gauge::TopicGauge;
+use crate::engine::message::{Admission, Append, Operation, Registration};
+use crate::engine::reply::Sender;
+use crate::error::{AdminError, Fenced};
+use crate::ids::{Offset, PartitionKey, ShareKey, TopicId};
+use crate::record::{NewRecord, RecordLimits, encode_batch};
+use crate::share::Change;
+use crate::time::Now;
+
+/// An answer that waits for the disk, and what is left to do after it.
+pub(super) struct Continuation {
+    reply: Reply,
+    /// It is the catalog change that others wait for.
+    catalog: bool,
+}
+
+impl Continuation {
+    pub(super) fn fence(self, fenced: &Fenced) {
+        drop(self.reply.send(Err(AdminError::Fenced(fenced.clone()))));
+    }
+}
+
+type Reply = Sender<Result<AdminReply, AdminError>>;
+
+impl Shard {
+    /// While a change of the catalog is on its way to the disk the next one waits its turn: each is checked against
+    /// what holds.
+    pub(super) fn administer(&mut self, request: AdminRequest, reply: Reply, now: Now) {
+        if request.takes_turns() && self.catalog_busy {
+            self.catalog_queue.push_back((request, reply));
+            return;
+        }
+        if let Err((error, reply)) = self.try_administer(request, reply, now) {
+            drop(reply.send(Err(error)));
+        }
+    }
+
+    fn try_administer(&mut self, request: AdminRequest, reply: Reply, now: Now) -> Result<(), (AdminError, Reply)> {
+        let limits = self.config.limits.clone();
+        let change = match request {
+            AdminRequest::CreateTopic { name, config } => {
+                let id = TopicId(self.entropy.next_u128());
+                self.world.catalog.create_topic(&name, config, id, None, &limits)
+            }
+            AdminRequest::AlterTopic { name, config } => self.world.catalog.alter_topic(&name, config, &limits),
+            AdminRequest::DeleteTopic { name } => self.world.catalog.delete_topic(&name),
+            AdminRequest::CreateGroup { name, config } => return self.create_group(&name, config, reply),
+            AdminRequest::AlterGroup { name, config } => self.world.catalog.alter_group(&name, config),
+            AdminRequest::Subscribe { group, topic } => return self.subscribe(&group, &topic, reply, now),
+            AdminRequest::DeleteGroup { name } => match self.check_idle(&name) {
+                Ok(()) => self.world.catalog.delete_group(&name),
+                Err(error) => return Err((error, reply)),
+            },
+            AdminRequest::ResetGroup { name, topic, to } => return self.reset(&name, topic.as_deref(), to, reply, now),
+            AdminRequest::Redrive {
+                topic,
+                partition,
+                offset,
+            } => {
+                return self.redrive(&topic, partition, offset, reply, now);
+            }
+            AdminRequest::Drain => {
+                self.drain_waiters.push(reply);
+                self.want_drain();
+                return Ok(());
+            }
+            other => {
+                let answer = self.query(&other);
+                drop(reply.send(answer));
+                return Ok(());
+            }
+        };
+        match change {
+            Ok(change) => {
+                self.submit_catalog(vec![change], Vec::new(), reply);
+                Ok(())
+            }
+            Err(error) => Err((error.into(), reply)),
+        }
+    }
+
+    /// A group and, if it wants one, the topic for its dead letters with the group that hands them out for redrive.
+    fn create_group(&mut self, name: &str, config: GroupConfig, reply: Reply) -> Result<(), (AdminError, Reply)> {
+        match self.plan_group(name, config) {
+            Ok(changes) => {
+                self.submit_catalog(changes, Vec::new(), reply);
+                Ok(())
+            }
+            Err(error) => Err((error.into(), reply)),
+        }
+    }
+
+    fn plan_group(&self, name: &str, config: GroupConfig) -> Result<Vec<CatalogChange>, CatalogError> {
+        let limits = &self.config.limits;
+        let mut after = self.world.catalog.clone();
+        let mut changes = Vec::new();
+        let mut make = |after: &mut Catalog, change: CatalogChange| -> Result<(), CatalogError> {
+            after.apply(&change)?;
+            changes.push(change);
+            Ok(())
+        };
+        let dead = config.dead_letter.clone();
+        let change = after.create_group(name, config, false, limits)?;
+        make(&mut after, change)?;
+        if let Some(dead) = dead
+            && after.topic(&dead).is_none()
+        {
+            let config = TopicConfig {
+                retention: Retention::Queue,
+                ..TopicConfig::default()
+            };
+            let id = TopicId(self.entropy.next_u128());
+            let change = after.create_topic(&dead, config, id, Some(name.to_owned()), limits)?;
+            make(&mut after, change)?;
+            let redrive = redrive_group(&dead);
+            let config = GroupConfig {
+                dead_letter: None,
+                ..GroupConfig::default()
+            };
+            let change = after.create_group(&redrive, config, true, limits)?;
+            make(&mut after, change)?;
+            let change = after.subscribe(&redrive, &dead)?;
+            make(&mut after, change)?;
+        }
+        Ok(changes)
+    }
+
+    fn subscribe(&mut self, group: &str, topic: &str, reply: Reply, now: Now) -> Result<(), (AdminError, Reply)> {
+        let change = match self.world.catalog.subscribe(group, topic) {
+            Ok(change) => change,
+            Err(error) => return Err((error.into(), reply)),
+        };
+        let start = self
+            .world
+            .catalog
+            .group(group)
+            .map(|group| group.config.start)
+            .unwrap_or_default();
+        let mut apply = Vec::new();
+        if let (CatalogChange::Subscribe(subscription), Some(topic)) = (&change, self.world.catalog.topic(topic)) {
+            for (share, partition) in subscription.shares.iter().zip(&topic.partitions) {
+                let offset = self.start_offset(*partition, start, now);
+                apply.push((*share, Change::StartOffset { offset }));
+            }
+        }
+        self.submit_catalog(vec![change], apply, reply);
+        Ok(())
+    }
+
+    /// Where a group begins on a partition.
+    fn start_offset(&self, key: PartitionKey, start: Start, now: Now) -> Offset {
+        let Some(partition) = self.world.partitions.get(&key) else {
+            return Offset::ZERO;
+        };
+        match start {
+            Start::Earliest => partition.start,
+            Start::Latest => partition.end,
+            Start::ByDuration(millis) => {
+                let at = crate::time::WallTime::from_millis(
+                    now.wall
+                        .as_millis()
+                        .saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)),
+                );
+                let in_log = partition
+                    .log
+                    .as_ref()
+                    .and_then(|log| log.offset_for_timestamp(at).ok().flatten());
+                let in_window = || {
+                    let batch = partition
+                        .window
+                        .since(partition.start)
+                        .find(|batch| batch.max_timestamp() >= at)?;
+                    let mut records = batch.records().filter_map(Result::ok);
+                    records
+                        .find(|(view, _)| view.timestamp >= at)
+                        .map(|(view, _)| view.offset)
+                };
+                in_log.or_else(in_window).unwrap_or(partition.end)
+            }
+        }
+    }
+
+    fn check_idle(&self, group: &str) -> Result<(), AdminError> {
+        let members = self.members.values().filter(|member| member.group == group).count();
+        match members {
+            0 => Ok(()),
+            members => Err(AdminError::GroupRunning {
+                group: group.to_owned(),
+                members,
+            }),
+        }
+    }
+
+    fn reset(
+        &mut self,
+        name: &str,
+        topic: Option<&str>,
+        to: Start,
+        reply: Reply,
+        now: Now,
+    ) -> Result<(), (AdminError, Reply)> {
+        if let Err(error) = self.check_idle(name) {
+            return Err((error, reply));
+        }
+        let Some(group) = self.world.catalog.group(name) else {
+            return Err((CatalogError::UnknownGroup(name.to_owned()).into(), reply));
+        };
+        if let Some(topic) = topic
+            && !group.topics.contains_key(topic)
+        {
+            return Err((
+                AdminError::NotSubscribed {
+                    group: name.to_owned(),
+                    topic: topic.to_owned(),
+                },
+                reply,
+            ));
+        }
+        let wanted = group
+            .topics
+            .iter()
+            .filter(|(name, _)| topic.is_none_or(|topic| topic == name.as_str()));
+        let keys: Vec<ShareKey> = wanted.flat_map(|(_, keys)| keys).copied().collect();
+        let mut operations = Vec::new();
+        let mut transitions = Vec::new();
+        for key in keys {
+            let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else {
+                continue;
+            };
+            let start = self.start_offset(partition, to, now);
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
+            let settled = share.state.reset(share.state.epoch().next(), start, now);
+            operations.push(Operation::Share {
+                share: key,
+                changes: settled.changes,
+            });
+            transitions.extend(settled.transition.map(|transition| (key, transition)));
+        }
+        let then = Then::Admin(Continuation { reply, catalog: false });
+        self.submit(
+            operations,
+            Pending {
+                transitions,
+                apply: vec![],
+                then,
+            },
+        );
+        Ok(())
+    }
+
+    /// One entry: the record goes back to its topic and the dead letter is acknowledged.
+    fn redrive(
+        &mut self,
+        topic: &str,
+        partition: u32,
+        offset: Offset,
+        reply: Reply,
+        now: Now,
+    ) -> Result<(), (AdminError, Reply)> {
+        match self.plan_redrive(topic, partition, offset, now) {
+            Ok(Redrive::Go { share, append }) => {
+                let Some(entry) = self.world.shares.get_mut(&share) else {
+                    return Ok(());
+                };
+                let settled = entry.state.conclude(offset, now);
+                let Some(transition) = settled.transition else {
+                    let missing = AdminError::NoDeadLetter {
+                        topic: topic.to_owned(),
+                        offset: offset.get(),
+                    };
+                    return Err((missing, reply));
+                };
+                let operations = vec![
+                    Operation::Share {
+                        share,
+                        changes: settled.changes,
+                    },
+                    Operation::Append(append),
+                ];
+                self.catalog_busy = true;
+                let then = Then::Admin(Continuation { reply, catalog: true });
+                self.submit(
+                    operations,
+                    Pending {
+                        transitions: vec![(share, transition)],
+                        apply: vec![],
+                        then,
+                    },
+                );
+                Ok(())
+            }
+            Ok(Redrive::Read(key)) => {
+                let request = AdminRequest::Redrive {
+                    topic: topic.to_owned(),
+                    partition,
+                    offset,
+                };
+                self.reading_admin.push((key, request, reply));
+                self.read_ahead(key, offset);
+                Ok(())
+            }
+            Err(error) => Err((error, reply)),
+        }
+    }
+
+    fn plan_redrive(&self, topic: &str, partition: u32, offset: Offset, now: Now) -> Result<Redrive, AdminError> {
+        let unknown = || AdminError::from(CatalogError::UnknownTopic(topic.to_owned()));
+        let dead = self.world.catalog.topic(topic).ok_or_else(unknown)?;
+        let index = usize::try_from(partition).unwrap_or(usize::MAX);
+        let no_partition = || AdminError::UnknownPartition {
+            topic: topic.to_owned(),
+            partition,
+        };
+        let key = *dead.partitions.get(index).ok_or_else(no_partition)?;
+        let missing = || AdminError::NoDeadLetter {
+            topic: topic.to_owned(),
+            offset: offset.get(),
+        };
+        let group = self.world.catalog.group(&redrive_group(topic)).ok_or_else(missing)?;
+        let share = *group
+            .topics
+            .get(topic)
+            .and_then(|shares| shares.get(index))
+            .ok_or_else(missing)?;
+        let held = self.world.partitions.get(&key).ok_or_else(missing)?;
+        let Some(batch) = held.find(offset) else {
+            return if held.is_cold(offset) {
+                Ok(Redrive::Read(key))
+            } else {
+                Err(missing())
+            };
+        };
+        let letter = copy_record(batch, offset).ok_or_else(missing)?;
+        let (target, record) = self.original(letter).ok_or_else(missing)?;
+        let limits = RecordLimits {
+            record_bytes: RecordLimits::MAX_BATCH_BYTES,
+            batch_bytes: RecordLimits::MAX_BATCH_BYTES,
+        };
+        let batch =
+            encode_batch(&[record], now.wall, limits).map_err(|error| AdminError::Refused(error.to_string()))?;
+        Ok(Redrive::Go {
+            share,
+            append: Append {
+                partition: target,
+                batch,
+                records: 1,
+                admission: Admission::Always,
+            },
+        })
+    }
+
+    /// The record as it was, and where it came from.
+    fn original(&self, mut letter: NewRecord) -> Option<(PartitionKey, NewRecord)> {
+        let text = |name: &str| {
+            let header = letter
+                .headers
+                .iter()
+                .find(|header| header.name.as_ref() == name.as_bytes())?;
+            String::from_utf8(header.value.as_ref()?.to_vec()).ok()
+        };
+        let topic = self.world.catalog.topic(&text("__dlq.errors.topic")?)?;
+        let index: usize = text("__dlq.errors.partition")?.parse().ok()?;
+        let target = *topic.partitions.get(index.checked_rem(topic.partitions.len())?)?;
+        letter.headers.retain(|header| {
+            let added = header.name.starts_with(b"__dlq.") || header.name.starts_with(b"sharemill.");
+            !added || header.name.as_ref() == ORIGIN.as_bytes()
+        });
+        letter.timestamp = None;
+        Some((target, letter))
+    }
+
+    fn submit_catalog(&mut self, changes: Vec<CatalogChange>, apply: StartChanges, reply: Reply) {
+        let mut operations = Vec::new();
+        for change in changes {
+            let (register, forget) = self.sequencer_view(&change);
+            // Names and numbers: there is nothing in a change that JSON could refuse.
+            let bytes = change.encode().unwrap_or_default();
+            operations.push(Operation::Catalog {
+                change,
+                bytes,
+                register,
+                forget,
+            });
+        }
+        for (share, change) in &apply {
+            operations.push(Operation::Share {
+                share: *share,
+                changes: vec![change.clone()],
+            });
+        }
+        self.catalog_busy = true;
+        self.submit(
+            operations,
+            Pending {
+                transitions: vec![],
+                apply,
+                then: Then::Admin(Continuation { reply, catalog: true }),
+            },
+        );
+    }
+
+    fn sequencer_view(&mut self, change: &CatalogChange) -> (Vec<Registration>, Vec<PartitionKey>) {
+        match change {
+            CatalogChange::CreateTopic(topic) => {
+                let gauge = self.world.gauge(&topic.name, &topic.config);
+                (register(&topic.partitions, &gauge), vec![])
+            }
+            CatalogChange::AlterTopic {
+                name,
+                config,
+                partitions,
+                ..
+            } => {
+                let gauge = self.world.gauge(name, config);
+                (register(partitions, &gauge), vec![])
+            }
+            CatalogChange::DeleteTopic { name } => (
+                vec![],
+                self.world
+                    .catalog
+                    .topic(name)
+                    .map(|topic| topic.partitions.clone())
+                    .unwrap_or_default(),
+            ),
+            _ => (vec![], vec![]),
+        }
+    }
+
+    /// A change of the catalog is durable.
+    pub(super) fn apply_catalog(&mut self, change: &CatalogChange) {
+        // It was checked against the same catalog when it was submitted.
+        let Ok(removed) = self.world.apply(change) else { return };
+        for partition in removed.partitions {
+            self.window_bytes = self.window_bytes.saturating_sub(partition.window.bytes());
+            self.forget_log(partition.key, super::upkeep::directory(&partition));
+        }
+        for (key, share) in removed.shares {
+            if let Some(deadline) = share.deadline {
+                self.deadlines.remove(&(deadline, key));
+            }
+            for member in self.members.values_mut() {
+                member.shares.retain(|other| *other != key);
+            }
+        }
+        if let CatalogChange::AlterTopic { shares, .. } = change {
+            for group in shares.keys() {
+                self.refresh_members(group);
+            }
+        }
+        self.publish_routes();
+    }
+
+    pub(super) fn admin_done(&mut self, continuation: Continuation, result: Result<(), AdminError>, now: Now) {
+        drop(continuation.reply.send(result.map(|()| AdminReply::Done)));
+        if continuation.catalog {
+            self.catalog_busy = false;
+        }
+        while !self.catalog_busy {
+            let Some((request, reply)) = self.catalog_queue.pop_front() else {
+                break;
+            };
+            self.administer(request, reply, now);
+        }
+    }
+
+    /// A read of the log ended: requests that wait for it go on.
+    pub(super) fn resume_admin(&mut self, key: PartitionKey, now: Now) {
+        let (ready, others) = std::mem::take(&mut self.reading_admin)
+            .into_iter()
+            .partition(|one| one.0 == key);
+        self.reading_admin = others;
+        for (_, request, reply) in ready {
+            self.administer(request, reply, now);
+        }
+    }
+}
+
+type StartChanges = Vec<(ShareKey, Change)>;
+
+enum Redrive {
+    Go { share: ShareKey, append: Append },
+    Read(PartitionKey),
+}
+
+/// The group that hands a dead-letter topic's records out for redrive.
+pub(crate) fn redrive_group(topic: &str) -> String {
+    format!("__redrive.{topic}")
+}
+
+fn register(partitions: &[PartitionKey], gauge: &Arc<TopicGauge>) -> Vec<Registration> {
+    let one = |partition: &PartitionKey| Registration {
+        partition: *partition,
+        end: Offset::ZERO,
+        gauge: Arc::clone(gauge),
+    };
+    partitions.iter().map(one).collect()
+}

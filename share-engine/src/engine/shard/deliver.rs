@@ -1,0 +1,343 @@
+//! Acquisition: gives waiting members what there is, once it is durable.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::members::Waiting;
+use super::message::{Loaded, ReadFor, ToReader};
+use super::partition::{Fetch, ranges};
+use super::{Pending, Request, Shard, Then, ToShard};
+use crate::engine::mailbox::Mailbox;
+use crate::engine::message::Operation;
+use crate::error::AdminError;
+use crate::ids::{
+    Continuation, DeliveryCount, LeaseKey, MemberIndex, Offset, OffsetRange, PartitionKey, ShareKey, StateEpoch,
+};
+use crate::record::StoredBatch;
+use crate::share::{AcquireRequest, AcquiredRange, Acquisition, TransitionId};
+use crate::time::{Instant, Now, WallTime};
+
+/// Records acquired together: consecutive, of one share partition, with the same count.
+#[derive(Debug, Clone)]
+pub(crate) struct AcquiredPart {
+    pub(crate) share: ShareKey,
+    pub(crate) epoch: StateEpoch,
+    pub(crate) topic: Arc<str>,
+    pub(crate) partition: u32,
+    pub(crate) range: OffsetRange,
+    pub(crate) delivery_count: DeliveryCount,
+    pub(crate) continuation: Continuation,
+    pub(crate) deadline: Instant,
+    /// When the attempt began: the acquisition that raised the count.
+    pub(crate) began: WallTime,
+    pub(crate) checkpoint: Option<Bytes>,
+    pub(crate) batches: Vec<StoredBatch>,
+}
+
+impl AcquiredPart {
+    /// The keys of all its records.
+    pub(crate) fn leases(&self) -> impl Iterator<Item = LeaseKey> + '_ {
+        (self.range.first().get()..=self.range.last().get()).map(|offset| LeaseKey {
+            share: self.share,
+            epoch: self.epoch,
+            offset: Offset::saturating(offset),
+            delivery_count: self.delivery_count,
+            continuation: self.continuation,
+        })
+    }
+}
+
+/// Acquired records on their way to a caller. Dropped before they arrived, they are available again at once.
+pub(crate) struct Consignment {
+    parts: Vec<AcquiredPart>,
+    shard: Arc<Mailbox<ToShard>>,
+}
+
+impl Consignment {
+    /// They have arrived.
+    pub(crate) fn accept(mut self) -> Vec<AcquiredPart> {
+        std::mem::take(&mut self.parts)
+    }
+}
+
+impl Drop for Consignment {
+    fn drop(&mut self) {
+        if !self.parts.is_empty() {
+            let leases = self.parts.iter().flat_map(AcquiredPart::leases).collect();
+            self.shard.post(ToShard::Request(Box::new(Request::Abandon { leases })));
+        }
+    }
+}
+
+/// What one pass over a member's share partitions found.
+#[derive(Default)]
+struct Haul {
+    operations: Vec<Operation>,
+    transitions: Vec<(ShareKey, TransitionId)>,
+    parts: Vec<AcquiredPart>,
+    records: u64,
+    bytes: u64,
+}
+
+/// Reads of one share partition in one acquisition; scattered records take several.
+const ROUNDS: usize = 16;
+/// Acquisitions that one member may have waiting.
+const WAITING: usize = 4;
+
+impl Shard {
+    pub(super) fn acquire(&mut self, index: MemberIndex, waiting: Waiting, now: Now) {
+        let Some(member) = self.members.get_mut(&index) else {
+            drop(waiting.reply.send(Err(AdminError::Closed)));
+            return;
+        };
+        member.waiting.retain(|waiting| !waiting.reply.is_abandoned());
+        if waiting.max_records == 0 || member.waiting.len() >= WAITING {
+            drop(waiting.reply.send(Ok(None)));
+            return;
+        }
+        member.waiting.push_back(waiting);
+        self.try_serve(index, now);
+    }
+
+    /// Gives members that wait on a changed share partition what there is now.
+    pub(super) fn serve_waiting(&mut self, now: Now) -> bool {
+        if self.changed.is_empty() || self.fenced.is_some() {
+            return false;
+        }
+        let changed = std::mem::take(&mut self.changed);
+        let concerned: Vec<MemberIndex> = self
+            .members
+            .iter()
+            .filter(|(_, member)| !member.waiting.is_empty() && member.shares.iter().any(|key| changed.contains(key)))
+            .map(|(index, _)| *index)
+            .collect();
+        for index in &concerned {
+            self.try_serve(*index, now);
+        }
+        !concerned.is_empty()
+    }
+
+    /// Serves a member's acquisitions in turn until there is nothing more for one of them.
+    fn try_serve(&mut self, index: MemberIndex, now: Now) {
+        while let Some(waiting) = self
+            .members
+            .get_mut(&index)
+            .and_then(|member| member.waiting.pop_front())
+        {
+            if !waiting.reply.is_abandoned() && !self.serve(index, waiting, now) {
+                return;
+            }
+        }
+    }
+
+    /// `false` if there was nothing; the acquisition waits on.
+    fn serve(&mut self, index: MemberIndex, waiting: Waiting, now: Now) -> bool {
+        let Some(member) = self.members.get_mut(&index) else {
+            return false;
+        };
+        let shares = member.shares.clone();
+        let rotor = member.rotor;
+        member.rotor = rotor.wrapping_add(1);
+        let mut haul = Haul::default();
+        for step in 0..shares.len() {
+            let wanted = u64::from(waiting.max_records).saturating_sub(haul.records);
+            let Some(key) = shares.get((rotor + step) % shares.len()) else {
+                break;
+            };
+            if wanted == 0 {
+                break;
+            }
+            self.take_from(*key, index, &waiting, wanted, &mut haul, now);
+        }
+        if haul.parts.is_empty() {
+            if !haul.operations.is_empty() {
+                self.submit(
+                    haul.operations,
+                    Pending {
+                        transitions: haul.transitions,
+                        apply: vec![],
+                        then: Then::Nothing,
+                    },
+                );
+            }
+            self.wait_again(index, waiting);
+            return false;
+        }
+        self.stats.deliveries(haul.records);
+        let then = Then::Deliver {
+            member: index,
+            waiting,
+            parts: haul.parts,
+        };
+        self.submit(
+            haul.operations,
+            Pending {
+                transitions: haul.transitions,
+                apply: vec![],
+                then,
+            },
+        );
+        true
+    }
+
+    fn take_from(
+        &mut self,
+        key: ShareKey,
+        member: MemberIndex,
+        waiting: &Waiting,
+        wanted: u64,
+        haul: &mut Haul,
+        now: Now,
+    ) {
+        let mut left = wanted;
+        for _ in 0..ROUNDS {
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                return;
+            };
+            let Some(partition) = self.world.partitions.get_mut(&share.partition) else {
+                return;
+            };
+            if left == 0 || !share.state.can_acquire() {
+                break;
+            }
+            let from = share.state.next_fetch_offset();
+            let batches = match partition.fetch(from, left, waiting.max_bytes.saturating_sub(haul.bytes)) {
+                Fetch::Batches(batches) if batches.is_empty() => break,
+                Fetch::Batches(batches) => batches,
+                Fetch::Reading => break,
+                Fetch::Read(from) => {
+                    let partition = share.partition;
+                    self.read_ahead(partition, from);
+                    break;
+                }
+            };
+            let request = AcquireRequest {
+                member,
+                mode: waiting.mode,
+                max_records: u32::try_from(left).unwrap_or(u32::MAX),
+                batch_size: u32::MAX,
+                from,
+                batches: &ranges(&batches),
+            };
+            let acquisition = share.state.acquire(&request, now);
+            let taken = self.add_to_haul(key, acquisition, &batches, haul);
+            left = left.saturating_sub(taken);
+            if taken == 0 {
+                break;
+            }
+        }
+        self.schedule(key);
+    }
+
+    fn add_to_haul(&self, key: ShareKey, acquisition: Acquisition, batches: &[StoredBatch], haul: &mut Haul) -> u64 {
+        let (Some(share), Some(transition)) = (self.world.shares.get(&key), acquisition.transition) else {
+            return 0;
+        };
+        let Some(partition) = self.world.partitions.get(&share.partition) else {
+            return 0;
+        };
+        let mut taken = 0;
+        for AcquiredRange {
+            range,
+            delivery_count,
+            continuation,
+        } in acquisition.ranges
+        {
+            taken += range.count();
+            let held = batches
+                .iter()
+                .filter(|batch| batch.range().intersect(range).is_some())
+                .cloned();
+            haul.parts.push(AcquiredPart {
+                share: key,
+                epoch: share.state.epoch(),
+                topic: Arc::clone(&partition.topic),
+                partition: partition.index,
+                range,
+                delivery_count,
+                continuation,
+                deadline: Instant::default(),
+                began: WallTime::default(),
+                checkpoint: share
+                    .state
+                    .checkpoint(range.first())
+                    .cloned()
+                    .filter(|_| range.count() == 1),
+                batches: held.collect(),
+            });
+        }
+        haul.records += taken;
+        haul.bytes += batches.iter().map(StoredBatch::size).sum::<u64>();
+        haul.transitions.push((key, transition));
+        haul.operations.push(Operation::Share {
+            share: key,
+            changes: acquisition.changes,
+        });
+        taken
+    }
+
+    pub(super) fn wait_again(&mut self, index: MemberIndex, waiting: Waiting) {
+        match self.members.get_mut(&index) {
+            Some(member) => member.waiting.push_front(waiting),
+            None => drop(waiting.reply.send(Ok(None))),
+        }
+    }
+
+    /// The acquisition is durable: the records go out. A caller who went away gives them back.
+    pub(super) fn hand_out(&mut self, index: MemberIndex, waiting: Waiting, mut parts: Vec<AcquiredPart>, now: Now) {
+        for part in &mut parts {
+            let Some(share) = self.world.shares.get(&part.share) else {
+                continue;
+            };
+            let first = part.range.first();
+            part.deadline = share.state.lease_deadline(first).unwrap_or_default();
+            part.began = now.wall.before(share.state.attempt_age(first, now.monotonic));
+        }
+        let consignment = Consignment {
+            parts,
+            shard: Arc::clone(&self.inbox),
+        };
+        if self.members.contains_key(&index) {
+            drop(waiting.reply.send(Ok(Some(consignment))));
+        }
+    }
+
+    /// Asks the reader for what is needed from `from` on.
+    pub(super) fn read_ahead(&mut self, key: PartitionKey, from: Offset) {
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
+        let Some(log) = partition.log.clone() else { return };
+        if partition.is_loading() {
+            return;
+        }
+        partition.begin_read(from);
+        let max_bytes = self.config.limits.read_ahead_bytes;
+        self.reader.post(ToReader::Read {
+            log,
+            from,
+            max_bytes,
+            answer: ReadFor::Shard(key),
+        });
+    }
+
+    pub(super) fn handle_loaded(&mut self, loaded: Loaded, now: Now) {
+        let Some(partition) = self.world.partitions.get_mut(&loaded.partition) else {
+            return;
+        };
+        match loaded.result {
+            Ok(batches) => {
+                partition.loaded(loaded.from, batches, loaded.from, self.config.limits.read_ahead_bytes);
+                self.changed.extend(&partition.shares);
+            }
+            Err(error) => {
+                // Damage is never served and never skipped: the share partitions on it stand until it is mended.
+                partition.loaded(Offset::MAX, Vec::new(), Offset::MAX, u64::MAX);
+                self.stats.log_failure(&error.to_string());
+            }
+        }
+        self.resume_blocked(loaded.partition, now);
+        self.resume_admin(loaded.partition, now);
+    }
+}

@@ -1,0 +1,108 @@
+//! Members of groups: who waits for records. A member lives as long as its handle; it has no heartbeat.
+
+use std::collections::VecDeque;
+
+use super::Shard;
+use super::deliver::Consignment;
+use crate::engine::reply::Sender;
+use crate::error::{AdminError, Fenced};
+use crate::ids::{MemberIndex, ShareKey};
+use crate::share::AcquireMode;
+use crate::time::Now;
+
+/// One member.
+pub(crate) struct Member {
+    pub(crate) group: String,
+    pub(crate) shares: Vec<ShareKey>,
+    /// Which share partition is asked first; moves on, for fairness.
+    pub(crate) rotor: usize,
+    /// Acquisitions in the order in which they came.
+    pub(crate) waiting: VecDeque<Waiting>,
+    pub(crate) topics: Vec<String>,
+}
+
+/// An acquisition that waits for records.
+pub(crate) struct Waiting {
+    pub(crate) max_records: u32,
+    pub(crate) max_bytes: u64,
+    pub(crate) mode: AcquireMode,
+    pub(crate) reply: Sender<Result<Option<Consignment>, AdminError>>,
+}
+
+impl Waiting {
+    pub(crate) fn fence(self, fenced: &Fenced) {
+        drop(self.reply.send(Err(AdminError::Fenced(fenced.clone()))));
+    }
+}
+
+impl Member {
+    pub(crate) fn fence(&mut self, fenced: &Fenced) {
+        for waiting in self.waiting.drain(..) {
+            waiting.fence(fenced);
+        }
+    }
+}
+
+impl Shard {
+    pub(super) fn join(&mut self, group: &str, topics: &[String], reply: Sender<Result<MemberIndex, AdminError>>) {
+        drop(reply.send(self.try_join(group, topics)));
+    }
+
+    fn try_join(&mut self, name: &str, topics: &[String]) -> Result<MemberIndex, AdminError> {
+        let unknown = || crate::catalog::CatalogError::UnknownGroup(name.to_owned());
+        let group = self.world.catalog.group(name).ok_or_else(unknown)?;
+        let mut shares = Vec::new();
+        for topic in topics {
+            let missing = || AdminError::NotSubscribed {
+                group: name.to_owned(),
+                topic: topic.clone(),
+            };
+            shares.extend(group.topics.get(topic).ok_or_else(missing)?);
+        }
+        let index = MemberIndex(self.next_member);
+        self.next_member += 1;
+        self.changed.extend(&shares);
+        let member = Member {
+            group: name.to_owned(),
+            shares,
+            rotor: 0,
+            waiting: VecDeque::new(),
+            topics: topics.to_vec(),
+        };
+        self.members.insert(index, member);
+        Ok(index)
+    }
+
+    /// What a leaving member still holds becomes available at once.
+    pub(super) fn leave(&mut self, index: MemberIndex, reply: Sender<Result<(), AdminError>>, now: Now) {
+        if let Some(member) = self.members.remove(&index)
+            && self.fenced.is_none()
+        {
+            for key in member.shares {
+                let Some(share) = self.world.shares.get_mut(&key) else {
+                    continue;
+                };
+                let settled = share.state.release_member(index, now);
+                self.persist_settled(key, settled, super::Then::Nothing, &[], now);
+            }
+        }
+        drop(reply.send(Ok(())));
+    }
+
+    /// A topic got more partitions: its members take them up.
+    pub(super) fn refresh_members(&mut self, group: &str) {
+        let Some(entry) = self.world.catalog.group(group) else {
+            return;
+        };
+        for member in self.members.values_mut().filter(|member| member.group == group) {
+            member.shares = member
+                .topics
+                .iter()
+                .filter_map(|topic| entry.topics.get(topic))
+                .flatten()
+                .copied()
+                .collect();
+            self.changed.extend(&member.shares);
+        }
+    }
+}

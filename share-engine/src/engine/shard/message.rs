@@ -1,0 +1,231 @@
+//! What the shard is told and what it tells the reader.
+
+use bytes::Bytes;
+
+use super::deliver::Consignment;
+use crate::catalog::{Group, Topic};
+use crate::config::{GroupConfig, Start, TopicConfig};
+use crate::drain::DrainDone;
+use crate::engine::describe::{GroupDescription, RecordInfo, TopicDescription};
+use crate::engine::message::FromJournal;
+use crate::engine::reply::Sender;
+use crate::engine::settlement::Evidence;
+use crate::error::{AdminError, Fenced, SettleResult};
+use crate::ids::{LeaseKey, MemberIndex, Offset, PartitionKey};
+use crate::log::{LogError, LogReader};
+use crate::record::StoredBatch;
+use crate::share::{AcquireMode, Refusal, Verdict};
+use crate::time::Instant;
+
+/// What the shard is told.
+pub(crate) enum ToShard {
+    Journal(FromJournal),
+    Request(Box<Request>),
+    Loaded(Loaded),
+    Drained(DrainDone),
+}
+
+/// What the reader is asked for.
+pub(crate) enum ToReader {
+    /// Batches from an offset on.
+    Read {
+        log: LogReader,
+        from: Offset,
+        max_bytes: u64,
+        answer: ReadFor,
+    },
+    /// End.
+    Stop,
+}
+
+/// Who wants what was read.
+pub(crate) enum ReadFor {
+    /// The shard, to acquire or to copy into a dead letter.
+    Shard(PartitionKey),
+    /// A caller.
+    Caller(Sender<Result<Vec<StoredBatch>, AdminError>>),
+}
+
+/// What the reader found.
+pub(crate) struct Loaded {
+    pub(crate) partition: PartitionKey,
+    pub(crate) from: Offset,
+    pub(crate) result: Result<Vec<StoredBatch>, LogError>,
+}
+
+/// One settlement as the shard takes it.
+pub(crate) struct SettleItem {
+    pub(crate) lease: LeaseKey,
+    pub(crate) verdict: Verdict,
+    pub(crate) emit: Vec<EmitBatch>,
+    pub(crate) evidence: Option<Box<Evidence>>,
+}
+
+/// Emitted records for one partition, encoded by the caller.
+pub(crate) struct EmitBatch {
+    pub(crate) partition: PartitionKey,
+    pub(crate) batch: Bytes,
+    pub(crate) records: u32,
+}
+
+/// What handles ask for.
+pub(crate) enum Request {
+    Acquire {
+        member: MemberIndex,
+        max_records: u32,
+        max_bytes: u64,
+        mode: AcquireMode,
+        reply: Sender<Result<Option<Consignment>, AdminError>>,
+    },
+    Settle {
+        items: Vec<SettleItem>,
+        reply: Sender<Vec<SettleResult>>,
+    },
+    Extend {
+        leases: Vec<LeaseKey>,
+        reply: Sender<Vec<Result<Instant, Refusal>>>,
+    },
+    /// Records that were acquired for a caller who had gone.
+    Abandon {
+        leases: Vec<LeaseKey>,
+    },
+    Join {
+        group: String,
+        topics: Vec<String>,
+        reply: Sender<Result<MemberIndex, AdminError>>,
+    },
+    Leave {
+        member: MemberIndex,
+        reply: Sender<Result<(), AdminError>>,
+    },
+    Admin(AdminRequest, Sender<Result<AdminReply, AdminError>>),
+    Read {
+        topic: String,
+        partition: u32,
+        from: Offset,
+        max_bytes: u64,
+        reply: Sender<Result<Vec<StoredBatch>, AdminError>>,
+    },
+    Close {
+        reply: Sender<Result<(), Fenced>>,
+    },
+}
+
+/// Topics, groups and queries.
+#[derive(Debug, Clone)]
+pub(crate) enum AdminRequest {
+    CreateTopic {
+        name: String,
+        config: TopicConfig,
+    },
+    AlterTopic {
+        name: String,
+        config: TopicConfig,
+    },
+    DeleteTopic {
+        name: String,
+    },
+    CreateGroup {
+        name: String,
+        config: GroupConfig,
+    },
+    AlterGroup {
+        name: String,
+        config: GroupConfig,
+    },
+    Subscribe {
+        group: String,
+        topic: String,
+    },
+    DeleteGroup {
+        name: String,
+    },
+    ResetGroup {
+        name: String,
+        topic: Option<String>,
+        to: Start,
+    },
+    Redrive {
+        topic: String,
+        partition: u32,
+        offset: Offset,
+    },
+    Topics,
+    Groups,
+    DescribeTopic {
+        name: String,
+    },
+    DescribeGroup {
+        name: String,
+        now: Instant,
+    },
+    Records {
+        group: String,
+        topic: String,
+        partition: u32,
+        from: Offset,
+        limit: usize,
+        now: Instant,
+    },
+    Drain,
+}
+
+/// What an admin request is answered with.
+#[derive(Debug, Clone)]
+pub(crate) enum AdminReply {
+    Done,
+    Topics(Vec<Topic>),
+    Groups(Vec<Group>),
+    Topic(Box<TopicDescription>),
+    Group(Box<GroupDescription>),
+    Records(Vec<RecordInfo>),
+}
+
+impl Request {
+    /// Whether it makes sense when nothing can be written any more.
+    pub(crate) fn works_fenced(&self) -> bool {
+        match self {
+            Self::Close { .. } | Self::Leave { .. } | Self::Read { .. } => true,
+            Self::Admin(request, _) => request.only_looks(),
+            Self::Acquire { .. }
+            | Self::Settle { .. }
+            | Self::Extend { .. }
+            | Self::Abandon { .. }
+            | Self::Join { .. } => false,
+        }
+    }
+
+    /// Answers that the engine is fenced.
+    pub(crate) fn refuse(self, fenced: &Fenced) {
+        let error = || AdminError::Fenced(fenced.clone());
+        match self {
+            Self::Acquire { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Settle { items, reply } => drop(reply.send(vec![SettleResult::Unknown; items.len()])),
+            Self::Extend { leases, reply } => {
+                let stale = leases.iter().map(|lease| Err(Refusal::Stale(lease.offset)));
+                drop(reply.send(stale.collect()));
+            }
+            Self::Join { reply, .. } => drop(reply.send(Err(error()))),
+            Self::Admin(_, reply) => drop(reply.send(Err(error()))),
+            Self::Abandon { .. } | Self::Leave { .. } | Self::Read { .. } | Self::Close { .. } => {}
+        }
+    }
+}
+
+impl AdminRequest {
+    /// Whether it waits for the one before it.
+    pub(super) fn takes_turns(&self) -> bool {
+        !self.only_looks() && !matches!(self, Self::Drain)
+    }
+
+    fn only_looks(&self) -> bool {
+        matches!(
+            self,
+            Self::Topics
+                | Self::Groups
+                | Self::DescribeTopic { .. }
+                | Self::DescribeGroup { .. }
+                | Self::Records { .. }
+        )
+    }
+}

@@ -1,0 +1,408 @@
+//! The shard: owns the catalog, the share partitions, the batches in memory and everything that waits for them.
+//! Owned by the shard thread; a simulation steps it. Invariant: nobody hears of a change before it is durable.
+
+mod admin;
+mod deliver;
+mod letters;
+mod members;
+mod message;
+mod partition;
+mod query;
+mod settle;
+mod upkeep;
+mod world;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::handle::Routes;
+use super::mailbox::Mailbox;
+use super::message::{Entry, FromJournal, Operation, Origin, ToJournal};
+use super::reply::Sender;
+use super::stats::EngineStats;
+use crate::config::EngineConfig;
+use crate::drain::ToDrain;
+use crate::entropy::Entropy;
+use crate::error::{AdminError, Fenced, ProduceError};
+use crate::ids::{MemberIndex, PartitionKey, ShareKey};
+use crate::journal::Position;
+use crate::share::{Change, Persisted, SharePartition, TransitionId};
+use crate::time::{Instant, Now};
+
+pub(crate) use deliver::AcquiredPart;
+pub(crate) use message::{
+    AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
+};
+pub(crate) use partition::{Partition, PartitionInit};
+pub(crate) use settle::clip;
+pub(crate) use world::World;
+
+/// The shard's state.
+pub(crate) struct Shard {
+    config: EngineConfig,
+    world: World,
+    members: BTreeMap<MemberIndex, members::Member>,
+    next_member: u32,
+    pending: BTreeMap<u64, Pending>,
+    next_token: u64,
+    calls: BTreeMap<u64, settle::Call>,
+    blocked: Vec<letters::Blocked>,
+    deadlines: BTreeSet<(Instant, ShareKey)>,
+    changed: BTreeSet<ShareKey>,
+    inbox: Arc<Mailbox<ToShard>>,
+    queue: VecDeque<ToShard>,
+    journal: Arc<Mailbox<ToJournal>>,
+    reader: Arc<Mailbox<ToReader>>,
+    drain: Arc<Mailbox<ToDrain>>,
+    upkeep: upkeep::Upkeep,
+    entropy: Arc<dyn Entropy>,
+    stats: Arc<EngineStats>,
+    position: Position,
+    routes: Arc<Routes>,
+    /// Bytes of all batches in memory windows.
+    window_bytes: u64,
+    drain_waiters: Vec<AdminSender>,
+    catalog_busy: bool,
+    catalog_queue: VecDeque<(AdminRequest, AdminSender)>,
+    /// Requests that wait for a read of a partition log.
+    reading_admin: Vec<(PartitionKey, AdminRequest, AdminSender)>,
+    closing: Option<Sender<Result<(), Fenced>>>,
+    fenced: Option<Fenced>,
+    closed: bool,
+}
+
+type AdminSender = Sender<Result<AdminReply, AdminError>>;
+
+/// One share partition and where it belongs.
+pub(crate) struct Share {
+    pub(crate) state: SharePartition,
+    pub(crate) group: Arc<str>,
+    pub(crate) partition: PartitionKey,
+    deadline: Option<Instant>,
+}
+
+impl Share {
+    pub(crate) fn new(state: SharePartition, group: Arc<str>, partition: PartitionKey) -> Self {
+        Self {
+            state,
+            group,
+            partition,
+            deadline: None,
+        }
+    }
+}
+
+/// An entry that is on its way to the disk.
+struct Pending {
+    transitions: Vec<(ShareKey, TransitionId)>,
+    /// Changes of share partitions that come into being with the entry.
+    apply: Vec<(ShareKey, Change)>,
+    then: Then,
+}
+
+/// What happens when an entry is durable.
+enum Then {
+    Nothing,
+    Deliver {
+        member: MemberIndex,
+        waiting: members::Waiting,
+        parts: Vec<AcquiredPart>,
+    },
+    Settle {
+        call: u64,
+        slots: Vec<usize>,
+    },
+    Admin(admin::Continuation),
+}
+
+/// What an engine consists of when the shard begins: built by recovery.
+pub(crate) struct ShardInit {
+    pub(crate) config: EngineConfig,
+    pub(crate) world: World,
+    pub(crate) routes: Arc<Routes>,
+    pub(crate) position: Position,
+    pub(crate) inbox: Arc<Mailbox<ToShard>>,
+    pub(crate) journal: Arc<Mailbox<ToJournal>>,
+    pub(crate) reader: Arc<Mailbox<ToReader>>,
+    pub(crate) drain: Arc<Mailbox<ToDrain>>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) stats: Arc<EngineStats>,
+}
+
+impl Shard {
+    /// Takes over what recovery found; every lease of an earlier process is void.
+    pub(crate) fn new(init: ShardInit, now: Now) -> Self {
+        let mut shard = Self {
+            config: init.config,
+            window_bytes: init
+                .world
+                .partitions
+                .values()
+                .map(|partition| partition.window.bytes())
+                .sum(),
+            world: init.world,
+            routes: init.routes,
+            drain_waiters: Vec::new(),
+            catalog_busy: false,
+            catalog_queue: VecDeque::new(),
+            reading_admin: Vec::new(),
+            closing: None,
+            members: BTreeMap::new(),
+            next_member: 0,
+            pending: BTreeMap::new(),
+            next_token: 0,
+            calls: BTreeMap::new(),
+            blocked: Vec::new(),
+            deadlines: BTreeSet::new(),
+            changed: BTreeSet::new(),
+            inbox: init.inbox,
+            queue: VecDeque::new(),
+            journal: init.journal,
+            reader: init.reader,
+            drain: init.drain,
+            upkeep: upkeep::Upkeep::new(now.monotonic),
+            entropy: init.entropy,
+            stats: init.stats,
+            position: init.position,
+            fenced: None,
+            closed: false,
+        };
+        shard.void_leases(now);
+        shard
+    }
+
+    /// Blocks until there is something to do.
+    pub(crate) fn wait(&self, now: Instant) {
+        self.inbox.wait(Some(self.poll_deadline().since(now)));
+    }
+
+    /// When [`Shard::step`] has to be called again even if nobody says anything.
+    pub(crate) fn poll_deadline(&self) -> Instant {
+        let upkeep = self.upkeep.next();
+        self.deadlines.first().map_or(upkeep, |(lease, _)| upkeep.min(*lease))
+    }
+
+    /// Whether the engine was closed.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Handles everything that waits and everything that is due. `false` if there was nothing to do.
+    pub(crate) fn step(&mut self, now: Now) -> bool {
+        self.inbox.take(&mut self.queue);
+        let mut worked = !self.queue.is_empty();
+        while let Some(message) = self.queue.pop_front() {
+            match message {
+                ToShard::Journal(message) => self.handle_journal(message, now),
+                ToShard::Request(request) => self.handle_request(*request, now),
+                ToShard::Loaded(loaded) => self.handle_loaded(loaded, now),
+                ToShard::Drained(done) => self.handle_drained(done, now),
+            }
+        }
+        worked |= self.handle_timeouts(now);
+        worked |= self.serve_waiting(now);
+        worked |= self.run_upkeep(now);
+        self.finish_closing();
+        worked
+    }
+
+    fn handle_journal(&mut self, message: FromJournal, now: Now) {
+        match message {
+            FromJournal::Group {
+                entries,
+                end,
+                used,
+                capacity,
+            } => {
+                for entry in entries {
+                    for change in &entry.catalog {
+                        self.apply_catalog(change);
+                    }
+                    for (partition, batch) in entry.appended {
+                        self.handle_appended(partition, batch);
+                    }
+                    if let Some(pending) = entry.token.and_then(|token| self.pending.remove(&token)) {
+                        self.finish(pending, now);
+                    }
+                }
+                self.position = end;
+                self.upkeep.ring(used, capacity);
+            }
+            FromJournal::Refused { token, error } => {
+                if let Some(pending) = self.pending.remove(&token) {
+                    self.roll_back(pending, &error, now);
+                }
+            }
+            FromJournal::Fenced(fenced) => self.fence(fenced),
+        }
+    }
+
+    /// An entry is durable.
+    fn finish(&mut self, pending: Pending, now: Now) {
+        for (key, change) in &pending.apply {
+            if let Some(share) = self.world.shares.get_mut(key) {
+                // The share partition is new, so that nothing can contradict the change.
+                let applied = share.state.apply(change, now);
+                debug_assert!(applied.is_ok(), "{applied:?}");
+                self.changed.insert(*key);
+            }
+        }
+        for (key, transition) in &pending.transitions {
+            self.persisted(*key, *transition, Persisted::Durable, now);
+        }
+        match pending.then {
+            Then::Nothing => {}
+            Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
+            Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
+            Then::Admin(continuation) => self.admin_done(continuation, Ok(()), now),
+        }
+        for (key, _) in pending.transitions {
+            self.drop_finished(key);
+        }
+    }
+
+    /// The journal took nothing of an entry.
+    fn roll_back(&mut self, pending: Pending, error: &ProduceError, now: Now) {
+        for (key, transition) in &pending.transitions {
+            self.persisted(*key, *transition, Persisted::Refused, now);
+        }
+        match pending.then {
+            Then::Nothing => {}
+            Then::Deliver { member, waiting, .. } => self.wait_again(member, waiting),
+            Then::Settle { call, slots } => {
+                self.settled(call, &slots, &crate::error::SettleResult::Refused(error.to_string()));
+            }
+            Then::Admin(continuation) => {
+                self.admin_done(continuation, Err(AdminError::Refused(error.to_string())), now);
+            }
+        }
+    }
+
+    fn persisted(&mut self, key: ShareKey, transition: TransitionId, result: Persisted, now: Now) {
+        if let Some(share) = self.world.shares.get_mut(&key) {
+            share.state.handle_persisted(transition, result, now);
+            self.changed.insert(key);
+            self.schedule(key);
+        }
+    }
+
+    /// Everything that waits is answered `unknown`; only recovery can tell what is on disk.
+    fn fence(&mut self, fenced: Fenced) {
+        let pending = std::mem::take(&mut self.pending);
+        for entry in pending.into_values() {
+            match entry.then {
+                Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Unknown),
+                Then::Admin(continuation) => continuation.fence(&fenced),
+                Then::Deliver { waiting, .. } => waiting.fence(&fenced),
+                Then::Nothing => {}
+            }
+        }
+        for member in self.members.values_mut() {
+            member.fence(&fenced);
+        }
+        self.fenced = Some(fenced);
+    }
+
+    /// Sends an entry to the journal.
+    fn submit(&mut self, operations: Vec<Operation>, pending: Pending) {
+        let token = self.next_token;
+        self.next_token += 1;
+        self.pending.insert(token, pending);
+        self.journal.post(ToJournal::Entry(Entry {
+            operations,
+            origin: Origin::Shard(token),
+        }));
+    }
+
+    /// Keeps the deadline of a share partition in order.
+    fn schedule(&mut self, key: ShareKey) {
+        let Some(share) = self.world.shares.get_mut(&key) else {
+            return;
+        };
+        let deadline = share.state.poll_deadline();
+        if deadline == share.deadline {
+            return;
+        }
+        if let Some(old) = std::mem::replace(&mut share.deadline, deadline) {
+            self.deadlines.remove(&(old, key));
+        }
+        if let Some(new) = deadline {
+            self.deadlines.insert((new, key));
+        }
+    }
+
+    fn handle_request(&mut self, request: Request, now: Now) {
+        if let Some(fenced) = &self.fenced
+            && !request.works_fenced()
+        {
+            request.refuse(&fenced.clone());
+            return;
+        }
+        match request {
+            Request::Acquire {
+                member,
+                max_records,
+                max_bytes,
+                mode,
+                reply,
+            } => {
+                self.acquire(
+                    member,
+                    members::Waiting {
+                        max_records,
+                        max_bytes,
+                        mode,
+                        reply,
+                    },
+                    now,
+                );
+            }
+            Request::Settle { items, reply } => self.settle(items, reply, now),
+            Request::Extend { leases, reply } => self.extend(&leases, reply, now),
+            Request::Abandon { leases } => self.abandon(&leases, now),
+            Request::Join { group, topics, reply } => self.join(&group, &topics, reply),
+            Request::Leave { member, reply } => self.leave(member, reply, now),
+            Request::Admin(request, reply) => self.administer(request, reply, now),
+            Request::Read {
+                topic,
+                partition,
+                from,
+                max_bytes,
+                reply,
+            } => {
+                self.read(&topic, partition, from, max_bytes, reply);
+            }
+            Request::Close { reply } => self.close(reply, now),
+        }
+    }
+
+    fn publish_routes(&self) {
+        let topics = self.world.catalog.topics();
+        self.routes.publish(
+            topics
+                .map(|topic| (topic.name.clone(), topic.partitions.clone().into()))
+                .collect(),
+        );
+    }
+
+    /// Releases what is held, lets what is under way reach the disk, then closes the journal.
+    fn close(&mut self, reply: Sender<Result<(), Fenced>>, now: Now) {
+        let members: Vec<MemberIndex> = self.members.keys().copied().collect();
+        for member in members {
+            let (sender, _) = super::reply::reply();
+            self.leave(member, sender, now);
+        }
+        self.closing = Some(reply);
+    }
+
+    /// Everything under way has reached the disk: the journal may write its end entry.
+    fn finish_closing(&mut self) {
+        let idle = self.fenced.is_some() || (self.pending.is_empty() && self.blocked.is_empty());
+        if idle && let Some(reply) = self.closing.take() {
+            self.drain.post(ToDrain::Stop);
+            self.reader.post(ToReader::Stop);
+            self.journal.post(ToJournal::Close(reply));
+            self.closed = true;
+        }
+    }
+}

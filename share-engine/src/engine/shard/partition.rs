@@ -1,0 +1,201 @@
+//! One topic partition in memory: the newest batches, what was read back from its log, and where both end.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::engine::gauge::TopicGauge;
+use crate::engine::window::Window;
+use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
+use crate::log::{LogReader, LogState};
+use crate::record::StoredBatch;
+
+/// A partition as the shard sees it.
+pub(crate) struct Partition {
+    pub(crate) key: PartitionKey,
+    pub(crate) topic: Arc<str>,
+    pub(crate) index: u32,
+    /// Share partitions of all groups on it.
+    pub(crate) shares: Vec<ShareKey>,
+    pub(crate) gauge: Arc<TopicGauge>,
+    /// Oldest offset that may still be there.
+    pub(crate) start: Offset,
+    /// Next offset that will be appended.
+    pub(crate) end: Offset,
+    /// Batches before this offset are in the log, or were finished before they got there.
+    pub(crate) drained: Offset,
+    pub(crate) window: Window,
+    pub(crate) log: Option<LogReader>,
+    pub(crate) segments: LogState,
+    loaded: BTreeMap<Offset, StoredBatch>,
+    loaded_bytes: u64,
+    /// Where a read of the log is under way.
+    loading: Option<Offset>,
+    /// Ranges of the log that hold nothing, as the last read found: from, up to.
+    hole: Option<(Offset, Offset)>,
+}
+
+/// What recovery knows of a partition.
+pub(crate) struct PartitionInit {
+    pub(crate) key: PartitionKey,
+    pub(crate) topic: Arc<str>,
+    pub(crate) index: u32,
+    pub(crate) shares: Vec<ShareKey>,
+    pub(crate) gauge: Arc<TopicGauge>,
+    pub(crate) start: Offset,
+    pub(crate) end: Offset,
+    pub(crate) log: Option<LogReader>,
+    pub(crate) segments: LogState,
+}
+
+/// What a fetch from memory gives.
+pub(crate) enum Fetch {
+    /// Consecutive batches; empty if there is nothing from there on.
+    Batches(Vec<StoredBatch>),
+    /// They have to be read from the log first, from this offset on.
+    Read(Offset),
+    /// Such a read is under way.
+    Reading,
+}
+
+impl Partition {
+    pub(crate) fn new(init: PartitionInit) -> Self {
+        Self {
+            key: init.key,
+            topic: init.topic,
+            index: init.index,
+            shares: init.shares,
+            gauge: init.gauge,
+            start: init.start,
+            end: init.end,
+            drained: init.end,
+            window: Window::default(),
+            log: init.log,
+            segments: init.segments,
+            loaded: BTreeMap::new(),
+            loaded_bytes: 0,
+            loading: None,
+            hole: None,
+        }
+    }
+
+    /// A batch became durable.
+    pub(crate) fn push(&mut self, batch: StoredBatch) {
+        self.end = batch.last().next();
+        self.window.push(batch);
+    }
+
+    /// Consecutive batches from `from` on, with at least `records` records if there are so many and about
+    /// `max_bytes` bytes.
+    pub(crate) fn fetch(&mut self, from: Offset, records: u64, max_bytes: u64) -> Fetch {
+        let mut from = from.max(self.start);
+        if let Some((low, high)) = self.hole
+            && low <= from
+            && from < high
+        {
+            from = high;
+        }
+        if from >= self.end {
+            return Fetch::Batches(Vec::new());
+        }
+        if self.window.first().is_none_or(|first| from < first) && from < self.drained && self.log.is_some() {
+            return self.fetch_loaded(from, records, max_bytes);
+        }
+        Fetch::Batches(consecutive(self.window.since(from), records, max_bytes))
+    }
+
+    fn fetch_loaded(&mut self, from: Offset, records: u64, max_bytes: u64) -> Fetch {
+        let covering = self
+            .loaded
+            .range(..=from)
+            .next_back()
+            .filter(|(_, batch)| batch.last() >= from);
+        match (covering.map(|(base, _)| *base), self.loading) {
+            (Some(base), _) => Fetch::Batches(consecutive(
+                self.loaded.range(base..).map(|(_, batch)| batch),
+                records,
+                max_bytes,
+            )),
+            (None, Some(_)) => Fetch::Reading,
+            (None, None) => Fetch::Read(from),
+        }
+    }
+
+    /// A read of the log from `from` on has begun.
+    pub(crate) fn begin_read(&mut self, from: Offset) {
+        self.loading = Some(from);
+    }
+
+    /// What a read of the log gave. Batches before `keep_from`, which nobody needs any more, make room.
+    pub(crate) fn loaded(&mut self, from: Offset, batches: Vec<StoredBatch>, keep_from: Offset, limit: u64) {
+        self.loading = None;
+        let next = batches.first().map_or(self.drained, StoredBatch::base);
+        if next > from {
+            self.hole = Some((from, next));
+        }
+        for batch in batches {
+            self.loaded_bytes += batch.size();
+            if let Some(old) = self.loaded.insert(batch.base(), batch) {
+                self.loaded_bytes -= old.size();
+            }
+        }
+        while self.loaded_bytes > limit {
+            let Some(entry) = self.loaded.first_entry() else { break };
+            if entry.get().last() >= keep_from {
+                break;
+            }
+            self.loaded_bytes -= entry.remove().size();
+        }
+    }
+
+    /// Frees what was read ahead before `before`.
+    pub(crate) fn forget_loaded(&mut self, before: Offset) {
+        while let Some(entry) = self.loaded.first_entry() {
+            if entry.get().last() >= before {
+                break;
+            }
+            self.loaded_bytes -= entry.remove().size();
+        }
+    }
+
+    /// The batch that holds `offset`, if it is in memory.
+    pub(crate) fn find(&self, offset: Offset) -> Option<&StoredBatch> {
+        self.window.find(offset).or_else(|| {
+            let (_, batch) = self.loaded.range(..=offset).next_back()?;
+            (batch.last() >= offset).then_some(batch)
+        })
+    }
+
+    /// Whether `offset` may be in the log but is not in memory.
+    pub(crate) fn is_cold(&self, offset: Offset) -> bool {
+        let in_hole = self.hole.is_some_and(|(low, high)| low <= offset && offset < high);
+        self.log.is_some() && offset < self.drained && offset >= self.start && !in_hole && self.find(offset).is_none()
+    }
+
+    /// Whether a read of the log is under way.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.loading.is_some()
+    }
+}
+
+/// Batches without a hole between them.
+fn consecutive<'a>(batches: impl Iterator<Item = &'a StoredBatch>, records: u64, max_bytes: u64) -> Vec<StoredBatch> {
+    let mut found: Vec<StoredBatch> = Vec::new();
+    let (mut count, mut bytes) = (0, 0);
+    for batch in batches {
+        if found.last().is_some_and(|last| last.last().next() != batch.base()) {
+            break;
+        }
+        bytes += batch.size();
+        count += batch.range().count();
+        found.push(batch.clone());
+        if count >= records || bytes >= max_bytes {
+            break;
+        }
+    }
+    found
+}
+
+/// The offsets of batches, for the share partition.
+pub(crate) fn ranges(batches: &[StoredBatch]) -> Vec<OffsetRange> {
+    batches.iter().map(StoredBatch::range).collect()
+}

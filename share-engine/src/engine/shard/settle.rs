@@ -1,0 +1,295 @@
+//! Settlement, extension and release: one answer for each lease, one never affects another.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::message::{EmitBatch, SettleItem};
+use super::{Pending, Shard, Then};
+use crate::engine::message::{Admission, Append, Operation};
+use crate::engine::reply::Sender;
+use crate::engine::settlement::Evidence;
+use crate::error::SettleResult;
+use crate::ids::{LeaseKey, Offset, ShareKey};
+use crate::share::{Refusal, Settled, Verdict};
+use crate::time::{Instant, Now};
+
+/// A `settle` call whose parts are under way.
+pub(super) struct Call {
+    results: Vec<SettleResult>,
+    open: usize,
+    reply: Sender<Vec<SettleResult>>,
+}
+
+/// A settlement without emitted records: its place in the call, and what it says.
+type Plain = (usize, LeaseKey, Verdict, Option<Box<Evidence>>);
+
+/// What a settlement carried for the dead letter, by offset.
+pub(super) type EvidenceOf = (Offset, Box<Evidence>);
+
+impl Shard {
+    /// Settlements without emitted records share one entry for each share partition; one with emitted records is an
+    /// entry of its own, so that a refused emit costs nobody else.
+    pub(super) fn settle(&mut self, items: Vec<SettleItem>, reply: Sender<Vec<SettleResult>>, now: Now) {
+        let call = self.next_token;
+        self.next_token += 1;
+        let results = vec![SettleResult::Stale; items.len()];
+        self.calls.insert(
+            call,
+            Call {
+                results,
+                open: 1,
+                reply,
+            },
+        );
+        let mut plain: BTreeMap<ShareKey, Vec<Plain>> = BTreeMap::new();
+        for (slot, item) in items.into_iter().enumerate() {
+            if item.emit.is_empty() {
+                let list = plain.entry(item.lease.share).or_default();
+                list.push((slot, item.lease, item.verdict, item.evidence));
+            } else {
+                self.settle_with_emit(call, slot, item, now);
+            }
+        }
+        for (key, list) in plain {
+            self.settle_plain(call, key, list, now);
+        }
+        self.close_part(call);
+    }
+
+    fn settle_plain(&mut self, call: u64, key: ShareKey, list: Vec<Plain>, now: Now) {
+        let Some(share) = self.world.shares.get_mut(&key) else {
+            return;
+        };
+        let mut settlements = Vec::with_capacity(list.len());
+        let mut slots = Vec::with_capacity(list.len());
+        let mut evidence = Vec::new();
+        for (slot, lease, verdict, kept) in list {
+            if let Some(kept) = kept {
+                evidence.push((lease.offset, kept));
+            }
+            settlements.push((lease, verdict));
+            slots.push(slot);
+        }
+        let settled = share.state.settle(&settlements, now);
+        let applied = self.sort_results(call, &slots, &settled);
+        self.open_part(call);
+        self.persist_settled(key, settled, Then::Settle { call, slots: applied }, &evidence, now);
+    }
+
+    fn settle_with_emit(&mut self, call: u64, slot: usize, item: SettleItem, now: Now) {
+        let key = item.lease.share;
+        let Some(share) = self.world.shares.get_mut(&key) else {
+            return;
+        };
+        let settled = share.state.settle(&[(item.lease, item.verdict)], now);
+        let applied = self.sort_results(call, &[slot], &settled);
+        let Some(transition) = settled.transition else { return };
+        self.open_part(call);
+        let mut operations = vec![Operation::Share {
+            share: key,
+            changes: settled.changes,
+        }];
+        operations.extend(item.emit.into_iter().map(EmitBatch::into_operation));
+        let then = Then::Settle { call, slots: applied };
+        self.submit(
+            operations,
+            Pending {
+                transitions: vec![(key, transition)],
+                apply: vec![],
+                then,
+            },
+        );
+        self.schedule(key);
+    }
+
+    /// Notes what is decided at once and returns the slots that wait for the disk.
+    fn sort_results(&mut self, call: u64, slots: &[usize], settled: &Settled) -> Vec<usize> {
+        let mut applied = Vec::with_capacity(slots.len());
+        let Some(call) = self.calls.get_mut(&call) else {
+            return applied;
+        };
+        for (slot, result) in slots.iter().zip(&settled.results) {
+            match result {
+                Ok(()) => applied.push(*slot),
+                Err(refusal) => {
+                    if let Some(place) = call.results.get_mut(*slot) {
+                        *place = refused(refusal);
+                    }
+                }
+            }
+        }
+        self.stats.settled(settled);
+        applied
+    }
+
+    /// Writes what a share partition decided, with the dead letters that belong to it.
+    pub(super) fn persist_settled(
+        &mut self,
+        key: ShareKey,
+        settled: Settled,
+        then: Then,
+        evidence: &[EvidenceOf],
+        now: Now,
+    ) {
+        self.schedule(key);
+        if settled.changes.is_empty() {
+            if let Then::Settle { call, slots } = then {
+                self.settled(call, &slots, &SettleResult::Applied);
+            }
+            return;
+        }
+        let transitions = settled
+            .transition
+            .map(|transition| (key, transition))
+            .into_iter()
+            .collect();
+        let operations = vec![Operation::Share {
+            share: key,
+            changes: settled.changes,
+        }];
+        let pending = Pending {
+            transitions,
+            apply: vec![],
+            then,
+        };
+        if settled.archived.is_empty() {
+            self.submit(operations, pending);
+        } else {
+            self.submit_with_letters(key, operations, pending, &settled.archived, evidence, now);
+        }
+    }
+
+    fn open_part(&mut self, call: u64) {
+        if let Some(call) = self.calls.get_mut(&call) {
+            call.open += 1;
+        }
+    }
+
+    fn close_part(&mut self, key: u64) {
+        let Some(call) = self.calls.get_mut(&key) else { return };
+        call.open -= 1;
+        if call.open == 0
+            && let Some(call) = self.calls.remove(&key)
+        {
+            drop(call.reply.send(call.results));
+        }
+    }
+
+    /// A part of a call is decided.
+    pub(super) fn settled(&mut self, key: u64, slots: &[usize], result: &SettleResult) {
+        if let Some(call) = self.calls.get_mut(&key) {
+            for slot in slots {
+                if let Some(place) = call.results.get_mut(*slot) {
+                    *place = result.clone();
+                }
+            }
+        }
+        self.close_part(key);
+    }
+
+    /// Extends leases; answered at once, nothing is journaled.
+    pub(super) fn extend(&mut self, leases: &[LeaseKey], reply: Sender<Vec<Result<Instant, Refusal>>>, now: Now) {
+        let mut results = Vec::with_capacity(leases.len());
+        for run in leases.chunk_by(|left, right| left.share == right.share) {
+            let Some(key) = run.first().map(|lease| lease.share) else {
+                continue;
+            };
+            match self.world.shares.get_mut(&key) {
+                Some(share) => results.extend(share.state.extend(run, now)),
+                None => results.extend(run.iter().map(|lease| Err(Refusal::Stale(lease.offset)))),
+            }
+            self.schedule(key);
+        }
+        self.stats
+            .renewals(results.iter().filter(|result| result.is_ok()).count() as u64);
+        drop(reply.send(results));
+    }
+
+    /// Records that reached nobody: available again at once.
+    pub(super) fn abandon(&mut self, leases: &[LeaseKey], now: Now) {
+        for run in leases.chunk_by(|left, right| left.share == right.share) {
+            let Some(key) = run.first().map(|lease| lease.share) else {
+                continue;
+            };
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
+            let release = Verdict::Release {
+                after: None,
+                note: None,
+            };
+            let settlements: Vec<_> = run.iter().map(|lease| (*lease, release.clone())).collect();
+            let settled = share.state.settle(&settlements, now);
+            self.persist_settled(key, settled, Then::Nothing, &[], now);
+        }
+    }
+
+    /// Expired leases and due parked records. `false` if nothing was due.
+    pub(super) fn handle_timeouts(&mut self, now: Now) -> bool {
+        if self.fenced.is_some() {
+            return false;
+        }
+        let mut worked = false;
+        while let Some((deadline, key)) = self.deadlines.first().copied() {
+            if deadline > now.monotonic {
+                break;
+            }
+            worked = true;
+            self.deadlines.remove(&(deadline, key));
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
+            share.deadline = None;
+            let settled = share.state.handle_timeout(now);
+            self.stats.settled(&settled);
+            self.changed.insert(key);
+            self.persist_settled(key, settled, Then::Nothing, &[], now);
+        }
+        worked
+    }
+
+    /// At open: what an earlier process held.
+    pub(super) fn void_leases(&mut self, now: Now) {
+        let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
+        for key in keys {
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
+            let settled = share.state.void_leases(now);
+            self.persist_settled(key, settled, Then::Nothing, &[], now);
+            self.changed.insert(key);
+        }
+    }
+}
+
+impl EmitBatch {
+    fn into_operation(self) -> Operation {
+        Operation::Append(Append {
+            partition: self.partition,
+            batch: self.batch,
+            records: self.records,
+            admission: Admission::Bounded,
+        })
+    }
+}
+
+fn refused(refusal: &Refusal) -> SettleResult {
+    match refusal {
+        Refusal::Stale(_) => SettleResult::Stale,
+        other => SettleResult::Refused(other.to_string()),
+    }
+}
+
+/// Reasons and notes as they are kept: cut at a character and marked.
+pub(crate) fn clip(text: &str, limit: usize) -> Bytes {
+    const MARK: &str = "...";
+    if text.len() <= limit {
+        return Bytes::copy_from_slice(text.as_bytes());
+    }
+    let mut end = limit.saturating_sub(MARK.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    Bytes::from(format!("{}{MARK}", text.get(..end).unwrap_or_default()))
+}

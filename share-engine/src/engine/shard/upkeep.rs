@@ -1,0 +1,424 @@
+//! What goes on in the background: dropping what is finished, draining when memory or the ring fills, retention.
+//! The shard decides; the drain thread does the work.
+
+use std::time::Duration;
+
+use super::{Partition, Shard, Then};
+use crate::catalog::Topic;
+use crate::config::{OnFull, Retention};
+use crate::drain::{DrainDone, DrainJob, DrainedLog, PartitionDrain, ToDrain, encode_catalog, encode_share};
+use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
+use crate::log::SegmentState;
+use crate::time::{Instant, Now};
+
+/// When what is due.
+pub(super) struct Upkeep {
+    next: Instant,
+    ring_used: u64,
+    ring_capacity: u64,
+    draining: bool,
+    /// A drain was asked for, or freed segments wait for one.
+    wanted: bool,
+    /// Logs of deleted topics, until a job has removed them.
+    deleted: Vec<(PartitionKey, String)>,
+    /// The last drain failed: how long to wait before the next.
+    backoff_until: Option<Instant>,
+}
+
+const PERIOD: Duration = Duration::from_secs(1);
+const BACKOFF: Duration = Duration::from_millis(500);
+
+impl Upkeep {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            next: now.after(PERIOD),
+            ring_used: 0,
+            ring_capacity: u64::MAX,
+            draining: false,
+            wanted: false,
+            deleted: Vec::new(),
+            backoff_until: None,
+        }
+    }
+
+    /// When something is due.
+    pub(super) fn next(&self) -> Instant {
+        self.next
+    }
+
+    /// How full the ring is.
+    pub(super) fn ring(&mut self, used: u64, capacity: u64) {
+        self.ring_used = used;
+        self.ring_capacity = capacity;
+    }
+}
+
+impl Shard {
+    pub(super) fn run_upkeep(&mut self, now: Now) -> bool {
+        if self.fenced.is_some() {
+            return false;
+        }
+        let mut worked = false;
+        if now.monotonic >= self.upkeep.next {
+            self.upkeep.next = now.monotonic.after(PERIOD);
+            self.upkeep.backoff_until = self.upkeep.backoff_until.filter(|until| *until > now.monotonic);
+            self.retain(now);
+            self.publish_gauges();
+            worked = true;
+        }
+        if self.needs_drain(now) {
+            self.drain_now();
+            worked = true;
+        }
+        worked
+    }
+
+    fn needs_drain(&self, now: Now) -> bool {
+        if self.upkeep.draining || self.upkeep.backoff_until.is_some_and(|until| until > now.monotonic) {
+            return false;
+        }
+        self.upkeep.wanted
+            || self.undrained_bytes() > self.config.memory_window
+            || self.upkeep.ring_used > self.upkeep.ring_capacity / 2
+    }
+
+    fn undrained_bytes(&self) -> u64 {
+        self.window_bytes
+    }
+
+    /// Asks for a drain as soon as none is under way.
+    pub(super) fn want_drain(&mut self) {
+        self.upkeep.wanted = true;
+    }
+
+    /// The log of a deleted topic's partition goes with the next drain.
+    pub(super) fn forget_log(&mut self, key: PartitionKey, directory: String) {
+        self.upkeep.deleted.push((key, directory));
+        self.upkeep.wanted = true;
+    }
+
+    fn drain_now(&mut self) {
+        self.upkeep.draining = true;
+        self.upkeep.wanted = false;
+        let mut parts = Vec::new();
+        let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
+        for key in keys {
+            self.advance_start(key);
+            let Some(partition) = self.world.partitions.get(&key) else {
+                continue;
+            };
+            let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+                continue;
+            };
+            let unwritten = partition
+                .window
+                .since(partition.drained)
+                .filter(|batch| batch.base() >= partition.drained);
+            let batches = unwritten
+                .filter(|batch| !self.is_gone(topic, partition, batch.range()))
+                .cloned()
+                .collect();
+            let drop = partition
+                .segments
+                .segments
+                .iter()
+                .filter(|segment| self.is_gone(topic, partition, segment_range(segment)))
+                .map(|segment| segment.base)
+                .collect();
+            parts.push(PartitionDrain {
+                key,
+                directory: directory(partition),
+                topic_id: topic.id,
+                start: partition.start,
+                end: partition.end,
+                batches,
+                drop,
+            });
+        }
+        let job = DrainJob {
+            position: self.position,
+            catalog: encode_catalog(&self.world.catalog),
+            shares: self
+                .world
+                .shares
+                .values()
+                .map(|share| encode_share(&share.state))
+                .collect(),
+            partitions: parts,
+            deleted: self.upkeep.deleted.clone(),
+        };
+        self.drain.post(ToDrain::Job(Box::new(job)));
+    }
+
+    pub(super) fn handle_drained(&mut self, done: DrainDone, now: Now) {
+        self.upkeep.draining = false;
+        match done.result {
+            Ok(logs) => {
+                let evict = self.window_bytes > self.config.memory_window / 2;
+                for log in logs {
+                    self.take_over(log, evict);
+                }
+                self.upkeep.deleted.clear();
+                self.journal
+                    .post(crate::engine::message::ToJournal::FreeBefore(done.position));
+                self.stats.drained();
+            }
+            Err(error) => {
+                self.upkeep.backoff_until = Some(now.monotonic.after(BACKOFF));
+                self.upkeep.wanted = true;
+                self.stats.drain_failure(&error.to_string());
+            }
+        }
+        for reply in std::mem::take(&mut self.drain_waiters) {
+            drop(reply.send(Ok(super::AdminReply::Done)));
+        }
+    }
+
+    fn take_over(&mut self, log: DrainedLog, evict: bool) {
+        let Some(partition) = self.world.partitions.get_mut(&log.key) else {
+            return;
+        };
+        let before: u64 = partition.segments.segments.iter().map(|segment| segment.bytes).sum();
+        let after: u64 = log.state.segments.iter().map(|segment| segment.bytes).sum();
+        let unwritten: u64 = partition
+            .window
+            .since(partition.drained)
+            .filter(|batch| batch.base() >= partition.drained && batch.base() < log.drained)
+            .map(crate::record::StoredBatch::size)
+            .sum();
+        partition.gauge.subtract(before + unwritten);
+        partition.gauge.add(after);
+        partition.segments = log.state;
+        partition.log = log.reader.or(partition.log.take());
+        partition.drained = log.drained;
+        if evict {
+            let drained = log.drained;
+            let freed = partition.window.remove_where(|batch| batch.base() < drained);
+            self.window_bytes = self.window_bytes.saturating_sub(freed);
+        }
+    }
+
+    /// A batch became durable.
+    pub(super) fn handle_appended(&mut self, key: PartitionKey, batch: crate::record::StoredBatch) {
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
+        self.window_bytes += batch.size();
+        partition.push(batch);
+        self.changed.extend(&partition.shares);
+    }
+
+    /// Frees what every group has finished with, after one of them moved on.
+    pub(super) fn drop_finished(&mut self, key: ShareKey) {
+        let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else {
+            return;
+        };
+        self.advance_start(partition);
+    }
+
+    /// Drops finished batches from the front of the window and moves the partition's start.
+    fn advance_start(&mut self, key: PartitionKey) {
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
+        let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+            return;
+        };
+        let starts = partition
+            .shares
+            .iter()
+            .filter_map(|key| Some(self.world.shares.get(key)?.state.start_offset()));
+        let Some(finished) = starts.min() else { return };
+        partition.forget_loaded(finished);
+        let limit = if topic.config.retention == Retention::Queue {
+            finished
+        } else {
+            partition.start
+        };
+        while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < limit) {
+            self.window_bytes = self.window_bytes.saturating_sub(batch.size());
+            if batch.base() >= partition.drained {
+                partition.gauge.subtract(batch.size());
+                partition.drained = partition.drained.max(batch.last().next());
+            }
+            if partition.segments.segments.is_empty() {
+                partition.start = partition.start.max(batch.last().next());
+            }
+        }
+        if topic.config.retention == Retention::Queue
+            && partition
+                .segments
+                .segments
+                .iter()
+                .any(|segment| segment.end <= finished)
+        {
+            self.upkeep.wanted |= partition.gauge.bytes() > partition.gauge.limit() / 2;
+        }
+    }
+
+    /// Whether nobody needs these offsets any more.
+    fn is_gone(&self, topic: &Topic, partition: &Partition, range: OffsetRange) -> bool {
+        if range.last() < partition.start {
+            return true;
+        }
+        topic.config.retention == Retention::Queue
+            && !partition.shares.is_empty()
+            && partition.shares.iter().all(|key| {
+                self.world
+                    .shares
+                    .get(key)
+                    .is_none_or(|share| share.state.is_finished(range))
+            })
+    }
+
+    /// Time and size retention, `drop-oldest`, and finished segments of queues.
+    fn retain(&mut self, now: Now) {
+        let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
+        for key in keys {
+            let Some(partition) = self.world.partitions.get(&key) else {
+                continue;
+            };
+            let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+                continue;
+            };
+            let topic = topic.clone();
+            let gone = partition
+                .segments
+                .segments
+                .iter()
+                .any(|one| self.is_gone(&topic, partition, segment_range(one)));
+            self.upkeep.wanted |= gone;
+            let by_age = by_age(&topic, partition, now);
+            let by_size = by_size(&topic, partition);
+            if let Some(to) = by_age.max(by_size) {
+                self.retire(key, to, now);
+            }
+        }
+    }
+
+    /// Moves a partition's start, unless somebody holds or has parked a record before it.
+    fn retire(&mut self, key: PartitionKey, to: Offset, now: Now) {
+        let Some(partition) = self.world.partitions.get(&key) else {
+            return;
+        };
+        let (start, shares) = (partition.start, partition.shares.clone());
+        let Some(range) = to.previous().and_then(|last| OffsetRange::new(start, last)) else {
+            return;
+        };
+        let held = |key: &ShareKey| {
+            self.world
+                .shares
+                .get(key)
+                .is_some_and(|share| share.state.holds_any(range))
+        };
+        if shares.iter().any(held) {
+            return;
+        }
+        for key in shares {
+            let Some(share) = self.world.shares.get_mut(&key) else {
+                continue;
+            };
+            if share.state.start_offset() >= to {
+                continue;
+            }
+            let settled = share.state.handle_log_start(to, now);
+            self.stats.dropped(settled.dropped);
+            self.persist_settled(key, settled, Then::Nothing, &[], now);
+        }
+        let Some(partition) = self.world.partitions.get_mut(&key) else {
+            return;
+        };
+        partition.start = to;
+        let mut freed = 0;
+        while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < to) {
+            self.window_bytes = self.window_bytes.saturating_sub(batch.size());
+            if batch.base() >= partition.drained {
+                freed += batch.size();
+                partition.drained = partition.drained.max(batch.last().next());
+            }
+        }
+        partition.gauge.subtract(freed);
+        self.upkeep.wanted |= partition.segments.segments.iter().any(|segment| segment.end <= to);
+    }
+
+    fn publish_gauges(&self) {
+        let mut parked = 0;
+        let mut acquired = 0;
+        for share in self.world.shares.values() {
+            let counts = share.state.counts();
+            parked += counts.parked;
+            acquired += counts.acquired;
+        }
+        self.stats.set_levels(
+            acquired,
+            parked,
+            self.window_bytes,
+            self.upkeep.ring_used,
+            self.upkeep.ring_capacity,
+        );
+    }
+}
+
+/// Where a partition's log lies.
+pub(crate) fn directory(partition: &Partition) -> String {
+    format!("logs/{}-{}", partition.topic, partition.index)
+}
+
+fn segment_range(segment: &SegmentState) -> OffsetRange {
+    let last = segment.end.previous().unwrap_or(segment.base);
+    OffsetRange::new(segment.base, last).unwrap_or(OffsetRange::single(segment.base))
+}
+
+/// Up to where segments are too old.
+fn by_age(topic: &Topic, partition: &Partition, now: Now) -> Option<Offset> {
+    let Retention::Bounded {
+        millis: Some(millis), ..
+    } = topic.config.retention
+    else {
+        return None;
+    };
+    let age = Duration::from_millis(millis);
+    let old = partition
+        .segments
+        .segments
+        .iter()
+        .take_while(|segment| now.wall.since(segment.max_timestamp) > age);
+    old.last()
+        .map(|segment| segment.end)
+        .filter(|end| *end > partition.start)
+}
+
+/// Up to where the oldest records have to go for the rest to fit.
+fn by_size(topic: &Topic, partition: &Partition) -> Option<Offset> {
+    let own = match topic.config.retention {
+        Retention::Bounded { bytes: Some(limit), .. } => {
+            let held: u64 = partition.segments.segments.iter().map(|segment| segment.bytes).sum();
+            held.saturating_sub(limit)
+        }
+        _ => 0,
+    };
+    let over = match topic.config.on_full {
+        OnFull::DropOldest => partition
+            .gauge
+            .bytes()
+            .saturating_sub(topic.config.max_bytes.unwrap_or(u64::MAX)),
+        OnFull::Refuse => 0,
+    };
+    let mut excess = own.max(over);
+    let mut to = None;
+    for segment in &partition.segments.segments {
+        if excess == 0 {
+            return to;
+        }
+        excess = excess.saturating_sub(segment.bytes);
+        to = Some(segment.end);
+    }
+    for batch in partition.window.since(partition.drained) {
+        if excess == 0 || over == 0 {
+            return to;
+        }
+        excess = excess.saturating_sub(batch.size());
+        to = Some(batch.last().next());
+    }
+    to.filter(|end| *end > partition.start)
+}

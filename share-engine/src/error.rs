@@ -1,0 +1,172 @@
+//! What callers of the engine see go wrong: one enum for each family of calls. Inputs return errors, disks fence
+//! the engine, bugs panic.
+
+use std::io;
+
+use crate::catalog::CatalogError;
+use crate::config::ConfigError;
+
+/// Why nothing more is taken in: a write or sync failed, so that only recovery can tell what is on disk.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the engine stopped after a failed write and must be opened again: {reason}")]
+pub struct Fenced {
+    /// What failed.
+    pub reason: String,
+}
+
+/// A data directory that cannot be opened.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// A setting is out of range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Another process has it.
+    #[error("data directory {directory} is in use by {holder}")]
+    InUse {
+        /// The directory.
+        directory: String,
+        /// Who holds it.
+        holder: String,
+    },
+    /// Written by a newer version; untouched.
+    #[error("data directory {directory} has format {found}, this program reads up to {known}")]
+    NewerFormat {
+        /// The directory.
+        directory: String,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Damage in what must be whole.
+    #[error("damaged: {0}")]
+    Corrupt(String),
+    /// The file system failed.
+    #[error("{context}: {source}")]
+    Io {
+        /// What was being done.
+        context: String,
+        /// The cause.
+        source: io::Error,
+    },
+}
+
+/// A record that was not produced.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProduceError {
+    /// No such topic.
+    #[error("unknown topic {0:?}")]
+    UnknownTopic(String),
+    /// No such partition.
+    #[error("topic {topic:?} has partitions 0 to {last}, not {partition}")]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The number asked for.
+        partition: u32,
+        /// The largest there is.
+        last: u32,
+    },
+    /// The record or batch is malformed or too large.
+    #[error("{0}")]
+    Record(String),
+    /// The topic is full.
+    #[error("topic {topic:?} is full: it holds {bytes} of {limit} bytes{}", oldest(.oldest_group.as_deref()))]
+    TopicFull {
+        /// The topic.
+        topic: String,
+        /// Bytes it holds.
+        bytes: u64,
+        /// Bytes it may hold.
+        limit: u64,
+        /// The group that is furthest behind.
+        oldest_group: Option<String>,
+    },
+    /// The journal has no room but for acknowledgements: records arrive faster than they can be moved to the logs.
+    #[error("the journal is full: {used} of {limit} bytes; draining goes on in the background")]
+    JournalFull {
+        /// Bytes in use.
+        used: u64,
+        /// Bytes a produce may use.
+        limit: u64,
+    },
+    /// Nothing is known of this write until the engine is opened again.
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
+    /// The engine was closed.
+    #[error("the engine is closed")]
+    Closed,
+}
+
+fn oldest(group: Option<&str>) -> String {
+    group.map_or_else(String::new, |group| format!("; group {group:?} is furthest behind"))
+}
+
+/// A topic, group or query that cannot be had.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AdminError {
+    /// The catalog refuses it.
+    #[error(transparent)]
+    Catalog(#[from] CatalogError),
+    /// The group has members.
+    #[error("group {group:?} has {members} running member(s)")]
+    GroupRunning {
+        /// The group.
+        group: String,
+        /// How many.
+        members: usize,
+    },
+    /// The group does not read this topic.
+    #[error("group {group:?} does not read topic {topic:?}")]
+    NotSubscribed {
+        /// The group.
+        group: String,
+        /// The topic.
+        topic: String,
+    },
+    /// No such partition.
+    #[error("topic {topic:?} has no partition {partition}")]
+    UnknownPartition {
+        /// The topic.
+        topic: String,
+        /// The number asked for.
+        partition: u32,
+    },
+    /// Nothing to redrive at this offset.
+    #[error("no dead letter at offset {offset} of {topic:?}")]
+    NoDeadLetter {
+        /// The dead-letter topic.
+        topic: String,
+        /// The offset.
+        offset: u64,
+    },
+    /// The journal refused it; nothing changed.
+    #[error("not done: {0}")]
+    Refused(String),
+    /// A partition log could not be read.
+    #[error("{0}")]
+    Log(String),
+    /// Nothing is known of this change until the engine is opened again.
+    #[error(transparent)]
+    Fenced(#[from] Fenced),
+    /// The engine was closed.
+    #[error("the engine is closed")]
+    Closed,
+}
+
+/// What became of one settlement. One never affects another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SettleResult {
+    /// Done and durable.
+    Applied,
+    /// The lease was over: expired, settled before, or of an earlier delivery. Nothing changed.
+    Stale,
+    /// Not done; the record is still leased. Says why.
+    Refused(String),
+    /// The engine was fenced while it was under way; after the next open the journal decides.
+    Unknown,
+}

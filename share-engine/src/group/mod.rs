@@ -1,1 +1,0 @@
-//! Share groups: configuration and members. Sans-IO.

@@ -1,0 +1,484 @@
+//! How a durable change alters the state: the only way in which a record gets another state. Called when a transition
+//! is durable, and by recovery for every change of the journal.
+//!
+//! Parts of a change that lie before the start offset are ignored: a log start may have passed them meanwhile.
+
+use bytes::Bytes;
+
+use super::block::{Place, Plane, Slot, bits, places};
+use super::member::NOBODY;
+use super::partition::{SharePartition, state};
+use super::tick::{half, seconds, tick, tick_after, wall, whole};
+use super::types::{ReplayError, ShareOptions};
+use super::{ArchiveCause, Change, Checkpoint};
+use crate::ids::{DeliveryCount, Offset, OffsetRange, StateEpoch};
+use crate::time::{Delay, Now, WallTime};
+
+/// Farthest that an offset may lie past the start offset; acquisition stops long before.
+pub(super) const HARD_SPAN: u64 = 64 << 20;
+
+/// What an acquisition needs besides its change.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Context {
+    pub(super) now: Now,
+    /// Number in the member table.
+    pub(super) member: u16,
+    /// Tick at which leases end.
+    pub(super) deadline: u64,
+    /// Tick at which attempts began; `None`: as long ago as wall time says.
+    pub(super) began: Option<u32>,
+}
+
+impl Context {
+    /// For changes that are not acquisitions of this process.
+    pub(super) fn of(now: Now, options: &ShareOptions) -> Self {
+        Self {
+            now,
+            member: NOBODY,
+            deadline: tick_after(now.monotonic, options.lock),
+            began: None,
+        }
+    }
+
+    /// The tick at which an attempt began that wall time says began at `at`.
+    pub(super) fn began(&self, at: WallTime) -> u32 {
+        let age = self.now.wall.since(at).min(super::tick::MAX_LOCK);
+        let ticks = u64::try_from(age.as_millis()).unwrap_or(0);
+        self.began
+            .unwrap_or_else(|| half(tick(self.now.monotonic)).wrapping_sub(half(ticks)))
+    }
+}
+
+impl SharePartition {
+    /// Applies one change that the journal holds, in journal order, after [`decode`](SharePartition::decode) of a
+    /// snapshot or on a new share partition. Leases applied here belong to nobody: end with
+    /// [`void_leases`](SharePartition::void_leases).
+    ///
+    /// # Errors
+    /// The change does not fit the state; the state may hold a part of it.
+    pub fn apply(&mut self, change: &Change, now: Now) -> Result<(), ReplayError> {
+        let context = Context::of(now, &self.options);
+        let result = self.apply_change(change, &context);
+        self.moved(now);
+        result
+    }
+
+    pub(super) fn apply_change(&mut self, change: &Change, context: &Context) -> Result<(), ReplayError> {
+        match change {
+            Change::Acquire {
+                range,
+                delivery_count,
+                at,
+            } => self.apply_acquire(*range, *delivery_count, *at, context),
+            Change::Continue { offset } => self.apply_continue(offset.get(), context),
+            Change::Acknowledge { range } => {
+                let live = self.expect(*range, "acknowledge", &[Plane::Acquired])?;
+                self.each(live, |this, place| this.finish(place, Plane::Acknowledged));
+                Ok(())
+            }
+            Change::Archive { range, cause } => self.apply_archive(*range, *cause),
+            Change::Release { range, note } => self.apply_release(*range, note.as_ref()),
+            Change::Park {
+                offset,
+                delay,
+                continuation,
+                checkpoint,
+                note,
+            } => self.apply_park(
+                *offset,
+                *delay,
+                *continuation,
+                (checkpoint.as_ref(), note.as_ref()),
+                context,
+            ),
+            Change::Void { range } => {
+                let live = self.expect(*range, "void", &[Plane::Acquired])?;
+                self.each(live, |this, place| {
+                    this.let_go(place);
+                    this.window.block_mut(place).struck |= place.mask;
+                    this.make_available(place);
+                });
+                Ok(())
+            }
+            Change::StartOffset { offset } => {
+                self.skip_to(offset.get());
+                Ok(())
+            }
+            Change::Reset { epoch, start } => self.apply_reset(*epoch, *start),
+        }
+    }
+
+    fn apply_acquire(
+        &mut self,
+        range: OffsetRange,
+        count: DeliveryCount,
+        at: WallTime,
+        context: &Context,
+    ) -> Result<(), ReplayError> {
+        let Some(range) = self.window.from_start(range) else {
+            return Ok(());
+        };
+        self.check_span(range.last())?;
+        let live = [Plane::Available, Plane::Waiting, Plane::Parked, Plane::Acquired];
+        if let Some(seen) = self.window.clamp(range) {
+            self.expect(seen, "acquire", &live)?;
+        }
+        self.window.extend(range);
+        // In whole seconds, as a snapshot would say it.
+        let began = context.began(wall(seconds(at)));
+        let deadline = self.capped(context.deadline, began, context.now);
+        let slot = Slot {
+            member: context.member,
+            count,
+            deadline: half(deadline),
+            began,
+            wall: seconds(at),
+        };
+        for place in places(range) {
+            self.let_go(place);
+            let (side, struck) = self.marks(place);
+            for bit in bits(side) {
+                self.update_side(place.base + bit as u64, |map, offset| {
+                    map.unpark(offset);
+                    map.entry(offset).continuation = 0;
+                });
+            }
+            for bit in bits(struck) {
+                self.take_struck(place.base + bit as u64);
+            }
+            self.window.put(place, Plane::Acquired);
+            self.window.block_mut(place).slots_mut().fill(place.mask, slot);
+            self.members.add(context.member, u64::from(place.mask.count_ones()));
+            if context.member != NOBODY {
+                self.window.arm(place.chunk, deadline);
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_continue(&mut self, offset: u64, context: &Context) -> Result<(), ReplayError> {
+        if offset < self.window.start() {
+            return Ok(());
+        }
+        let place = Place::of(offset);
+        let plane = self.window.plane(offset);
+        let marked = self
+            .side
+            .get(offset)
+            .and_then(|side| side.park)
+            .is_some_and(|park| park.continuation);
+        let live = matches!(
+            plane,
+            Some(Plane::Available | Plane::Parked | Plane::Waiting | Plane::Acquired)
+        );
+        if !marked || !live {
+            return Err(ReplayError::State {
+                offset: Offset::saturating(offset),
+                state: plane.and_then(state),
+                change: "continue",
+            });
+        }
+        self.let_go(place);
+        self.update_side(offset, |map, offset| {
+            map.unpark(offset);
+            let side = map.entry(offset);
+            side.continuation = side.continuation.saturating_add(1);
+        });
+        let (_, struck) = self.marks(place);
+        if struck != 0 {
+            self.take_struck(offset);
+        }
+        self.window.put(place, Plane::Acquired);
+        let mut slot = self.window.slot(offset);
+        let deadline = self.capped(context.deadline, slot.began, context.now);
+        slot.member = context.member;
+        slot.deadline = half(deadline);
+        self.window.block_mut(place).slots_mut().set(place.bit(), slot);
+        self.members.add(context.member, 1);
+        if context.member != NOBODY {
+            self.window.arm(place.chunk, deadline);
+        }
+        Ok(())
+    }
+
+    fn apply_archive(&mut self, range: OffsetRange, cause: ArchiveCause) -> Result<(), ReplayError> {
+        let Some(range) = self.window.from_start(range) else {
+            return Ok(());
+        };
+        self.check_span(range.last())?;
+        let live = [Plane::Available, Plane::Waiting, Plane::Parked, Plane::Acquired];
+        if let Some(seen) = self.window.clamp(range) {
+            self.expect(seen, "archive", &live)?;
+        }
+        self.window.extend(range);
+        self.each(Some(range), |this, place| {
+            let Some(block) = this.window.block(place) else { return };
+            let fresh = if cause == ArchiveCause::Gap {
+                block.available & place.mask
+            } else {
+                0
+            };
+            // Nothing is at these offsets and nobody was told otherwise: they count for nothing.
+            let fresh = bits(fresh)
+                .filter(|&bit| block.slot(bit).count == DeliveryCount(0))
+                .fold(0_u64, |mask, bit| mask | 1 << bit);
+            for (mask, plane) in [(fresh, Plane::Hole), (place.mask & !fresh, Plane::Archived)] {
+                if mask != 0 {
+                    this.finish(Place { mask, ..place }, plane);
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn apply_release(&mut self, range: OffsetRange, note: Option<&Bytes>) -> Result<(), ReplayError> {
+        let live = [Plane::Acquired, Plane::Available, Plane::Parked, Plane::Waiting];
+        let live = self.expect(range, "release", &live)?;
+        self.each(live, |this, place| {
+            this.let_go(place);
+            let (side, _) = this.marks(place);
+            let touched = if note.is_some() { place.mask } else { side };
+            for bit in bits(touched) {
+                this.update_side(place.base + bit as u64, |map, offset| {
+                    map.unpark(offset);
+                    if let Some(note) = note {
+                        map.entry(offset).add_note(note.clone());
+                    }
+                });
+            }
+            this.make_available(place);
+        });
+        Ok(())
+    }
+
+    fn apply_park(
+        &mut self,
+        offset: Offset,
+        delay: Delay,
+        continuation: bool,
+        (checkpoint, note): (Option<&Checkpoint>, Option<&Bytes>),
+        context: &Context,
+    ) -> Result<(), ReplayError> {
+        let Some(range) = self.expect(OffsetRange::single(offset), "park", &[Plane::Acquired])? else {
+            return Ok(());
+        };
+        let offset = range.first().get();
+        let place = Place::of(offset);
+        let left = delay.remaining(context.now.wall);
+        let due = context.now.monotonic.after(left);
+        let began = self.window.slot(offset).began;
+        let end = if continuation {
+            self.attempt_left(began, context.now.monotonic)
+                .map(|left| context.now.monotonic.after(left))
+        } else {
+            None
+        };
+        let at_once = left.is_zero();
+        self.let_go(place);
+        self.update_side(offset, |map, offset| {
+            let side = map.entry(offset);
+            if let Some(checkpoint) = checkpoint {
+                side.checkpoint = Some(checkpoint.clone());
+            }
+            if let Some(note) = note {
+                side.add_note(note.clone());
+            }
+            if at_once && !continuation {
+                map.unpark(offset);
+            } else {
+                let timer = if at_once {
+                    end
+                } else {
+                    Some(end.map_or(due, |end| end.min(due)))
+                };
+                map.park(offset, delay, due, continuation, timer);
+            }
+        });
+        if at_once {
+            self.make_available(place);
+        } else {
+            self.window.put(place, Plane::Parked);
+            self.leave_struck(offset);
+        }
+        Ok(())
+    }
+
+    fn apply_reset(&mut self, epoch: StateEpoch, start: Offset) -> Result<(), ReplayError> {
+        if epoch <= self.epoch {
+            return Err(ReplayError::Epoch {
+                from: self.epoch,
+                to: epoch,
+            });
+        }
+        let fresh = Self::new(self.key, epoch, start, self.options);
+        let (last_transition, latest) = (self.last_transition, self.latest);
+        *self = fresh;
+        self.last_transition = last_transition;
+        self.latest = latest;
+        Ok(())
+    }
+
+    /// The start offset moves to `start`, whatever lies before it.
+    pub(super) fn skip_to(&mut self, start: u64) {
+        if start <= self.window.start() {
+            return;
+        }
+        if let Some(passed) = self.window.clamp(super::block::run(self.window.start(), start - 1)) {
+            self.each(Some(passed), Self::let_go);
+        }
+        self.side.remove_before(start);
+        self.window.skip_to(start);
+        if self.struck.is_some_and(|struck| struck < self.window.start()) {
+            self.struck = None;
+            self.promote();
+        }
+    }
+
+    /// The part of `range` that matters, provided that every offset of it is in one of `planes`.
+    fn expect(
+        &self,
+        range: OffsetRange,
+        change: &'static str,
+        planes: &[Plane],
+    ) -> Result<Option<OffsetRange>, ReplayError> {
+        let Some(range) = self.window.from_start(range) else {
+            return Ok(None);
+        };
+        for place in places(range) {
+            let block = self.window.block(place);
+            let allowed = planes.iter().fold(0, |mask, plane| {
+                block.map_or(mask, |block| {
+                    mask | match plane {
+                        Plane::Available => block.available,
+                        Plane::Acquired => block.acquired,
+                        Plane::Parked => block.parked,
+                        Plane::Waiting => block.waiting,
+                        Plane::Acknowledged | Plane::Archived | Plane::Hole => 0,
+                    }
+                })
+            });
+            let wrong = place.mask & !allowed;
+            if wrong != 0 {
+                let offset = place.base + u64::from(wrong.trailing_zeros());
+                return Err(ReplayError::State {
+                    offset: Offset::saturating(offset),
+                    state: self.window.plane(offset).and_then(state),
+                    change,
+                });
+            }
+        }
+        Ok(Some(range))
+    }
+
+    pub(super) fn check_span(&self, last: Offset) -> Result<(), ReplayError> {
+        let span = last.get().saturating_sub(self.window.start());
+        if span >= HARD_SPAN {
+            return Err(ReplayError::Span {
+                offset: last,
+                span,
+                limit: HARD_SPAN,
+            });
+        }
+        Ok(())
+    }
+
+    fn each(&mut self, range: Option<OffsetRange>, mut act: impl FnMut(&mut Self, Place)) {
+        for place in range.into_iter().flat_map(places) {
+            act(self, place);
+        }
+    }
+
+    /// Side and struck bits of a place.
+    fn marks(&self, place: Place) -> (u64, u64) {
+        self.window
+            .block(place)
+            .map_or((0, 0), |block| (block.side & place.mask, block.struck & place.mask))
+    }
+
+    /// The members that hold records of this place hold them no more.
+    fn let_go(&mut self, place: Place) {
+        let Some(block) = self.window.block(place) else { return };
+        for bit in bits(block.acquired & place.mask) {
+            self.members.close(block.slot(bit).member);
+        }
+    }
+
+    /// Changes a side entry and keeps its bit.
+    pub(super) fn update_side(&mut self, offset: u64, change: impl FnOnce(&mut super::side::SideMap, u64)) {
+        change(&mut self.side, offset);
+        let left = self.side.tidy(offset);
+        let place = Place::of(offset);
+        let block = self.window.block_mut(place);
+        if left {
+            block.side |= place.mask;
+        } else {
+            block.side &= !place.mask;
+        }
+    }
+
+    /// The records of a place have ended.
+    fn finish(&mut self, place: Place, plane: Plane) {
+        self.let_go(place);
+        let (side, struck) = self.marks(place);
+        for bit in bits(side) {
+            self.side.remove(place.base + bit as u64);
+        }
+        if side != 0 {
+            self.window.block_mut(place).side &= !side;
+        }
+        self.window.put(place, plane);
+        for bit in bits(struck) {
+            self.leave_struck(place.base + bit as u64);
+        }
+    }
+
+    /// The records of a place are available, struck ones as soon as it is their turn.
+    pub(super) fn make_available(&mut self, place: Place) {
+        let (_, struck) = self.marks(place);
+        let mask = place.mask & !struck;
+        if mask != 0 {
+            self.window.put(Place { mask, ..place }, Plane::Available);
+        }
+        for bit in bits(struck) {
+            let offset = place.base + bit as u64;
+            let turn = *self.struck.get_or_insert(offset) == offset;
+            let plane = if turn { Plane::Available } else { Plane::Waiting };
+            self.window.put(Place::of(offset), plane);
+        }
+    }
+
+    /// A struck record is acquired: it is its turn.
+    pub(super) fn take_struck(&mut self, offset: u64) {
+        if let Some(other) = self.struck.replace(offset)
+            && other != offset
+            && self.window.plane(other) == Some(Plane::Available)
+        {
+            self.window.put(Place::of(other), Plane::Waiting);
+        }
+    }
+
+    /// A record is not out any more; if it was struck, the next struck record has its turn.
+    fn leave_struck(&mut self, offset: u64) {
+        if self.struck == Some(offset) {
+            self.struck = None;
+            self.promote();
+        }
+    }
+
+    fn promote(&mut self) {
+        if let Some(next) = self.window.first_waiting() {
+            self.struck = Some(next);
+            self.window.put(Place::of(next), Plane::Available);
+        }
+    }
+
+    /// A lease deadline that does not outlast its attempt.
+    pub(super) fn capped(&self, deadline: u64, began: u32, now: Now) -> u64 {
+        let max = self
+            .options
+            .max_lease
+            .map(|max| max.min(super::tick::MAX_LOCK).as_millis());
+        max.and_then(|max| whole(began, tick(now.monotonic)).checked_add(u64::try_from(max).ok()?))
+            .map_or(deadline, |end| deadline.min(end))
+    }
+}

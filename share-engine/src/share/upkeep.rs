@@ -1,0 +1,80 @@
+//! What retention, queries and redrive ask: which offsets are finished, held or new, and to end one by hand.
+
+use std::time::Duration;
+
+use super::block::{Place, Plane, run};
+use super::draft::Draft;
+use super::partition::Kind;
+use super::tick::{age, tick};
+use super::{Change, RecordState, Settled, SharePartition};
+use crate::ids::{Offset, OffsetRange};
+use crate::time::{Instant, Now};
+
+impl SharePartition {
+    /// The first offset that no member was ever given.
+    pub fn next_new_offset(&self) -> Offset {
+        Offset::saturating(self.window.next())
+    }
+
+    /// Whether every offset of `range` is finished with.
+    pub fn is_finished(&self, range: OffsetRange) -> bool {
+        let Some(open) = OffsetRange::new(self.start_offset().max(range.first()), range.last()) else {
+            return true;
+        };
+        if open.last() >= self.next_new_offset() {
+            return false;
+        }
+        self.records(open).all(|record| {
+            matches!(record.state, RecordState::Acknowledged | RecordState::Archived) && !record.in_transition
+        })
+    }
+
+    /// Whether a member holds a record of `range`, one is parked, or a change of one is under way.
+    pub fn holds_any(&self, range: OffsetRange) -> bool {
+        let Some(open) = OffsetRange::new(self.start_offset().max(range.first()), range.last()) else {
+            return false;
+        };
+        self.records(open)
+            .any(|record| matches!(record.state, RecordState::Acquired | RecordState::Parked) || record.in_transition)
+    }
+
+    /// How long the present attempt at a record has lasted: since the acquisition that raised its count.
+    pub fn attempt_age(&self, offset: Offset, now: Instant) -> Duration {
+        age(self.window.slot(offset.get()).began, tick(now))
+    }
+
+    /// When the first parked record becomes available.
+    pub fn first_due(&self) -> Option<Instant> {
+        self.side.first_due().map(|(due, _)| due)
+    }
+
+    /// Ends an available record by hand, without a member: it was dealt with elsewhere, in the same journal entry.
+    /// Without effect (no transition) if the record is not available.
+    pub fn conclude(&mut self, offset: Offset, now: Now) -> Settled {
+        let at = offset.get();
+        if at < self.window.start() || self.check_span(offset).is_err() {
+            return Settled::default();
+        }
+        if at >= self.window.next() {
+            self.window.extend(run(at, at));
+        }
+        let place = Place::of(at);
+        let under_way = self
+            .window
+            .block(place)
+            .is_some_and(|block| block.transition & place.mask != 0);
+        if under_way || self.window.plane(at) != Some(Plane::Available) {
+            return Settled::default();
+        }
+        let count = self.window.slot(at).count;
+        self.window.mark(place);
+        let mut draft = Draft::default();
+        draft.push(Change::Acquire {
+            range: OffsetRange::single(offset),
+            delivery_count: count,
+            at: now.wall,
+        });
+        draft.acknowledge(offset);
+        self.finish_draft(draft, Kind::Settle, now)
+    }
+}

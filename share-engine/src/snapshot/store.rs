@@ -1,0 +1,206 @@
+//! Snapshot files in `snapshots/`: written whole or not at all, the newest loaded, all but two removed.
+
+use std::io;
+
+use bytes::Bytes;
+
+use super::container::{self, SectionKind, Snapshot};
+use super::error::SnapshotError;
+use crate::storage::{OpenMode, Storage};
+
+const DIRECTORY: &str = "snapshots";
+const KEPT: usize = 2;
+
+/// What [`load_newest`] found.
+#[derive(Debug)]
+pub enum Newest {
+    /// No snapshot was ever written.
+    None,
+    /// The newest is whole.
+    Whole(Snapshot),
+    /// The newest is damaged. Recovery may go on from `older` only if the journal still reaches back to its position;
+    /// otherwise `error` is final.
+    Damaged {
+        /// What is wrong with the newest.
+        error: SnapshotError,
+        /// The newest whole one behind it, if any.
+        older: Option<Snapshot>,
+    },
+}
+
+/// Writes a snapshot of everything before `position`. When it returns, the file is durable under its name.
+///
+/// # Errors
+/// [`SnapshotError::Io`]; what was written so far is removed if the disk lets us, and no snapshot is lost.
+pub fn write(
+    storage: &dyn Storage,
+    directory_id: u128,
+    position: u64,
+    sections: &[(SectionKind, Bytes)],
+) -> Result<(), SnapshotError> {
+    storage
+        .create_dir(DIRECTORY)
+        .map_err(SnapshotError::io(DIRECTORY, "create"))?;
+    storage.sync_dir("").map_err(SnapshotError::io("", "sync"))?;
+    let parts = container::encode(directory_id, position, sections);
+    let temporary = format!("{DIRECTORY}/{position:020}.tmp");
+    replace(storage, DIRECTORY, &temporary, &path(position), &parts)
+}
+
+/// Loads the newest snapshot, the one with the highest position in its name.
+///
+/// # Errors
+/// A disk that refuses, a newer format version, an unknown kind, another directory's file. Damage is an answer.
+pub fn load_newest(storage: &dyn Storage, directory_id: u128) -> Result<Newest, SnapshotError> {
+    let mut damage = None;
+    for position in positions(storage)?.into_iter().rev() {
+        match load(storage, directory_id, position) {
+            Ok(snapshot) => {
+                return Ok(match damage {
+                    None => Newest::Whole(snapshot),
+                    Some(error) => Newest::Damaged {
+                        error,
+                        older: Some(snapshot),
+                    },
+                });
+            }
+            Err(error) if error.is_damage() => damage = damage.or(Some(error)),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(match damage {
+        None => Newest::None,
+        Some(error) => Newest::Damaged { error, older: None },
+    })
+}
+
+/// Removes all but the newest two snapshots, and what unfinished writes left. After it no caller loads an older one,
+/// so that journal and segments that only those need may go; returns the position of the oldest that is kept.
+pub fn prune(storage: &dyn Storage) -> Result<Option<u64>, SnapshotError> {
+    let positions = positions(storage)?;
+    let kept_from = positions.len().saturating_sub(KEPT);
+    let (old, kept) = positions.split_at(kept_from);
+    let mut removed = false;
+    let mut remove = |path: &str| {
+        removed = true;
+        storage.remove(path).map_err(SnapshotError::io(path, "remove"))
+    };
+    for position in old {
+        remove(&path(*position))?;
+    }
+    for name in list(storage)? {
+        if name.strip_suffix(".tmp").and_then(digits).is_some() {
+            remove(&format!("{DIRECTORY}/{name}"))?;
+        }
+    }
+    if removed {
+        storage
+            .sync_dir(DIRECTORY)
+            .map_err(SnapshotError::io(DIRECTORY, "sync"))?;
+    }
+    Ok(kept.first().copied())
+}
+
+/// Writes a file under a temporary name, syncs it, gives it its name and syncs the directory.
+pub(super) fn replace(
+    storage: &dyn Storage,
+    directory: &str,
+    temporary: &str,
+    path: &str,
+    parts: &[Bytes],
+) -> Result<(), SnapshotError> {
+    match storage.remove(temporary) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            return Err(SnapshotError::io(temporary, "remove")(error));
+        }
+        _ => {}
+    }
+    if let Err(error) = write_parts(storage, temporary, parts) {
+        // The disk may be full: its space is wanted, and the first error says more than a second.
+        let _ = storage.remove(temporary);
+        return Err(error);
+    }
+    storage
+        .rename(temporary, path)
+        .map_err(SnapshotError::io(temporary, "rename"))?;
+    storage
+        .sync_dir(directory)
+        .map_err(SnapshotError::io(directory, "sync"))
+}
+
+/// A whole file; `None` if it does not exist.
+pub(super) fn read(storage: &dyn Storage, path: &str) -> Result<Option<Bytes>, SnapshotError> {
+    let file = match storage.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(SnapshotError::io(path, "open")(error)),
+    };
+    let len = file.len().map_err(SnapshotError::io(path, "measure"))?;
+    let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];
+    file.read_exact_at(&mut bytes, 0)
+        .map_err(SnapshotError::io(path, "read"))?;
+    Ok(Some(Bytes::from(bytes)))
+}
+
+fn write_parts(storage: &dyn Storage, path: &str, parts: &[Bytes]) -> Result<(), SnapshotError> {
+    let file = storage
+        .open(path, OpenMode::CreateNew)
+        .map_err(SnapshotError::io(path, "create"))?;
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    let mut position = 0;
+    let mut flush = |buffer: &mut Vec<u8>| {
+        file.write_all_at(buffer, position)
+            .map_err(SnapshotError::io(path, "write"))?;
+        position += buffer.len() as u64;
+        buffer.clear();
+        Ok(())
+    };
+    for part in parts {
+        if !buffer.is_empty() && buffer.len() + part.len() > BUFFER_BYTES {
+            flush(&mut buffer)?;
+        }
+        buffer.extend_from_slice(part);
+    }
+    flush(&mut buffer)?;
+    file.sync_data().map_err(SnapshotError::io(path, "sync"))
+}
+
+fn load(storage: &dyn Storage, directory_id: u128, position: u64) -> Result<Snapshot, SnapshotError> {
+    let path = path(position);
+    let bytes = read(storage, &path)?.unwrap_or_default();
+    let snapshot = container::decode(&path, &bytes, directory_id)?;
+    if snapshot.position != position {
+        let what = format!("the header says position {}", snapshot.position);
+        return Err(SnapshotError::damaged(&path, 28, what));
+    }
+    Ok(snapshot)
+}
+
+/// Positions of all snapshots, ascending.
+fn positions(storage: &dyn Storage) -> Result<Vec<u64>, SnapshotError> {
+    let mut positions: Vec<u64> = list(storage)?
+        .iter()
+        .filter_map(|name| digits(name.strip_suffix(".snap")?))
+        .collect();
+    positions.sort_unstable();
+    Ok(positions)
+}
+
+fn list(storage: &dyn Storage) -> Result<Vec<String>, SnapshotError> {
+    match storage.list(DIRECTORY) {
+        Ok(names) => Ok(names),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(SnapshotError::io(DIRECTORY, "list")(error)),
+    }
+}
+
+fn digits(stem: &str) -> Option<u64> {
+    let plain = stem.len() == 20 && stem.bytes().all(|byte| byte.is_ascii_digit());
+    if plain { stem.parse().ok() } else { None }
+}
+
+fn path(position: u64) -> String {
+    format!("{DIRECTORY}/{position:020}.snap")
+}
+
+const BUFFER_BYTES: usize = 256 << 10;
