@@ -59,6 +59,30 @@ impl Routes {
     }
 }
 
+/// What of a group is set back, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetGroup {
+    /// The group.
+    pub group: String,
+    /// Only this topic.
+    pub topic: Option<String>,
+    /// Only this partition.
+    pub partition: Option<u32>,
+    /// Where to.
+    pub to: ResetTo,
+    /// Even if the group has members.
+    pub force: bool,
+}
+
+/// Where a group is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTo {
+    /// As a new group would begin.
+    Start(Start),
+    /// At this offset.
+    Offset(Offset),
+}
+
 /// Where a record went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
@@ -199,15 +223,10 @@ impl Engine {
         self.change(AdminRequest::DeleteGroup { name: name.to_owned() }).await
     }
 
-    /// Forgets everything a group without members knows of a topic (or all its topics) and begins at `to`.
-    pub async fn reset_group(&self, name: &str, topic: Option<&str>, to: Start) -> Result<(), AdminError> {
-        let topic = topic.map(str::to_owned);
-        self.change(AdminRequest::ResetGroup {
-            name: name.to_owned(),
-            topic,
-            to,
-        })
-        .await
+    /// Forgets everything a group knows of what the request names and begins anew there: state epoch plus one,
+    /// checkpoints gone. What members still hold is stale afterwards.
+    pub async fn reset_group(&self, request: ResetGroup) -> Result<(), AdminError> {
+        self.change(AdminRequest::ResetGroup(request)).await
     }
 
     /// Sends a dead letter back to its topic and acknowledges it, in one commit: it is redriven once or not at all.

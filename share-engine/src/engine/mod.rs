@@ -28,7 +28,7 @@ mod window;
 pub use block_on::block_on;
 pub use clock::{SystemClock, SystemEntropy};
 pub use delivery::Delivery;
-pub use handle::{Engine, Receipt};
+pub use handle::{Engine, Receipt, ResetGroup, ResetTo};
 pub use member::Member;
 pub use open::{Environment, RecoveryReport};
 #[cfg(any(test, feature = "testing"))]
