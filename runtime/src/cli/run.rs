@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::args::RunArgs;
-use super::{environment, manifest, signals};
+use super::{environment, manifest};
 use crate::admin::AdminClient;
 use crate::config::{EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::host::HostError;
 use crate::output::Failure;
-use signals::Shutdown;
+use share_engine::error::OpenError;
 
 /// Everything that the host needs to know: the manifest with flags and environment applied. Plain data.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,13 +29,26 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     if let Some(client) = AdminClient::connect(&plan.source.data_dir).await? {
         return Err(in_use(&plan.source.data_dir, client.pid()));
     }
-    let shutdown = signals::listen().map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
-    run_host(plan, shutdown).await
+    crate::host::run(plan).await.map_err(failure)
 }
 
-/// The host: engine, deployments, admin socket, metrics.
-async fn run_host(_plan: RunPlan, _shutdown: Shutdown) -> Result<(), Failure> {
-    Err(Failure::new("this build has no engine to run on yet"))
+fn failure(error: HostError) -> Failure {
+    let hint = match &error {
+        HostError::Component { source, .. } => source.hint(),
+        HostError::Open(OpenError::InUse { .. }) => {
+            Some("stop the other process first, or give this host another data-dir".to_owned())
+        }
+        HostError::Open(OpenError::Corrupt(_)) => Some("run sharemill verify to see all of the damage".to_owned()),
+        HostError::Open(OpenError::NewerFormat { .. }) => {
+            Some("use the newer version of sharemill that wrote it".to_owned())
+        }
+        _ => None,
+    };
+    let failure = Failure::new(error.to_string());
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// Another process owns the data directory.

@@ -34,9 +34,13 @@ pub fn engine_config(source: &EmbeddedSource, profile: Profile) -> EngineConfig 
 const EDGE_FILE_BYTES: u64 = 4 << 20;
 
 /// Makes and changes topics and groups; returns one line for each thing done.
-pub async fn apply(manifest: &Manifest, engine: &Engine) -> Result<Vec<String>, AdminError> {
+pub(super) async fn apply(manifest: &Manifest, engine: &Engine) -> Result<Vec<String>, AdminError> {
     let mut done = Vec::new();
-    for (name, topic) in manifest.topics.iter().filter(|(_, topic)| topic.origin != Origin::DeadLetter) {
+    for (name, topic) in manifest
+        .topics
+        .iter()
+        .filter(|(_, topic)| topic.origin != Origin::DeadLetter)
+    {
         apply_topic(name, topic, engine, &mut done).await?;
     }
     for deployment in manifest.deployments.values().filter(|deployment| deployment.enabled) {
@@ -70,14 +74,21 @@ async fn apply_group(deployment: &Deployment, engine: &Engine, done: &mut Vec<St
     let name = &deployment.group;
     let wanted = group_config(deployment);
     let there = engine.groups().await?.into_iter().find(|one| one.name == *name);
-    let subscribed = there.as_ref().is_some_and(|group| group.topics.contains_key(&deployment.topic));
+    let subscribed = there
+        .as_ref()
+        .is_some_and(|group| group.topics.contains_key(&deployment.topic));
     match there {
         None => {
             engine.create_group(name, wanted).await?;
             done.push(format!("created share group {name}"));
         }
         // Where a group begins matters only while it is made.
-        Some(there) if (GroupConfig { start: there.config.start, ..wanted.clone() }) != there.config => {
+        Some(there)
+            if (GroupConfig {
+                start: there.config.start,
+                ..wanted.clone()
+            }) != there.config =>
+        {
             engine.alter_group(name, wanted).await?;
             done.push(format!("changed the settings of share group {name}"));
         }
@@ -107,10 +118,14 @@ pub fn topic_config(topic: &Topic) -> TopicConfig {
 pub fn retention(retention: config::Retention) -> engine_config::Retention {
     match retention {
         config::Retention::Queue => engine_config::Retention::Queue,
-        config::Retention::Forever => engine_config::Retention::Bounded { millis: None, bytes: None },
-        config::Retention::Limited { time, size } => {
-            engine_config::Retention::Bounded { millis: time.map(millis), bytes: size }
-        }
+        config::Retention::Forever => engine_config::Retention::Bounded {
+            millis: None,
+            bytes: None,
+        },
+        config::Retention::Limited { time, size } => engine_config::Retention::Bounded {
+            millis: time.map(millis),
+            bytes: size,
+        },
     }
 }
 

@@ -91,6 +91,18 @@ names! {
     ACKNOWLEDGED_SECONDS = "sharemill_acknowledged_seconds", Histogram, Seconds, ["deployment"];
     /// One sync of the journal.
     JOURNAL_SYNC_SECONDS = "sharemill_journal_sync_seconds", Histogram, Seconds, [];
+    /// Records archived by the embedded engine over all groups, by cause.
+    ENGINE_ARCHIVED = "sharemill_engine_archived_total", Counter, Count, ["cause"];
+    /// Leases that ran out in the embedded engine.
+    ENGINE_EXPIRIES = "sharemill_engine_lease_expiries_total", Counter, Count, [];
+    /// Times that the journal was moved into logs and a snapshot.
+    ENGINE_DRAINS = "sharemill_engine_drains_total", Counter, Count, [];
+    /// Bytes of the journal in use.
+    JOURNAL_USED = "sharemill_journal_used_bytes", Gauge, Bytes, [];
+    /// Bytes of the journal.
+    JOURNAL_CAPACITY = "sharemill_journal_capacity_bytes", Gauge, Bytes, [];
+    /// Bytes of records that the embedded engine holds in memory.
+    MEMORY_WINDOW = "sharemill_engine_window_bytes", Gauge, Bytes, [];
 }
 
 /// Upper bounds of the histograms' buckets, in seconds.

@@ -38,7 +38,10 @@ impl Source for EmbeddedSource {
     fn acquire(&self, credit: Credit) -> BoxFuture<'_, Result<Vec<Delivery>, SourceError>> {
         Box::pin(async move {
             loop {
-                let acquired = self.member.acquire(credit.records, credit.bytes, AcquireMode::RecordLimit).await;
+                let acquired = self
+                    .member
+                    .acquire(credit.records, credit.bytes, AcquireMode::RecordLimit)
+                    .await;
                 let deliveries = acquired.map_err(source_error)?;
                 if !deliveries.is_empty() {
                     return Ok(deliveries.into_iter().map(delivery).collect());
@@ -49,7 +52,14 @@ impl Source for EmbeddedSource {
 
     fn settle(&self, batch: Vec<Settlement>) -> BoxFuture<'_, Vec<SettleResult>> {
         let settlements = batch.into_iter().map(settlement).collect();
-        Box::pin(async move { self.member.settle(settlements).await.into_iter().map(settle_result).collect() })
+        Box::pin(async move {
+            self.member
+                .settle(settlements)
+                .await
+                .into_iter()
+                .map(settle_result)
+                .collect()
+        })
     }
 
     fn renew(&self, leases: Vec<LeaseKey>) -> BoxFuture<'_, Vec<RenewResult>> {
@@ -73,7 +83,11 @@ impl Source for EmbeddedSource {
 
     fn backlog(&self) -> BoxFuture<'_, Result<Backlog, SourceError>> {
         Box::pin(async move {
-            let group = self.engine.describe_group(self.member.group()).await.map_err(source_error)?;
+            let group = self
+                .engine
+                .describe_group(self.member.group())
+                .await
+                .map_err(source_error)?;
             let mut backlog = Backlog::default();
             for part in group.partitions.iter().filter(|part| part.topic == *self.topic) {
                 backlog.available += part.available + part.struck;
@@ -112,7 +126,10 @@ impl RecordProducer for EmbeddedProducer {
             for record in records {
                 let (topic, partition) = (record.topic.clone(), record.partition);
                 let results = self.engine.produce(&topic, partition, vec![new_record(record)]).await;
-                results.into_iter().try_for_each(|result| result.map(|_| ())).map_err(producer_error)?;
+                results
+                    .into_iter()
+                    .try_for_each(|result| result.map(|_| ()))
+                    .map_err(producer_error)?;
             }
             Ok(())
         })
@@ -121,7 +138,10 @@ impl RecordProducer for EmbeddedProducer {
 
 fn delivery(delivery: engine::Delivery) -> Delivery {
     let appended_at = delivery.batch().max_timestamp();
-    let payload = Payload::Batch { batch: delivery.batch().clone(), position: delivery.position() };
+    let payload = Payload::Batch {
+        batch: delivery.batch().clone(),
+        position: delivery.position(),
+    };
     Delivery {
         lease: delivery.lease,
         topic: delivery.topic,
@@ -135,17 +155,37 @@ fn delivery(delivery: engine::Delivery) -> Delivery {
 }
 
 fn settlement(settlement: Settlement) -> engine::Settlement {
-    let Settlement { lease, verdict, emitted, evidence } = settlement;
+    let Settlement {
+        lease,
+        verdict,
+        emitted,
+        evidence,
+    } = settlement;
     let note = || evidence.as_ref().map(|evidence| attempt_note(evidence));
     let outcome = match verdict {
-        Verdict::Accept => Outcome::Accept { emit: emitted.into_iter().map(emit_record).collect() },
-        Verdict::Release { delay } => Outcome::Release { after: Some(delay).filter(|one| !one.is_zero()), reason: note() },
+        Verdict::Accept => Outcome::Accept {
+            emit: emitted.into_iter().map(emit_record).collect(),
+        },
+        Verdict::Release { delay } => Outcome::Release {
+            after: Some(delay).filter(|one| !one.is_zero()),
+            reason: note(),
+        },
         Verdict::Reject => Outcome::Reject { reason: note() },
-        Verdict::Park { delay, checkpoint } => Outcome::Renew { after: delay, checkpoint },
+        Verdict::Park { delay, checkpoint } => Outcome::Renew {
+            after: delay,
+            checkpoint,
+        },
         // The same attempt goes on: its count is not raised by the next acquisition.
-        Verdict::GiveBack { delay } => Outcome::Renew { after: delay, checkpoint: None },
+        Verdict::GiveBack { delay } => Outcome::Renew {
+            after: delay,
+            checkpoint: None,
+        },
     };
-    engine::Settlement { lease, outcome, evidence: evidence.map(|evidence| Box::new(engine_evidence(*evidence))) }
+    engine::Settlement {
+        lease,
+        outcome,
+        evidence: evidence.map(|evidence| Box::new(engine_evidence(*evidence))),
+    }
 }
 
 /// One line for an attempt: what kind of failure, and what was said.
@@ -167,11 +207,18 @@ fn engine_evidence(evidence: Evidence) -> engine::Evidence {
 }
 
 fn emit_record(record: OutgoingRecord) -> EmitRecord {
-    EmitRecord { topic: record.topic.clone(), partition: record.partition, record: new_record(record) }
+    EmitRecord {
+        topic: record.topic.clone(),
+        partition: record.partition,
+        record: new_record(record),
+    }
 }
 
 fn new_record(record: OutgoingRecord) -> NewRecord {
-    let header = |(name, value): (String, Option<Bytes>)| Header { name: Bytes::from(name), value };
+    let header = |(name, value): (String, Option<Bytes>)| Header {
+        name: Bytes::from(name),
+        value,
+    };
     NewRecord {
         key: record.key,
         value: record.value,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::describe::{GroupDescription, RecordInfo, TopicDescription};
 use super::gate::Gate;
@@ -230,13 +231,20 @@ impl Engine {
     }
 
     /// Sends a dead letter back to its topic and acknowledges it, in one commit: it is redriven once or not at all.
-    pub async fn redrive(&self, topic: &str, partition: u32, offset: Offset) -> Result<(), AdminError> {
-        self.change(AdminRequest::Redrive {
-            topic: topic.to_owned(),
-            partition,
-            offset,
-        })
-        .await
+    /// Returns where the record is now.
+    pub async fn redrive(&self, topic: &str, partition: u32, offset: Offset) -> Result<Receipt, AdminError> {
+        let topic = topic.to_owned();
+        match self
+            .ask(AdminRequest::Redrive {
+                topic,
+                partition,
+                offset,
+            })
+            .await?
+        {
+            AdminReply::Appended(receipt) => Ok(receipt),
+            _ => Err(AdminError::Closed),
+        }
     }
 
     /// Moves what the journal holds into logs and a snapshot, and waits for it.
@@ -346,6 +354,11 @@ impl Engine {
     /// Counters since the engine was opened.
     pub fn stats(&self) -> StatsSnapshot {
         self.inner.stats.snapshot()
+    }
+
+    /// How long the journal's syncs took since the last call, at most 16,384 of them.
+    pub fn take_syncs(&self) -> Vec<Duration> {
+        self.inner.stats.take_syncs()
     }
 
     /// The engine's clock.

@@ -37,6 +37,8 @@ pub use partitioner::partition_of;
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
 
+pub use shard::redrive_group;
+
 pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;
 pub(crate) use shard::ToShard;

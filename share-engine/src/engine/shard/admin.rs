@@ -8,7 +8,7 @@ use super::{Pending, Shard, Then};
 use crate::catalog::{Catalog, CatalogChange, CatalogError};
 use crate::config::{GroupConfig, Retention, Start, TopicConfig};
 use crate::engine::gauge::TopicGauge;
-use crate::engine::handle::{ResetGroup, ResetTo};
+use crate::engine::handle::{Receipt, ResetGroup, ResetTo};
 use crate::engine::message::{Admission, Append, Operation, Registration};
 use crate::engine::reply::Sender;
 use crate::error::{AdminError, Fenced};
@@ -480,8 +480,20 @@ impl Shard {
         self.publish_routes();
     }
 
-    pub(super) fn admin_done(&mut self, continuation: Continuation, result: Result<(), AdminError>, now: Now) {
-        drop(continuation.reply.send(result.map(|()| AdminReply::Done)));
+    pub(super) fn admin_done(
+        &mut self,
+        continuation: Continuation,
+        result: Result<Option<(PartitionKey, Offset)>, AdminError>,
+        now: Now,
+    ) {
+        let answer = result.map(|appended| match appended {
+            Some((key, offset)) => {
+                let partition = self.world.partitions.get(&key).map_or(0, |partition| partition.index);
+                AdminReply::Appended(Receipt { partition, offset })
+            }
+            None => AdminReply::Done,
+        });
+        drop(continuation.reply.send(answer));
         if continuation.catalog {
             self.catalog_busy = false;
         }
@@ -513,7 +525,7 @@ enum Redrive {
 }
 
 /// The group that hands a dead-letter topic's records out for redrive.
-pub(crate) fn redrive_group(topic: &str) -> String {
+pub fn redrive_group(topic: &str) -> String {
     format!("__redrive.{topic}")
 }
 

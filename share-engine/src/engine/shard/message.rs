@@ -7,7 +7,7 @@ use crate::catalog::{Group, Topic};
 use crate::config::{GroupConfig, TopicConfig};
 use crate::drain::DrainDone;
 use crate::engine::describe::{GroupDescription, RecordInfo, TopicDescription};
-use crate::engine::handle::ResetGroup;
+use crate::engine::handle::{Receipt, ResetGroup};
 use crate::engine::message::FromJournal;
 use crate::engine::reply::Sender;
 use crate::engine::settlement::Evidence;
@@ -171,6 +171,8 @@ pub(crate) enum AdminRequest {
 #[derive(Debug, Clone)]
 pub(crate) enum AdminReply {
     Done,
+    /// Where the record went.
+    Appended(Receipt),
     Topics(Vec<Topic>),
     Groups(Vec<Group>),
     Topic(Box<TopicDescription>),
