@@ -5,15 +5,15 @@
 
 pub mod handler;
 
+pub mod admin;
+pub mod cli;
+pub mod config;
 pub mod dispatch;
 pub mod lane;
 pub mod lease;
 pub mod metrics;
+pub mod output;
 pub mod settle;
 pub mod shutdown;
 pub mod source;
 pub mod supervisor;
-pub mod admin;
-pub mod cli;
-pub mod config;
-pub mod output;

@@ -35,6 +35,7 @@ pub fn plain_report(end: CallEnd, cpu: Duration) -> CallReport {
         emitted: Vec::new(),
         log_tail: Vec::new(),
         cpu,
+        ended: tokio::time::Instant::now().into_std(),
         memory_peak: 0,
         host_calls: 0,
         dropped_log_bytes: 0,
