@@ -10,7 +10,12 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     match runtime {
-        Ok(runtime) => runtime.block_on(cli::run(std::env::args_os())).into(),
+        Ok(runtime) => {
+            let exit = runtime.block_on(cli::main(std::env::args_os()));
+            // A thread may wait for standard input for ever.
+            runtime.shutdown_background();
+            exit.into()
+        }
         Err(error) => {
             let failure = output::Failure::new(format!("cannot start the asynchronous runtime: {error}"));
             output::failure(&failure);

@@ -2,10 +2,14 @@
 //! The command line knows the trait alone. Types are plain values; the server and the client share them, so that a user reads the same
 //! text either way.
 
+mod client;
 mod dead;
 mod error;
 mod group;
+mod lines;
 mod record;
+mod server;
+mod socket;
 mod topic;
 mod verify;
 
@@ -14,6 +18,7 @@ use std::pin::Pin;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+pub use client::AdminClient;
 pub use dead::{
     DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, RedriveFailure, RedriveRequest,
     RedriveResult, Redriven,
@@ -24,6 +29,8 @@ pub use group::{
     ResetPartition, ResetResult, ResetTo, SharePartitionView,
 };
 pub use record::{Header, ProduceOutcome, ProduceResult, Record};
+pub use server::router;
+pub use socket::{AdminSocket, SocketError, socket_path};
 pub use topic::{CreateTopic, DeleteTopic, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary};
 pub use verify::{Damage, VerifyReport};
 
@@ -97,4 +104,8 @@ pub trait Admin: Send + Sync {
     fn dead_letter(&self, id: DeadLetterId) -> Answer<'_, DeadLetterDetail>;
     /// Appends dead letters to the topic they came from and takes them out, each in one step.
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult>;
+    /// Ends what was opened for this one command; a running host goes on.
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async { Ok(()) })
+    }
 }

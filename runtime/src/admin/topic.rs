@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::{OnFull, Retention};
+
 /// One topic in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -16,10 +18,10 @@ pub struct TopicSummary {
     pub bytes: u64,
     /// Bytes that it may hold.
     pub max_bytes: u64,
-    /// `refuse` or `drop-oldest`.
-    pub on_full: String,
-    /// `queue`, `forever`, or limits as text.
-    pub retention: String,
+    /// What happens when it holds that.
+    pub on_full: OnFull,
+    /// How long records are kept.
+    pub retention: Retention,
     /// How many share groups it has.
     pub groups: u32,
 }
@@ -73,6 +75,12 @@ pub struct CreateTopic {
     pub name: String,
     /// 1 to 1,024.
     pub partitions: u32,
+    /// How long records are kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// What happens when it is full.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_full: Option<OnFull>,
     /// Bytes that it may hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<u64>,

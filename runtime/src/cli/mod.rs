@@ -3,18 +3,31 @@
 
 pub mod args;
 mod config;
+mod dead;
+mod direct;
 pub mod environment;
+mod group;
 mod manifest;
+mod open;
+mod produce;
+mod records;
+mod run;
+mod signals;
+mod topic;
+mod verify;
 
 use std::ffi::OsString;
 
 use clap::Parser as _;
 
+pub use run::RunPlan;
+pub use signals::{Shutdown, Stage};
+
 use crate::output::{self, Exit, Failure};
 use args::{Cli, Command, ConfigCommand};
 
 /// Runs one command and says how the process ends.
-pub async fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
+pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
@@ -36,6 +49,13 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Config(ConfigCommand::Check(args)) => config::check(&args),
         Command::Config(ConfigCommand::Show(args)) => config::show(&args),
+        Command::Run(args) => run::run(args).await,
+        Command::Produce(args) => produce::run(args).await,
+        Command::Topic(command) => topic::run(command).await,
+        Command::Group(command) => group::run(command).await,
+        Command::Records(args) => records::run(args).await,
+        Command::Dead(command) => dead::run(command).await,
+        Command::Verify(args) => verify::run(args).await,
         _ => Err(Failure::new("this build cannot do that yet")),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::problem::{Problem, Severity};
 use super::section::{Context, Section};
-use super::types::{Deployment, Manifest, OnFull};
+use super::types::{Deployment, Manifest, OnFull, Origin};
 use super::units::{format_duration, format_size};
 use super::values::Retention;
 
@@ -38,28 +38,18 @@ pub(super) fn relations(manifest: &Manifest, root: &Section<'_, '_>, context: &C
 
 fn check_topic(manifest: &Manifest, name: &str, section: &Section<'_, '_>, context: &Context<'_>) {
     let Some(topic) = manifest.topics.get(name) else { return };
-    check_source(manifest, &topic.source, section);
+    if topic.origin == Origin::Listed {
+        check_source(manifest, &topic.source, section);
+    }
     let half = topic.max_bytes / 2;
     if topic.segment_bytes > half {
-        let named = if section.get("segment-bytes").is_some() {
-            "segment-bytes"
-        } else {
-            "max-bytes"
-        };
-        let objection = match named {
-            "segment-bytes" => format!(
-                "is {}, above half of max-bytes ({})",
-                format_size(topic.segment_bytes),
-                format_size(half)
-            ),
-            _ => format!(
-                "is {}, below twice segment-bytes ({})",
-                format_size(topic.max_bytes),
-                format_size(topic.segment_bytes)
-            ),
-        };
+        let objection = format!(
+            "is {}, above half of max-bytes ({})",
+            format_size(topic.segment_bytes),
+            format_size(half)
+        );
         section.refuse(
-            named,
+            "segment-bytes",
             &objection,
             "space is freed in whole segments: raise max-bytes or lower segment-bytes",
         );

@@ -242,7 +242,7 @@ pub(super) const KEYS: &[Key] = &[
             min: "64KiB",
             max: "1GiB",
         },
-        Is("64MiB"),
+        Derived("`64MiB`, or a quarter of `max-bytes` if that is less"),
         "Size at which a new log segment begins; space is freed in whole segments. At most half of `max-bytes`.",
     ),
     key("deployments", Table, Nothing, "Handlers and what they work on."),

@@ -208,6 +208,19 @@ fn read_sources(section: &Section<'_, '_>) -> BTreeMap<String, EmbeddedSource> {
         .collect()
 }
 
+/// A source of which nothing but the directory is given.
+pub(super) fn default_source(data_dir: PathBuf, profile: Profile) -> EmbeddedSource {
+    let context = Context {
+        text: "",
+        folder: Path::new(""),
+        profile,
+        problems: RefCell::new(Problems::default()),
+    };
+    let table = DeTable::new();
+    let source = read_source(&Section::root(&context, &table).section("sources").absent("main", "*"));
+    EmbeddedSource { data_dir, ..source }
+}
+
 fn read_source(section: &Section<'_, '_>) -> EmbeddedSource {
     if section.choice("type") == "kafka" {
         section.refuse(
@@ -229,19 +242,27 @@ fn read_source(section: &Section<'_, '_>) -> EmbeddedSource {
     }
 }
 
+/// Segment size of topics that are large enough for it.
+const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
+
 /// A topic; retention is completed by [`topics::complete`] where it is absent.
 pub(super) fn read_topic(section: &Section<'_, '_>, only_source: &str) -> Topic {
+    let max_bytes = section.size("max-bytes");
+    let segment_bytes = match section.get("segment-bytes") {
+        Some(_) => section.size("segment-bytes"),
+        None => SEGMENT_BYTES_DEFAULT.min(max_bytes / 4),
+    };
     Topic {
         origin: super::types::Origin::Listed,
         source: section.text("source").unwrap_or_else(|| only_source.to_owned()),
         partitions: small(section.integer("partitions")),
-        max_bytes: section.size("max-bytes"),
+        max_bytes,
         on_full: if section.choice("on-full") == "drop-oldest" {
             OnFull::DropOldest
         } else {
             OnFull::Refuse
         },
-        segment_bytes: section.size("segment-bytes"),
+        segment_bytes,
         retention: section
             .get("retention")
             .and_then(|value| read_retention(section, value))

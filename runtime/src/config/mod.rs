@@ -21,4 +21,4 @@ pub use types::{
     LogFormat, Manifest, OnFull, Origin, Profile, Topic,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
-pub use values::{Retention, Start, StartError};
+pub use values::{Retention, RetentionError, Start, StartError};

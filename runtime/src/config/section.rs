@@ -188,7 +188,8 @@ impl<'a, 'i> Section<'a, 'i> {
                 "give a path, relative to the manifest",
             );
         }
-        Some(self.context.folder.join(text))
+        // Without `.` parts; `..` stays, because what is above a link is not what its path says.
+        Some(self.context.folder.join(text).components().collect())
     }
 
     /// One of the words that the key table lists.
@@ -318,7 +319,7 @@ impl<'a, 'i> Section<'a, 'i> {
             DeValue::String(text) => parse_size(text).map_err(|error| error.to_string()),
             other => match integer_of(other).map(u64::try_from) {
                 Some(Ok(bytes)) => Ok(bytes),
-                Some(Err(_)) => Err("is no number of bytes".to_owned()),
+                Some(Err(_)) => Err("it is no number of bytes".to_owned()),
                 None => {
                     self.wrong_type(name, value, other, "a size such as \"64MiB\"");
                     return None;
@@ -326,7 +327,13 @@ impl<'a, 'i> Section<'a, 'i> {
             },
         };
         match parsed {
-            Err(message) => self.refuse(name, &message, "write a number and a unit, for example \"64MiB\""),
+            Err(message) => {
+                self.refuse(
+                    name,
+                    &format!("cannot be read: {message}"),
+                    "write a number and a unit, for example \"64MiB\"",
+                );
+            }
             Ok(bytes) if self.within(name, bytes, min, max, |b| format_size(*b)) => return Some(bytes),
             Ok(_) => {}
         }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::units::{format_duration, format_size};
 use super::values::{Retention, Start};
@@ -100,14 +100,31 @@ pub struct EmbeddedSource {
     pub reserve: u64,
 }
 
+impl EmbeddedSource {
+    /// A source of which nothing but the directory is given.
+    pub fn with_defaults(data_dir: PathBuf, profile: Profile) -> Self {
+        super::load::default_source(data_dir, profile)
+    }
+}
+
 /// What happens when a topic has reached `max-bytes`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum OnFull {
     /// Producing fails.
     Refuse,
     /// The oldest segment goes.
     DropOldest,
+}
+
+impl OnFull {
+    /// The word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::DropOldest => "drop-oldest",
+        }
+    }
 }
 
 /// Why a topic is part of the manifest.

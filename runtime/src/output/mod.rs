@@ -2,6 +2,7 @@
 //! The only place of this crate that touches the standard streams. Colour never carries meaning alone.
 
 mod failure;
+mod quantity;
 mod table;
 
 use std::io::{self, IsTerminal as _, Write as _};
@@ -9,7 +10,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use serde::Serialize;
 
 pub use failure::{Exit, Failure};
-pub use table::{Align, Table};
+pub use quantity::{bytes, counted, milliseconds, timestamp};
+pub use table::{Align, Table, printable};
 
 use crate::config::{Problem, Severity};
 

@@ -61,7 +61,7 @@ impl Table {
 }
 
 /// One line, without anything that a terminal would act upon.
-fn printable(cell: &str) -> String {
+pub fn printable(cell: &str) -> String {
     cell.chars()
         .flat_map(|c| {
             if c.is_control() {

@@ -2,6 +2,7 @@
 //! Kafka share group, and by [`ScriptedSource`] in tests; called by dispatchers, lanes and nobody else.
 
 mod delivery;
+mod embedded;
 mod scripted;
 mod settlement;
 
@@ -11,6 +12,7 @@ use share_engine::ids::LeaseKey;
 use share_engine::time::Instant;
 
 pub use crate::handler::BoxFuture;
+pub use embedded::{EmbeddedProducer, EmbeddedSource};
 pub use delivery::{Delivery, Header, Headers, Payload, RecordFields, RecordView, TimestampKind};
 pub use scripted::{ScriptedSource, ScriptedState};
 pub use settlement::{Cause, Evidence, SettleResult, Settlement, Verdict};

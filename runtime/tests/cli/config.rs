@@ -264,7 +264,7 @@ fn values_of_another_type_or_form() {
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
     --- stderr
-    error: deployments.d.memory "64M" has the unknown unit "M", expected one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB (line 4)
+    error: deployments.d.memory cannot be read: "64M" has the unknown unit "M", expected one of B, KB, MB, GB, TB, KiB, MiB, GiB, TiB (line 4)
     hint: write a number and a unit, for example "64MiB"
     "#);
     insta::assert_snapshot!(deployment("instance = \"reused\""), @r#"
@@ -434,20 +434,15 @@ fn relations_between_keys() {
     insta::assert_snapshot!(deployment("source = \"other\""), @r#"
     exit 1
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 2 topics, 2 errors, 0 warnings
+    [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
     --- stderr
     error: deployments.d.source is "other", which is not among the sources (line 4)
     hint: known sources: "main"
-    error: topics."d.dead".source is "other", which is not among the sources
-    hint: known sources: "main"
     "#);
     insta::assert_snapshot!(topic("max-bytes = \"64MiB\""), @"
-    exit 1
+    exit 0
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
-    --- stderr
-    error: topics.t.max-bytes is 64MiB, below twice segment-bytes (64MiB) (line 5)
-    hint: space is freed in whole segments: raise max-bytes or lower segment-bytes
+    [DIR]/sharemill.toml: 1 deployment, 2 topics, 0 errors, 0 warnings
     ");
     insta::assert_snapshot!(topic("max-bytes = \"64MiB\"\nsegment-bytes = \"40MiB\""), @"
     exit 1
@@ -747,7 +742,7 @@ fn show_prints_every_default() {
     A = "1"
 
     [[deployments.d.grants.files]]
-    host = "[DIR]/."
+    host = "[DIR]"
     guest = "/data"
     access = "read"
     "#);
@@ -830,7 +825,7 @@ fn show_prints_every_default() {
             },
             "files": [
               {
-                "host": "[DIR]/.",
+                "host": "[DIR]",
                 "guest": "/data",
                 "access": "read"
               }

@@ -78,6 +78,8 @@ impl Folder {
     }
 
     fn filtered(&self, text: &str) -> String {
+        // Blanks at the end of a line say nothing and get lost in editors.
+        let text: String = text.lines().map(|line| format!("{}\n", line.trim_end())).collect();
         text.replace(&self.dir.path().display().to_string(), "[DIR]")
             .replace(&std::process::id().to_string(), "[PID]")
             .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")

@@ -7,7 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use query::{DeadCommand, DeadList, DeadRedrive, GroupCommand, GroupReset, RecordsArgs, TopicCommand, TopicCreate};
+pub use query::{
+    DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, RecordsArgs, TopicCommand,
+    TopicCreate,
+};
 pub use work::{InvokeArgs, ProduceArgs, RunArgs};
 
 use crate::output;

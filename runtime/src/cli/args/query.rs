@@ -4,6 +4,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DataArgs, FormatArg};
 use crate::admin::{DeadLetterId, RecordState, ResetTo};
+use crate::config::{OnFull, Retention, parse_size};
 
 /// Where a command looks and how it prints.
 #[derive(Args, Debug)]
@@ -49,9 +50,39 @@ pub struct TopicCreate {
     /// Number of partitions, 1 to 1024
     #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub partitions: u32,
+    /// queue, forever, or a duration such as 7d [default: 7d]
+    #[arg(long, value_name = "RETENTION")]
+    pub retention: Option<Retention>,
+    /// What it may hold on disk, such as 10GiB [default: 10GiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub max_bytes: Option<u64>,
+    /// What happens when it is full [default: refuse]
+    #[arg(long, value_enum, value_name = "ACTION")]
+    pub on_full: Option<OnFullChoice>,
+    /// Size at which a new segment begins, such as 64MiB [default: 64MiB]
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub segment_bytes: Option<u64>,
     /// Where and how.
     #[command(flatten)]
     pub query: QueryArgs,
+}
+
+/// What happens when a topic is full.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum OnFullChoice {
+    /// Producing fails
+    Refuse,
+    /// The oldest segment goes
+    DropOldest,
+}
+
+impl From<OnFullChoice> for OnFull {
+    fn from(choice: OnFullChoice) -> Self {
+        match choice {
+            OnFullChoice::Refuse => Self::Refuse,
+            OnFullChoice::DropOldest => Self::DropOldest,
+        }
+    }
 }
 
 /// `sharemill topic delete`.
@@ -192,7 +223,7 @@ pub enum DeadCommand {
 
 /// Which dead letters.
 #[derive(Args, Debug)]
-pub struct DeadFilter {
+pub struct DeadFilterArgs {
     /// Only those of this share group
     #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
@@ -209,7 +240,7 @@ pub struct DeadFilter {
 pub struct DeadList {
     /// Which dead letters.
     #[command(flatten)]
-    pub filter: DeadFilter,
+    pub filter: DeadFilterArgs,
     /// Dead letters to show at most, 1 to 10000
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub limit: u32,
@@ -240,7 +271,7 @@ pub struct DeadRedrive {
     pub all: bool,
     /// Which dead letters.
     #[command(flatten)]
-    pub filter: DeadFilter,
+    pub filter: DeadFilterArgs,
     /// Where and how.
     #[command(flatten)]
     pub query: QueryArgs,

@@ -5,5 +5,5 @@ pub(crate) mod names;
 mod retention;
 mod start;
 
-pub use retention::Retention;
+pub use retention::{Retention, RetentionError};
 pub use start::{Start, StartError};

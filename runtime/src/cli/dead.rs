@@ -1,0 +1,164 @@
+//! `sharemill dead`.
+
+use std::fmt::Write as _;
+
+use super::args::{DeadCommand, DeadFilterArgs, DeadList, DeadRedrive};
+use super::open::{Absent, with};
+use crate::admin::{Admin, DeadFilter, DeadLetterDetail, DeadQuery, RedriveRequest};
+use crate::output::{self, Align, Failure, Format, Table, bytes, counted, timestamp};
+
+/// Runs one of the dead-letter commands.
+pub(super) async fn run(command: DeadCommand) -> Result<(), Failure> {
+    match command {
+        DeadCommand::List(args) => list(args).await,
+        DeadCommand::Show(args) => {
+            let show = async |admin: &dyn Admin| Ok(admin.dead_letter(args.id).await?);
+            let letter = with(&args.query.data, Absent::Refuse, show).await?;
+            match args.query.format.into() {
+                Format::Json => output::json(&letter),
+                Format::Table => output::data(&described(&letter)),
+            }
+        }
+        DeadCommand::Redrive(args) => redrive(args).await,
+    }
+}
+
+async fn list(args: DeadList) -> Result<(), Failure> {
+    let query = DeadQuery {
+        filter: filter(args.filter),
+        limit: args.limit,
+    };
+    let ask = async |admin: &dyn Admin| Ok(admin.dead_letters(query).await?);
+    let page = with(&args.query.data, Absent::Refuse, ask).await?;
+    if Format::from(args.query.format) == Format::Json {
+        return output::json(&page);
+    }
+    let mut table = Table::new(&[
+        ("id", Align::Left),
+        ("group", Align::Left),
+        ("from", Align::Left),
+        ("when", Align::Left),
+        ("deliveries", Align::Right),
+        ("cause", Align::Left),
+        ("reason", Align::Left),
+    ]);
+    for letter in page.dead_letters {
+        table.row([
+            letter.id.to_string(),
+            letter.group,
+            format!(
+                "{}/{}/{}",
+                letter.source_topic, letter.source_partition, letter.source_offset
+            ),
+            timestamp(letter.timestamp),
+            letter.delivery_count.to_string(),
+            letter.cause,
+            shortened(&letter.reason.unwrap_or_else(|| "-".to_owned())),
+        ]);
+    }
+    output::data(&table.render())?;
+    if page.more {
+        output::message(&format!("there are more than {}: raise --limit", args.limit));
+    }
+    Ok(())
+}
+
+async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
+    let request = if args.all {
+        RedriveRequest::All(filter(args.filter))
+    } else {
+        RedriveRequest::Ids(args.ids)
+    };
+    let ask = async |admin: &dyn Admin| Ok(admin.redrive(request).await?);
+    let result = with(&args.query.data, Absent::Refuse, ask).await?;
+    if Format::from(args.query.format) == Format::Json {
+        output::json(&result)?;
+    } else {
+        let mut table = Table::new(&[("dead letter", Align::Left), ("now", Align::Left)]);
+        for redriven in &result.redriven {
+            let now = format!("{}/{}/{}", redriven.topic, redriven.partition, redriven.offset);
+            table.row([redriven.id.to_string(), now]);
+        }
+        output::data(&table.render())?;
+    }
+    if result.failed.is_empty() {
+        return Ok(());
+    }
+    for failed in &result.failed {
+        let failure = Failure::new(format!("{} was not redriven: {}", failed.id, failed.error.message));
+        let hint = failed.error.hint.clone();
+        output::failure(&match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        });
+    }
+    Err(Failure::told())
+}
+
+fn filter(args: DeadFilterArgs) -> DeadFilter {
+    DeadFilter {
+        group: args.group,
+        topic: args.topic,
+        cause: args.cause,
+    }
+}
+
+fn described(letter: &DeadLetterDetail) -> String {
+    let summary = &letter.summary;
+    let mut text = String::new();
+    let mut line = |name: &str, value: &str| {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name:<12}{}", output::printable(value));
+    };
+    line("id", &summary.id.to_string());
+    line("group", &summary.group);
+    line(
+        "from",
+        &format!(
+            "{}/{}/{}",
+            summary.source_topic, summary.source_partition, summary.source_offset
+        ),
+    );
+    line("when", &timestamp(summary.timestamp));
+    line("cause", &summary.cause);
+    line("reason", summary.reason.as_deref().unwrap_or("-"));
+    line("deliveries", &summary.delivery_count.to_string());
+    line("module", letter.module.as_deref().unwrap_or("-"));
+    if let Some(size) = letter.checkpoint_bytes {
+        line("checkpoint", &bytes(size.into()));
+    }
+    line("key", &shown(letter.record.key.as_deref()));
+    for header in &letter.record.headers {
+        line("header", &format!("{}={}", header.name, shown(header.value.as_deref())));
+    }
+    line("value", &shown(letter.record.value.as_deref()));
+    section(&mut text, "trap", letter.trap.as_deref().unwrap_or_default().lines());
+    section(&mut text, "attempts", letter.attempts.iter().map(String::as_str));
+    section(&mut text, "log", letter.log.iter().map(String::as_str));
+    text
+}
+
+fn section<'a>(text: &mut String, name: &str, lines: impl Iterator<Item = &'a str>) {
+    let lines: Vec<String> = lines.map(|line| format!("  {}\n", output::printable(line))).collect();
+    if !lines.is_empty() {
+        let _ = write!(text, "\n{name}\n{}", lines.concat());
+    }
+}
+
+/// Text as it is, other bytes by their number; `--format json` has them all.
+fn shown(bytes: Option<&[u8]>) -> String {
+    match bytes.map(std::str::from_utf8) {
+        None => "null".to_owned(),
+        Some(Ok(text)) => text.to_owned(),
+        Some(Err(_)) => format!("({}, not text)", counted(bytes.map_or(0, <[u8]>::len) as u64, "byte")),
+    }
+}
+
+/// Enough of a reason for a table.
+fn shortened(text: &str) -> String {
+    const CHARACTERS: usize = 60;
+    if text.chars().count() <= CHARACTERS {
+        return text.to_owned();
+    }
+    text.chars().take(CHARACTERS - 3).chain("...".chars()).collect()
+}

@@ -1,0 +1,151 @@
+//! `sharemill group`.
+
+use super::args::{GroupCommand, GroupReset};
+use super::open::{Absent, with};
+use crate::admin::{Admin, GroupDetail, GroupSummary, ResetGroup};
+use crate::output::{self, Align, Failure, Format, Table, counted, milliseconds};
+
+/// Runs one of the group commands.
+pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
+    match command {
+        GroupCommand::List(query) => {
+            let groups = with(&query.data, Absent::Refuse, async |admin| Ok(admin.groups().await?)).await?;
+            match query.format.into() {
+                Format::Json => output::json(&groups),
+                Format::Table => output::data(&list(&groups)),
+            }
+        }
+        GroupCommand::Describe(args) => {
+            let describe = async |admin: &dyn Admin| Ok(admin.group(&args.group).await?);
+            let group = with(&args.query.data, Absent::Refuse, describe).await?;
+            print(&group, args.query.format.into())
+        }
+        GroupCommand::Reset(args) => reset(args).await,
+        GroupCommand::Delete(args) => {
+            let delete = async |admin: &dyn Admin| Ok(admin.delete_group(&args.group).await?);
+            let deleted = with(&args.query.data, Absent::Refuse, delete).await?;
+            match args.query.format.into() {
+                Format::Json => output::json(&deleted),
+                Format::Table => output::data(&format!(
+                    "deleted group {} with {}, {} unsettled\n",
+                    args.group,
+                    counted(deleted.share_partitions.into(), "share partition"),
+                    counted(deleted.unsettled, "record"),
+                )),
+            }
+        }
+    }
+}
+
+async fn reset(args: GroupReset) -> Result<(), Failure> {
+    let request = ResetGroup {
+        to: args.to,
+        topic: args.topic.clone(),
+        partition: args.partition,
+        force: args.force,
+    };
+    let reset = async |admin: &dyn Admin| Ok(admin.reset_group(&args.group, request).await?);
+    let result = with(&args.query.data, Absent::Refuse, reset).await?;
+    if Format::from(args.query.format) == Format::Json {
+        return output::json(&result);
+    }
+    let mut table = Table::new(&[
+        ("topic", Align::Left),
+        ("partition", Align::Right),
+        ("from", Align::Right),
+        ("to", Align::Right),
+        ("epoch", Align::Right),
+    ]);
+    for partition in &result.partitions {
+        table.row([
+            partition.topic.clone(),
+            partition.partition.to_string(),
+            partition.from.to_string(),
+            partition.to.to_string(),
+            partition.state_epoch.to_string(),
+        ]);
+    }
+    output::data(&table.render())
+}
+
+fn list(groups: &[GroupSummary]) -> String {
+    let mut table = Table::new(&[
+        ("group", Align::Left),
+        ("topics", Align::Left),
+        ("members", Align::Right),
+        ("available", Align::Right),
+        ("acquired", Align::Right),
+        ("parked", Align::Right),
+    ]);
+    for group in groups {
+        table.row([
+            group.name.clone(),
+            group.topics.join(", "),
+            group.members.to_string(),
+            group.available.to_string(),
+            group.acquired.to_string(),
+            group.parked.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn print(group: &GroupDetail, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(group);
+    }
+    let mut text = format!(
+        "group        {}\nattempts     {}\nlock         {}\nstart        {}\ndead letter  {}\n\n",
+        group.summary.name,
+        group.attempts,
+        milliseconds(group.lock_ms),
+        group.start,
+        group
+            .dead_letter
+            .as_deref()
+            .unwrap_or("none: records given up are dropped"),
+    );
+    let mut partitions = Table::new(&[
+        ("topic", Align::Left),
+        ("partition", Align::Right),
+        ("epoch", Align::Right),
+        ("start", Align::Right),
+        ("end", Align::Right),
+        ("log end", Align::Right),
+        ("available", Align::Right),
+        ("acquired", Align::Right),
+        ("parked", Align::Right),
+        ("pinned by", Align::Right),
+    ]);
+    for partition in &group.share_partitions {
+        partitions.row([
+            partition.topic.clone(),
+            partition.partition.to_string(),
+            partition.state_epoch.to_string(),
+            partition.start_offset.to_string(),
+            partition.end_offset.to_string(),
+            partition.log_end.to_string(),
+            partition.available.to_string(),
+            partition.acquired.to_string(),
+            partition.parked.to_string(),
+            partition
+                .pinned_by
+                .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
+        ]);
+    }
+    text.push_str(&partitions.render());
+    if !group.member_list.is_empty() {
+        let mut members = Table::new(&[
+            ("member", Align::Left),
+            ("deployment", Align::Left),
+            ("acquired", Align::Right),
+        ]);
+        for member in &group.member_list {
+            let deployment = member.deployment.clone().unwrap_or_else(|| "-".to_owned());
+            members.row([member.id.clone(), deployment, member.acquired.to_string()]);
+        }
+        text.push('\n');
+        text.push_str(&members.render());
+    }
+    output::data(&text)
+}

@@ -1,0 +1,117 @@
+//! Finds the data directory and whoever answers for it: the host that runs on it, over its socket, or an engine opened for one command.
+
+use std::path::{Path, PathBuf};
+
+use super::args::DataArgs;
+use super::{direct, environment, manifest};
+use crate::admin::{Admin, AdminClient, AdminError};
+use crate::config::{EmbeddedSource, Profile, Severity};
+use crate::output::{self, Failure};
+
+/// A data directory with the settings of its engine.
+#[derive(Clone, Debug)]
+pub(super) struct Place {
+    /// Settings, the directory among them.
+    pub(super) source: EmbeddedSource,
+}
+
+impl Place {
+    /// The directory.
+    pub(super) fn data_dir(&self) -> &Path {
+        &self.source.data_dir
+    }
+}
+
+/// What a command does when there is no data directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Absent {
+    /// It makes one.
+    Create,
+    /// It fails.
+    Refuse,
+}
+
+/// Runs `command` against whoever answers for the data directory, and closes what was opened for it.
+pub(super) async fn with<T>(
+    args: &DataArgs,
+    absent: Absent,
+    command: impl AsyncFnOnce(&dyn Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let admin = open(&place(args)?, absent).await?;
+    let result = command(admin.as_ref()).await;
+    let closed = admin.close().await;
+    let value = result?;
+    closed?;
+    Ok(value)
+}
+
+/// Whoever answers for the data directory.
+pub(super) async fn open(place: &Place, absent: Absent) -> Result<Box<dyn Admin>, Failure> {
+    if let Some(client) = AdminClient::connect(place.data_dir()).await? {
+        return Ok(Box::new(client));
+    }
+    if absent == Absent::Refuse {
+        require(place.data_dir())?;
+    }
+    Ok(direct::open(&place.source).await?)
+}
+
+/// Fails where there is no data directory.
+pub(super) fn require(data_dir: &Path) -> Result<(), Failure> {
+    if data_dir.is_dir() {
+        return Ok(());
+    }
+    Err(
+        Failure::new(format!("there is no data directory at {}", data_dir.display()))
+            .hint("sharemill run makes it; name another with --data-dir DIR or --manifest FILE"),
+    )
+}
+
+/// The data directory that the arguments, the environment or the manifest name, in this order.
+pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
+    let given = args.data_dir.clone();
+    let from_environment = || {
+        if args.manifest.is_none() {
+            environment::data_dir()
+        } else {
+            None
+        }
+    };
+    let source = match given.or_else(from_environment) {
+        Some(data_dir) => EmbeddedSource::with_defaults(absolute(data_dir)?, Profile::Default),
+        None => source_of_manifest(args)?,
+    };
+    Ok(Place { source })
+}
+
+/// Only what is wrong with the source stops a command that needs nothing else of the manifest.
+fn source_of_manifest(args: &DataArgs) -> Result<EmbeddedSource, Failure> {
+    let loaded = manifest::read(args.manifest.clone())
+        .map_err(|failure| failure.hint("name one with --manifest FILE, or the data directory with --data-dir DIR"))?;
+    let is_fatal = |key: &str| key.is_empty() || key == "sources" || key.starts_with("sources.");
+    let mut fatal = loaded
+        .problems
+        .iter()
+        .filter(|p| p.severity == Severity::Error && is_fatal(&p.key))
+        .peekable();
+    if fatal.peek().is_some() {
+        fatal.for_each(output::problem);
+        return Err(Failure::told());
+    }
+    let source = loaded.manifest.sources.into_values().next();
+    source.ok_or_else(|| Failure::new("the manifest has no source"))
+}
+
+fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
+    std::path::absolute(&path).map_err(|error| Failure::new(format!("cannot find {}: {error}", path.display())))
+}
+
+impl From<AdminError> for Failure {
+    fn from(error: AdminError) -> Self {
+        let failure = Self::new(error.message);
+        match error.hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
+        }
+    }
+}

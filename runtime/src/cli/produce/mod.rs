@@ -1,0 +1,122 @@
+//! `sharemill produce`: records from arguments, lines or NDJSON through bounded channels to the topic, and one result each back.
+
+mod input;
+mod tally;
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io::IsTerminal as _;
+
+use tokio::sync::mpsc;
+
+use super::args::ProduceArgs;
+use super::open::{Absent, with};
+use crate::admin::{Admin, AdminError, PRODUCE_BUFFER, ProduceResult, Record};
+use crate::output::{self, Failure, Format};
+use input::{Input, Item, Source};
+use tally::Tally;
+
+/// Appends records to a topic; fails if any of them was refused.
+pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
+    let format = Format::from(args.format);
+    let source = Source::of(&args)?;
+    let input = Input::open(source, defaults(&args))?;
+    let tally = RefCell::new(Tally::new(&args.topic, format, input.size()));
+    let produced = with(&args.data, Absent::Create, async |admin| {
+        let end = stream(admin, &args.topic, input, &tally).await;
+        tally.borrow_mut().finish()?;
+        Ok(end?)
+    });
+    produced.await?;
+    if tally.borrow().has_failures() {
+        Err(Failure::told())
+    } else {
+        Ok(())
+    }
+}
+
+/// What records get that do not say otherwise.
+fn defaults(args: &ProduceArgs) -> Record {
+    Record {
+        key: args.key.clone().map(Into::into),
+        value: None,
+        headers: args
+            .headers
+            .iter()
+            .map(|(name, value)| input::header(name, value))
+            .collect(),
+        partition: args.partition,
+        timestamp: args.timestamp,
+    }
+}
+
+/// Reads, sends and counts at the same time, each waiting for the next through a bounded channel.
+async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Tally>) -> Result<(), Failure> {
+    let (record_sender, record_receiver) = mpsc::channel(PRODUCE_BUFFER);
+    let (result_sender, result_receiver) = mpsc::channel(PRODUCE_BUFFER);
+    // Line of every record that is under way: results come in the order of the records.
+    let lines = RefCell::new(VecDeque::new());
+    let (read, produced, collected) = tokio::join!(
+        forward(input, record_sender, &lines, tally),
+        admin.produce(topic, record_receiver, result_sender),
+        collect(result_receiver, &lines, tally),
+    );
+    collected?;
+    let unknown = lines.borrow().len();
+    if let Err(error) = produced {
+        return Err(stream_failed(error, unknown));
+    }
+    read
+}
+
+async fn forward(
+    mut input: Input,
+    records: mpsc::Sender<Record>,
+    lines: &RefCell<VecDeque<u64>>,
+    tally: &RefCell<Tally>,
+) -> Result<(), Failure> {
+    loop {
+        let item = tokio::select! {
+            biased;
+            // The other side has failed and says why; the input may wait for a person.
+            () = records.closed() => return Ok(()),
+            item = input.next() => item,
+        };
+        let Some(item) = item else { return Ok(()) };
+        match item {
+            Item::Record { line, record, position } => {
+                lines.borrow_mut().push_back(line);
+                tally.borrow_mut().position(position);
+                // A failure is seen above.
+                let _ = records.send(record).await;
+            }
+            Item::Unreadable { line, error } => tally.borrow_mut().refused(line, &error)?,
+            Item::Broken(error) => return Err(Failure::new(error)),
+        }
+    }
+}
+
+async fn collect(
+    mut results: mpsc::Receiver<ProduceResult>,
+    lines: &RefCell<VecDeque<u64>>,
+    tally: &RefCell<Tally>,
+) -> Result<(), Failure> {
+    while let Some(result) = results.recv().await {
+        let line = lines.borrow_mut().pop_front().unwrap_or_default();
+        tally.borrow_mut().result(line, result.outcome)?;
+    }
+    Ok(())
+}
+
+fn stream_failed(error: AdminError, unknown: usize) -> Failure {
+    if unknown > 0 {
+        let records = output::counted(unknown as u64, "record");
+        output::warning(&format!("{records} had no result yet and may or may not be stored"));
+    }
+    error.into()
+}
+
+/// Whether a person is to type the input.
+fn stdin_is_terminal() -> bool {
+    std::io::stdin().is_terminal()
+}

@@ -1,0 +1,127 @@
+//! `sharemill run`: flags, environment and manifest to a [`RunPlan`], signals to a [`Shutdown`]; the host does the rest.
+
+use std::collections::BTreeMap;
+
+use super::args::RunArgs;
+use super::{environment, manifest, signals};
+use crate::admin::AdminClient;
+use crate::config::{EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::output::Failure;
+use signals::Shutdown;
+
+/// Everything that the host needs to know: the manifest with flags and environment applied. Plain data.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPlan {
+    /// Host settings, topics and deployments; flags and environment have been applied to `host`.
+    pub manifest: Manifest,
+    /// The source's settings.
+    pub source: EmbeddedSource,
+    /// Values of the granted environment variables, by deployment.
+    pub environment: BTreeMap<String, BTreeMap<String, String>>,
+    /// End when every record is handled and nothing is parked.
+    pub until_idle: bool,
+}
+
+/// Runs the deployments of a manifest until a signal, or until nothing is left to do.
+pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
+    let plan = plan(args)?;
+    if let Some(client) = AdminClient::connect(&plan.source.data_dir).await? {
+        return Err(in_use(&plan.source.data_dir, client.pid()));
+    }
+    let shutdown = signals::listen().map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+    run_host(plan, shutdown).await
+}
+
+/// The host: engine, deployments, admin socket, metrics.
+async fn run_host(_plan: RunPlan, _shutdown: Shutdown) -> Result<(), Failure> {
+    Err(Failure::new("this build has no engine to run on yet"))
+}
+
+/// Another process owns the data directory.
+pub(crate) fn in_use(data_dir: &std::path::Path, pid: u32) -> Failure {
+    Failure::new(format!(
+        "the data directory {} is in use by process {pid}",
+        data_dir.display()
+    ))
+    .hint(format!(
+        "stop it first (kill {pid}), or give this host another data-dir"
+    ))
+}
+
+fn plan(args: RunArgs) -> Result<RunPlan, Failure> {
+    let mut manifest = manifest::load(args.manifest.manifest.clone())?;
+    apply(&mut manifest, &args)?;
+    let source = manifest.sources.values().next().cloned();
+    let source = source.ok_or_else(|| Failure::new("the manifest has no source"))?;
+    let environment = environment_of(&manifest)?;
+    Ok(RunPlan {
+        manifest,
+        source,
+        environment,
+        until_idle: args.until_idle,
+    })
+}
+
+/// Flag before environment before manifest.
+fn apply(manifest: &mut Manifest, args: &RunArgs) -> Result<(), Failure> {
+    let host = &mut manifest.host;
+    if let Some(timeout) = args.drain_timeout {
+        host.drain_timeout = timeout;
+    }
+    host.metrics = match (args.metrics, environment::text(environment::METRICS)) {
+        (Some(address), _) => Some(address),
+        (None, Some(text)) => Some(text.parse().map_err(|_| {
+            Failure::usage(format!(
+                "{} is \"{text}\", expected an address and a port",
+                environment::METRICS
+            ))
+            .hint(format!("set {}=127.0.0.1:9464", environment::METRICS))
+        })?),
+        (None, None) => host.metrics,
+    };
+    if let Some(filter) = args.log.clone().or_else(|| environment::text(environment::LOG)) {
+        host.log = filter;
+    }
+    host.log_format = match (args.log_format, environment::text(environment::LOG_FORMAT).as_deref()) {
+        (Some(format), _) => format.into(),
+        (None, Some("text")) => LogFormat::Text,
+        (None, Some("json")) => LogFormat::Json,
+        (None, Some(other)) => {
+            let message = format!("{} is \"{other}\", expected text or json", environment::LOG_FORMAT);
+            return Err(Failure::usage(message));
+        }
+        (None, None) => host.log_format,
+    };
+    Ok(())
+}
+
+/// Values of every granted variable; one that the host lacks is an error, and all of them are told.
+fn environment_of(manifest: &Manifest) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+    let mut missing = Vec::new();
+    let mut values = BTreeMap::new();
+    for (name, deployment) in manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled) {
+        let mut own = BTreeMap::new();
+        for (variable, value) in &deployment.grants.env {
+            match value {
+                EnvValue::Literal(text) => {
+                    own.insert(variable.clone(), text.clone());
+                }
+                EnvValue::Inherited { from } => match std::env::var(from) {
+                    Ok(text) => {
+                        own.insert(variable.clone(), text);
+                    }
+                    Err(_) => missing.push(format!("deployments.{name}.grants.env.{variable} takes {from}")),
+                },
+            }
+        }
+        values.insert(name.clone(), own);
+    }
+    if missing.is_empty() {
+        return Ok(values);
+    }
+    Err(Failure::new(format!(
+        "variables that the manifest passes on are not set: {}",
+        missing.join(", ")
+    ))
+    .hint("set them, or give the values in the manifest"))
+}

@@ -1,0 +1,127 @@
+//! `sharemill topic`.
+
+use super::args::{TopicCommand, TopicCreate};
+use super::open::{Absent, with};
+use crate::admin::{CreateTopic, DeleteTopic, TopicDetail, TopicSummary};
+use crate::output::{self, Align, Failure, Format, Table, bytes, counted};
+
+/// Runs one of the topic commands.
+pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
+    match command {
+        TopicCommand::List(query) => {
+            let topics = with(&query.data, Absent::Refuse, async |admin| Ok(admin.topics().await?)).await?;
+            match query.format.into() {
+                Format::Json => output::json(&topics),
+                Format::Table => output::data(&list(&topics)),
+            }
+        }
+        TopicCommand::Describe(args) => {
+            let describe = async |admin: &dyn crate::admin::Admin| Ok(admin.topic(&args.topic).await?);
+            let topic = with(&args.query.data, Absent::Refuse, describe).await?;
+            print(&topic, args.query.format.into())
+        }
+        TopicCommand::Create(args) => create(&args).await,
+        TopicCommand::Delete(args) => {
+            let request = DeleteTopic { force: args.force };
+            let delete = async |admin: &dyn crate::admin::Admin| Ok(admin.delete_topic(&args.topic, request).await?);
+            let deleted = with(&args.query.data, Absent::Refuse, delete).await?;
+            match args.query.format.into() {
+                Format::Json => output::json(&deleted),
+                Format::Table => output::data(&format!(
+                    "deleted topic {} with {} and {}\n",
+                    args.topic,
+                    counted(deleted.records, "record"),
+                    bytes(deleted.bytes)
+                )),
+            }
+        }
+    }
+}
+
+async fn create(args: &TopicCreate) -> Result<(), Failure> {
+    let request = CreateTopic {
+        name: args.topic.clone(),
+        partitions: args.partitions,
+        retention: args.retention,
+        max_bytes: args.max_bytes,
+        on_full: args.on_full.map(Into::into),
+        segment_bytes: args.segment_bytes,
+    };
+    let create = async |admin: &dyn crate::admin::Admin| Ok(admin.create_topic(request).await?);
+    let topic = with(&args.query.data, Absent::Create, create).await?;
+    match args.query.format.into() {
+        Format::Json => output::json(&topic),
+        Format::Table => output::data(&format!(
+            "created topic {} with {}\n",
+            topic.summary.name,
+            counted(topic.summary.partitions.into(), "partition")
+        )),
+    }
+}
+
+fn list(topics: &[TopicSummary]) -> String {
+    let mut table = Table::new(&[
+        ("topic", Align::Left),
+        ("partitions", Align::Right),
+        ("records", Align::Right),
+        ("size", Align::Right),
+        ("limit", Align::Right),
+        ("retention", Align::Left),
+        ("groups", Align::Right),
+    ]);
+    for topic in topics {
+        table.row([
+            topic.name.clone(),
+            topic.partitions.to_string(),
+            topic.records.to_string(),
+            bytes(topic.bytes),
+            bytes(topic.max_bytes),
+            topic.retention.to_string(),
+            topic.groups.to_string(),
+        ]);
+    }
+    table.render()
+}
+
+fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
+    if format == Format::Json {
+        return output::json(topic);
+    }
+    let summary = &topic.summary;
+    let mut text = format!(
+        "topic      {}\nrecords    {}\nsize       {} of {}, then {}\nretention  {}\nsegments   {} each\n\n",
+        summary.name,
+        summary.records,
+        bytes(summary.bytes),
+        bytes(summary.max_bytes),
+        summary.on_full.as_str(),
+        summary.retention,
+        bytes(topic.segment_bytes),
+    );
+    let mut partitions = Table::new(&[
+        ("partition", Align::Right),
+        ("log start", Align::Right),
+        ("log end", Align::Right),
+        ("size", Align::Right),
+        ("segments", Align::Right),
+    ]);
+    for partition in &topic.partition_list {
+        partitions.row([
+            partition.partition.to_string(),
+            partition.log_start.to_string(),
+            partition.log_end.to_string(),
+            bytes(partition.bytes),
+            partition.segments.to_string(),
+        ]);
+    }
+    text.push_str(&partitions.render());
+    if !topic.group_list.is_empty() {
+        let mut groups = Table::new(&[("group", Align::Left), ("unsettled", Align::Right)]);
+        for group in &topic.group_list {
+            groups.row([group.group.clone(), group.unsettled.to_string()]);
+        }
+        text.push('\n');
+        text.push_str(&groups.render());
+    }
+    output::data(&text)
+}

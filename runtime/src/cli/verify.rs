@@ -1,0 +1,52 @@
+//! `sharemill verify`.
+
+use super::args::VerifyArgs;
+use super::{direct, open};
+use crate::admin::AdminClient;
+use crate::output::{self, Align, Failure, Format, Table, bytes, counted};
+
+/// Reads everything on disk; fails if anything is damaged.
+pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
+    let place = open::place(&args.data)?;
+    open::require(place.data_dir())?;
+    if let Some(client) = AdminClient::connect(place.data_dir()).await? {
+        let message = format!("{} is in use by process {}", place.data_dir().display(), client.pid());
+        return Err(Failure::new(message).hint("stop the host first: verify needs the directory to itself"));
+    }
+    let report = direct::verify(&place.source).await?;
+    if Format::from(args.format) == Format::Json {
+        output::json(&report)?;
+    } else {
+        let mut table = Table::new(&[
+            ("file", Align::Left),
+            ("position", Align::Right),
+            ("size", Align::Right),
+            ("damage", Align::Left),
+        ]);
+        for damage in &report.damage {
+            table.row([
+                damage.file.clone(),
+                damage.position.to_string(),
+                bytes(damage.bytes),
+                damage.message.clone(),
+            ]);
+        }
+        let read = format!(
+            "{} with {} read, {} compared, {} damaged\n",
+            counted(report.files, "file"),
+            bytes(report.bytes),
+            counted(report.batches, "checksum"),
+            counted(report.damage.len() as u64, "place"),
+        );
+        output::data(&if report.damage.is_empty() {
+            read
+        } else {
+            format!("{}\n{read}", table.render())
+        })?;
+    }
+    if report.damage.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::told())
+    }
+}

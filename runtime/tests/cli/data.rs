@@ -1,0 +1,493 @@
+//! The commands that look at a data directory, against a host that runs on it; and what they say when none does.
+
+use crate::fake::FakeHost;
+use crate::support::Folder;
+
+fn hosted() -> (Folder, FakeHost) {
+    let folder = Folder::with_manifest("[deployments.d]\ncomponent = \"missing.wasm\"\ntopic = \"orders\"\n");
+    let host = FakeHost::start(&folder.path().join("data"));
+    (folder, host)
+}
+
+#[test]
+fn topics() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["topic", "list"]), @"
+    exit 0
+    --- stdout
+    TOPIC   PARTITIONS  RECORDS     SIZE     LIMIT  RETENTION  GROUPS
+    orders           1        5  1.4 KiB  10.0 GiB  queue           1
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "list", "--format", "json"]), @r#"
+    exit 0
+    --- stdout
+    [
+      {
+        "name": "orders",
+        "partitions": 1,
+        "records": 5,
+        "bytes": 1500,
+        "max-bytes": 10737418240,
+        "on-full": "refuse",
+        "retention": "queue",
+        "groups": 1
+      }
+    ]
+    "#);
+    insta::assert_snapshot!(folder.run(&["topic", "describe", "orders"]), @"
+    exit 0
+    --- stdout
+    topic      orders
+    records    5
+    size       1.4 KiB of 10.0 GiB, then refuse
+    retention  queue
+    segments   64.0 MiB each
+
+    PARTITION  LOG START  LOG END     SIZE  SEGMENTS
+            0          2        7  1.4 KiB         1
+
+    GROUP   UNSETTLED
+    enrich          3
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "describe", "nowhere"]), @"
+    exit 1
+    --- stderr
+    error: there is no topic nowhere
+    hint: sharemill topic list names them
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "create", "new", "--partitions", "3", "--retention", "7d", "--max-bytes", "1GiB"]), @"
+    exit 0
+    --- stdout
+    created topic new with 3 partitions
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "create", "orders"]), @"
+    exit 1
+    --- stderr
+    error: there is a topic orders already
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "create", "new", "--retention", "soon"]), @r#"
+    exit 2
+    --- stderr
+    error: invalid value 'soon' for '--retention <RETENTION>': expected queue, forever or a duration such as 7d: "soon" is not a number with a unit, expected a duration such as "30s", "5m", "1h30m" or "250ms"
+
+    For more information, try '--help'.
+    "#);
+    insta::assert_snapshot!(folder.run(&["topic", "delete", "orders"]), @"
+    exit 1
+    --- stderr
+    error: topic orders has 5 records and the group enrich
+    hint: delete it anyway with --force
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "delete", "orders", "--force"]), @"
+    exit 0
+    --- stdout
+    deleted topic orders with 5 records and 1.4 KiB
+    ");
+}
+
+#[test]
+fn groups() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["group", "list"]), @"
+    exit 0
+    --- stdout
+    GROUP   TOPICS  MEMBERS  AVAILABLE  ACQUIRED  PARKED
+    enrich  orders        1          1         1       1
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "describe", "enrich"]), @"
+    exit 0
+    --- stdout
+    group        enrich
+    attempts     5
+    lock         30s
+    start        earliest
+    dead letter  orders.dead
+
+    TOPIC   PARTITION  EPOCH  START  END  LOG END  AVAILABLE  ACQUIRED  PARKED  PINNED BY
+    orders          0      1      2    6        7          1         1       1          -
+
+    MEMBER  DEPLOYMENT  ACQUIRED
+    m-1     enrich             1
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "describe", "nobody"]), @"
+    exit 1
+    --- stderr
+    error: there is no group nobody
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "earliest"]), @"
+    exit 1
+    --- stderr
+    error: deployment enrich works on group enrich
+    hint: add --force to pause it for the reset
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "offset:4", "--force"]), @"
+    exit 0
+    --- stdout
+    TOPIC   PARTITION  FROM  TO  EPOCH
+    orders          0     2   4      2
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "newest"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'newest' for '--to <POSITION>': expected earliest, latest, by-duration:AGE or offset:NUMBER
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "delete", "enrich"]), @"
+    exit 0
+    --- stdout
+    deleted group enrich with 1 share partition, 3 records unsettled
+    ");
+}
+
+#[test]
+fn records() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["records", "enrich"]), @"
+    exit 0
+    --- stdout
+    TOPIC   PARTITION  OFFSET  STATE         DELIVERIES  MEMBER  LEASE LEFT  DUE IN  STRIKES  CHECKPOINT
+    orders          0       2  acquired               1  m-1            12s       -        0           -
+    orders          0       3  acknowledged           1  -                -       -        0           -
+    orders          0       4  parked                 2  -                -   1m30s        1     2.0 KiB
+    orders          0       5  archived               5  -                -       -        0           -
+    orders          0       6  available              0  -                -       -        0           -
+    ");
+    insta::assert_snapshot!(folder.run(&["records", "enrich", "--state", "parked", "--state", "acquired", "--limit", "1"]), @"
+    exit 0
+    --- stdout
+    TOPIC   PARTITION  OFFSET  STATE     DELIVERIES  MEMBER  LEASE LEFT  DUE IN  STRIKES  CHECKPOINT
+    orders          0       2  acquired           1  m-1            12s       -        0           -
+    --- stderr
+    there are more than 1: raise --limit, or begin later with --from
+    ");
+    insta::assert_snapshot!(folder.run(&["records", "enrich", "--state", "archived", "--format", "json"]), @r#"
+    exit 0
+    --- stdout
+    {
+      "records": [
+        {
+          "topic": "orders",
+          "partition": 0,
+          "offset": 5,
+          "state": "archived",
+          "delivery-count": 5,
+          "member": null,
+          "lease-left-ms": null,
+          "due-in-ms": null,
+          "strikes": 0,
+          "checkpoint-bytes": null
+        }
+      ],
+      "more": false
+    }
+    "#);
+    insta::assert_snapshot!(folder.run(&["records", "nobody"]), @"
+    exit 1
+    --- stderr
+    error: there is no group nobody
+    ");
+}
+
+#[test]
+fn dead_letters() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["dead", "list"]), @"
+    exit 0
+    --- stdout
+    ID               GROUP   FROM        WHEN                  DELIVERIES  CAUSE   REASON
+    orders.dead/0/0  enrich  orders/0/1  2023-11-14T22:13:20Z           2  reject  no price at line 3 of the order that came in with the las...
+    ");
+    insta::assert_snapshot!(folder.run(&["dead", "list", "--group", "other"]), @"
+    exit 0
+    --- stdout
+    ID  GROUP  FROM  WHEN  DELIVERIES  CAUSE  REASON
+    ");
+    insta::assert_snapshot!(folder.run(&["dead", "show", "orders.dead/0/0"]), @r#"
+    exit 0
+    --- stdout
+    id          orders.dead/0/0
+    group       enrich
+    from        orders/0/1
+    when        2023-11-14T22:13:20Z
+    cause       reject
+    reason      no price at line 3 of the order that came in with the last delivery of the day
+    deliveries  2
+    module      9f86d081
+    key         (2 bytes, not text)
+    header      trace=abc
+    value       {"item":\u{1b}[31m1}
+
+    attempts
+      1 release: later
+      2 reject: no price
+
+    log
+      warn no price
+    "#);
+    insta::assert_snapshot!(folder.run(&["dead", "show", "orders.dead/0/0", "--format", "json"]), @r#"
+    exit 0
+    --- stdout
+    {
+      "id": "orders.dead/0/0",
+      "group": "enrich",
+      "source-topic": "orders",
+      "source-partition": 0,
+      "source-offset": 1,
+      "cause": "reject",
+      "reason": "no price at line 3 of the order that came in with the last delivery of the day",
+      "delivery-count": 2,
+      "timestamp": 1700000000000,
+      "record": {
+        "key-base64": "/wA=",
+        "value": "{\"item\":\u001b[31m1}",
+        "headers": [
+          {
+            "name": "trace",
+            "value": "abc"
+          }
+        ],
+        "partition": 0,
+        "timestamp": 1699999999000
+      },
+      "module": "9f86d081",
+      "trap": null,
+      "attempts": [
+        "1 release: later",
+        "2 reject: no price"
+      ],
+      "log": [
+        "warn no price"
+      ],
+      "checkpoint-bytes": null
+    }
+    "#);
+    insta::assert_snapshot!(folder.run(&["dead", "show", "17"]), @"
+    exit 2
+    --- stderr
+    error: invalid value '17' for '<ID>': expected TOPIC/PARTITION/OFFSET, for example orders.dead/0/17
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(folder.run(&["dead", "redrive", "--all", "--group", "enrich"]), @"
+    exit 0
+    --- stdout
+    DEAD LETTER      NOW
+    orders.dead/0/0  orders/0/7
+    ");
+    insta::assert_snapshot!(folder.run(&["dead", "redrive", "orders.dead/0/0", "orders.dead/0/9"]), @"
+    exit 1
+    --- stdout
+    DEAD LETTER      NOW
+    orders.dead/0/0  orders/0/7
+    --- stderr
+    error: orders.dead/0/9 was not redriven: there is no dead letter orders.dead/0/9
+    ");
+    insta::assert_snapshot!(folder.run(&["dead", "redrive"]), @"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      <ID>...
+
+    Usage: sharemill dead redrive <ID>...
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn produce_from_everywhere() {
+    let (folder, _host) = hosted();
+    folder.file("values.txt", "one\ntwo\r\n\nlast");
+    folder.file(
+        "records.ndjson",
+        "{\"key\":\"k\",\"value\":{\"a\":1},\"partition\":2}\n\n{\"vlaue\":1}\n{}\n",
+    );
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "b"]), @"
+    exit 0
+    --- stdout
+    2 records stored in orders, 0 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        2             7            8
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "--file", "values.txt", "--key", "k", "--header", "h=1"]), @"
+    exit 0
+    --- stdout
+    4 records stored in orders, 0 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        4             7           10
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "--ndjson", "records.ndjson", "--partition", "1"]), @"
+    exit 1
+    --- stdout
+    2 records stored in orders, 1 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            1        1             8            8
+            2        1             7            7
+    --- stderr
+    error: record 3 was refused: not a record: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 8
+    ");
+    insta::assert_snapshot!(folder.run_with_input(&["produce", "orders"], Some("x\ny\n")), @"
+    exit 0
+    --- stdout
+    2 records stored in orders, 0 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        2             7            8
+    ");
+    insta::assert_snapshot!(folder.run_with_input(&["produce", "orders", "--ndjson", "-", "--format", "json"], Some("{\"value\":\"x\"}\n{\"value\":\"full\"}\n")), @r#"
+    exit 1
+    --- stdout
+    {"line":1,"partition":0,"offset":7}
+    {"line":2,"error":{"code":"full","message":"topic orders is full: 10 GiB of 10 GiB, held back by group enrich","hint":"let the group catch up, or raise max-bytes"}}
+    --- stderr
+    1 record stored in orders, 1 refused
+    "#);
+    insta::assert_snapshot!(folder.run_with_input(&["produce", "orders"], Some("")), @"
+    exit 0
+    --- stdout
+    0 records stored in orders, 0 refused
+    ");
+}
+
+#[test]
+fn produce_that_fails() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["produce", "nowhere", "a"]), @"
+    exit 1
+    --- stdout
+    0 records stored in nowhere, 0 refused
+    --- stderr
+    warning: 1 record had no result yet and may or may not be stored
+    error: there is no topic nowhere
+    hint: sharemill topic list names them
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "full", "b"]), @"
+    exit 1
+    --- stdout
+    2 records stored in orders, 1 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        2             7            8
+    --- stderr
+    error: record 2 was refused: topic orders is full: 10 GiB of 10 GiB, held back by group enrich
+    hint: let the group catch up, or raise max-bytes
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "broken"]), @"
+    exit 1
+    --- stdout
+    1 record stored in orders, 0 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        1             7            7
+    --- stderr
+    warning: 1 record had no result yet and may or may not be stored
+    error: the disk failed
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "--file", "missing.txt"]), @"
+    exit 1
+    --- stderr
+    error: cannot read missing.txt: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "--file", "data"]), @"
+    exit 1
+    --- stderr
+    error: cannot read data: it is a folder
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "--file", "b"]), @"
+    exit 2
+    --- stderr
+    error: the argument '[VALUE]...' cannot be used with '--file <FILE>'
+
+    Usage: sharemill produce <TOPIC> <VALUE>...
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "--header", "novalue"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'novalue' for '--header <NAME=VALUE>': expected NAME=VALUE
+
+    For more information, try '--help'.
+    ");
+    let many = "full\n".repeat(12);
+    let shown = folder.run_with_input(&["produce", "orders"], Some(&many));
+    assert!(
+        shown.contains("error: record 10 was refused") && !shown.contains("error: record 11 was refused"),
+        "{shown}"
+    );
+    assert!(shown.contains("and 2 more were refused"), "{shown}");
+}
+
+#[test]
+fn produce_does_not_wait_for_input_that_nobody_wants() {
+    let (folder, _host) = hosted();
+    let mut child = folder
+        .command(&["produce", "nowhere"])
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let input = child.stdin.take();
+    // Ends although its input is still open.
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("there is no topic nowhere"));
+}
+
+#[test]
+fn two_owners_are_refused() {
+    let (folder, _host) = hosted();
+    folder.file("missing.wasm", "");
+    insta::assert_snapshot!(folder.run(&["run"]), @"
+    exit 1
+    --- stderr
+    error: the data directory [DIR]/data is in use by process [PID]
+    hint: stop it first (kill [PID]), or give this host another data-dir
+    ");
+    insta::assert_snapshot!(folder.run(&["verify"]), @"
+    exit 1
+    --- stderr
+    error: [DIR]/data is in use by process [PID]
+    hint: stop the host first: verify needs the directory to itself
+    ");
+}
+
+#[test]
+fn the_data_directory_is_found_or_its_absence_told() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["group", "list", "--data-dir", "data"]), @"
+    exit 0
+    --- stdout
+    GROUP   TOPICS  MEMBERS  AVAILABLE  ACQUIRED  PARKED
+    enrich  orders        1          1         1       1
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "list", "--data-dir", "elsewhere"]), @"
+    exit 1
+    --- stderr
+    error: there is no data directory at [DIR]/elsewhere
+    hint: sharemill run makes it; name another with --data-dir DIR or --manifest FILE
+    ");
+    insta::assert_snapshot!(folder.run(&["verify", "--data-dir", "elsewhere"]), @"
+    exit 1
+    --- stderr
+    error: there is no data directory at [DIR]/elsewhere
+    hint: sharemill run makes it; name another with --data-dir DIR or --manifest FILE
+    ");
+    insta::assert_snapshot!(Folder::new().run(&["group", "list"]), @"
+    exit 1
+    --- stderr
+    error: there is no manifest at sharemill.toml
+    hint: name one with --manifest FILE, or the data directory with --data-dir DIR
+    ");
+    let broken = Folder::with_manifest("[sources.main]\njournal-size = 5\n[topics.t]\npartitions = 0\n");
+    insta::assert_snapshot!(broken.run(&["group", "list"]), @"
+    exit 1
+    --- stderr
+    error: sources.main.journal-size is 5B, below the limit of 16MiB (line 2)
+    hint: choose 16MiB to 64GiB (default 512MiB)
+    ");
+}

@@ -1,0 +1,583 @@
+//! Help texts and usage errors, word for word.
+
+use crate::support::Folder;
+
+fn run(arguments: &[&str]) -> String {
+    Folder::new().run(arguments)
+}
+
+#[test]
+fn overview() {
+    insta::assert_snapshot!(run(&["--help"]), @"
+    exit 0
+    --- stdout
+    Run WebAssembly handlers over share groups.
+
+    A handler's return value is its record's acknowledgement. Data goes to stdout, everything else to
+    stderr. Exit codes: 0 done, 1 failed, 2 called wrongly.
+
+    Usage: sharemill <COMMAND>
+
+    Commands:
+      run      Run the deployments of a manifest
+      produce  Append records to a topic
+      topic    List, describe, create and delete topics
+      group    List, describe, reset and delete share groups
+      records  Show the state of a group's records
+      dead     List, show and redrive dead letters
+      config   Check or show the manifest
+      invoke   Run one record through a component, without an engine
+      verify   Read everything on disk and report damage
+      module   Look into a component
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    ");
+    insta::assert_snapshot!(run(&["--version"]), @"
+    exit 0
+    --- stdout
+    sharemill [VERSION]
+    ");
+}
+
+#[test]
+fn commands() {
+    insta::assert_snapshot!(run(&["run", "--help"]), @"
+    exit 0
+    --- stdout
+    Run the deployments of a manifest
+
+    Usage: sharemill run [OPTIONS]
+
+    Options:
+          --manifest <FILE>
+              Manifest to read [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --until-idle
+              End when every record is handled and nothing is parked
+
+          --metrics <ADDR>
+              Serve Prometheus text at http://ADDR/metrics; port 0 takes a free one [env:
+              SHAREMILL_METRICS]
+
+          --drain-timeout <DURATION>
+              What running handlers get to finish after the first signal, 0s to 1h [manifest default:
+              30s]
+
+          --log-format <FORMAT>
+              How log lines look [env: SHAREMILL_LOG_FORMAT] [manifest default: text]
+
+              Possible values:
+              - text: For people
+              - json: One JSON object a line
+
+          --log <LEVEL>
+              Least severe level that is logged, or a filter [env: SHAREMILL_LOG] [manifest default:
+              info]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["produce", "--help"]), @r#"
+    exit 0
+    --- stdout
+    Append records to a topic
+
+    Usage: sharemill produce [OPTIONS] <TOPIC> [VALUE]...
+
+    Arguments:
+      <TOPIC>
+              Topic to append to
+
+      [VALUE]...
+              Values, one record each
+
+    Options:
+          --file <FILE>
+              File of values, one a line; - for standard input
+
+          --ndjson <FILE>
+              File of JSON objects, one a line; - for standard input
+
+          --key <KEY>
+              Key of every record that has none
+
+          --header <NAME=VALUE>
+              Header of every record; may be given several times
+
+          --partition <NUMBER>
+              Partition of every record that names none [default: by key, else in turn]
+
+          --timestamp <MS>
+              Timestamp of every record that has none, milliseconds since 1970 [default: now]
+
+          --manifest <FILE>
+              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Without values, --file or --ndjson, standard input is read, one value a line.
+
+    NDJSON: one object a line, all fields optional:
+      {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}, "partition": 0,
+      "timestamp": 1700000000000}
+      "key-base64" and "value-base64" carry bytes; a missing value is a null value.
+    "#);
+    insta::assert_snapshot!(run(&["topic", "--help"]), @"
+    exit 0
+    --- stdout
+    List, describe, create and delete topics
+
+    Usage: sharemill topic <COMMAND>
+
+    Commands:
+      list      List all topics
+      describe  Show one topic with its partitions and groups
+      create    Create a topic; settings it is not given come from the defaults of the manifest
+                reference
+      delete    Delete a topic with all its records
+
+    Options:
+      -h, --help  Print help
+    ");
+    insta::assert_snapshot!(run(&["topic", "create", "--help"]), @"
+    exit 0
+    --- stdout
+    Create a topic; settings it is not given come from the defaults of the manifest reference
+
+    Usage: sharemill topic create [OPTIONS] <TOPIC>
+
+    Arguments:
+      <TOPIC>
+              Topic
+
+    Options:
+          --partitions <NUMBER>
+              Number of partitions, 1 to 1024
+
+              [default: 1]
+
+          --retention <RETENTION>
+              queue, forever, or a duration such as 7d [default: 7d]
+
+          --max-bytes <SIZE>
+              What it may hold on disk, such as 10GiB [default: 10GiB]
+
+          --on-full <ACTION>
+              What happens when it is full [default: refuse]
+
+              Possible values:
+              - refuse:      Producing fails
+              - drop-oldest: The oldest segment goes
+
+          --segment-bytes <SIZE>
+              Size at which a new segment begins, such as 64MiB [default: 64MiB]
+
+          --manifest <FILE>
+              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["group", "--help"]), @"
+    exit 0
+    --- stdout
+    List, describe, reset and delete share groups
+
+    Usage: sharemill group <COMMAND>
+
+    Commands:
+      list      List all share groups
+      describe  Show one group with its share partitions
+      reset     Set a group back or forward; checkpoints are dropped
+      delete    Delete a group; its topics may then drop what only it kept
+
+    Options:
+      -h, --help  Print help
+    ");
+    insta::assert_snapshot!(run(&["group", "reset", "--help"]), @"
+    exit 0
+    --- stdout
+    Set a group back or forward; checkpoints are dropped
+
+    Usage: sharemill group reset [OPTIONS] --to <POSITION> <GROUP>
+
+    Arguments:
+      <GROUP>
+              Share group
+
+    Options:
+          --to <POSITION>
+              earliest, latest, by-duration:AGE (such as by-duration:1h) or offset:NUMBER
+
+          --topic <TOPIC>
+              Only this topic [default: every topic of the group]
+
+          --partition <NUMBER>
+              Only this partition; needs --topic [default: every partition]
+
+          --force
+              Reset it while a host works on it: pause, drain, reset, resume
+
+          --manifest <FILE>
+              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["records", "--help"]), @"
+    exit 0
+    --- stdout
+    Show the state of a group's records
+
+    Usage: sharemill records [OPTIONS] <GROUP>
+
+    Arguments:
+      <GROUP>
+              Share group
+
+    Options:
+          --topic <TOPIC>
+              Only this topic [default: every topic of the group]
+
+          --partition <NUMBER>
+              Only this partition [default: every partition]
+
+          --state <STATE>
+              Only these states; may be given several times [default: all]
+
+              Possible values:
+              - available:    May be acquired
+              - parked:       Waits for its delay or renewal to be over
+              - acquired:     Leased by a member
+              - acknowledged: Accepted
+              - archived:     Rejected or given up
+
+          --from <OFFSET>
+              Begin at this offset [default: the group's start offset]
+
+          --limit <COUNT>
+              Records to show at most, 1 to 10000
+
+              [default: 100]
+
+          --manifest <FILE>
+              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["dead", "--help"]), @"
+    exit 0
+    --- stdout
+    List, show and redrive dead letters
+
+    Usage: sharemill dead <COMMAND>
+
+    Commands:
+      list     List dead letters
+      show     Show one dead letter with everything known about it
+      redrive  Append dead letters to the topic they came from and take them out, in one step
+
+    Options:
+      -h, --help  Print help
+    ");
+    insta::assert_snapshot!(run(&["dead", "redrive", "--help"]), @"
+    exit 0
+    --- stdout
+    Append dead letters to the topic they came from and take them out, in one step
+
+    Usage: sharemill dead redrive [OPTIONS] [ID]...
+
+    Arguments:
+      [ID]...
+              Dead letters as dead list names them: TOPIC/PARTITION/OFFSET
+
+    Options:
+          --all
+              Every dead letter that the filters leave
+
+          --group <GROUP>
+              Only those of this share group
+
+          --topic <TOPIC>
+              Only those in this dead-letter topic
+
+          --cause <CAUSE>
+              Only those with this cause, such as reject, attempts or host-crash
+
+          --manifest <FILE>
+              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["config", "--help"]), @"
+    exit 0
+    --- stdout
+    Check or show the manifest
+
+    Usage: sharemill config <COMMAND>
+
+    Commands:
+      check  Name everything that is wrong with the manifest
+      show   Print the manifest with every default
+
+    Options:
+      -h, --help  Print help
+    ");
+    insta::assert_snapshot!(run(&["config", "show", "--help"]), @"
+    exit 0
+    --- stdout
+    Print the manifest with every default
+
+    Usage: sharemill config show [OPTIONS]
+
+    Options:
+          --manifest <FILE>
+              Manifest to read [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --format <FORMAT>
+              How the manifest is printed
+
+              Possible values:
+              - toml: TOML, to be used as a manifest again
+              - json: JSON
+
+              [default: toml]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["invoke", "--help"]), @r#"
+    exit 0
+    --- stdout
+    Run one record through a component, without an engine
+
+    Usage: sharemill invoke [OPTIONS] <COMPONENT>
+
+    Arguments:
+      <COMPONENT>
+              Component file, or - for the one that --deployment names
+
+    Options:
+          --record <FILE>
+              File with one record as JSON, in the form that produce --ndjson reads; - for standard
+              input
+
+          --value <VALUE>
+              Value of the record
+
+          --key <KEY>
+              Key of the record
+
+          --header <NAME=VALUE>
+              Header of the record; may be given several times
+
+          --topic <TOPIC>
+              Topic that the record is said to come from [default: the deployment's, else "invoke"]
+
+          --attempt <COUNT>
+              Delivery count that the handler sees, from 1
+
+              [default: 1]
+
+          --checkpoint <FILE>
+              File with the checkpoint of an earlier renewal
+
+          --deployment <NAME>
+              Deployment of the manifest whose settings, limits and grants hold; without it nothing is
+              granted
+
+          --manifest <FILE>
+              Manifest to read [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+    insta::assert_snapshot!(run(&["verify", "--help"]), @"
+    exit 0
+    --- stdout
+    Read everything on disk and report damage
+
+    Usage: sharemill verify [OPTIONS]
+
+    Options:
+          --manifest <FILE>
+              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["module", "inspect", "--help"]), @"
+    exit 0
+    --- stdout
+    List what a component exports and imports, and what it is not granted
+
+    Usage: sharemill module inspect [OPTIONS] <COMPONENT>
+
+    Arguments:
+      <COMPONENT>
+              Component file
+
+    Options:
+          --deployment <NAME>
+              Deployment of the manifest whose grants are compared; without it nothing is granted
+
+          --manifest <FILE>
+              Manifest to read [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    ");
+}
+
+#[test]
+fn wrong_usage() {
+    insta::assert_snapshot!(run(&["produc"]), @"
+    exit 2
+    --- stderr
+    error: unrecognized subcommand 'produc'
+
+      tip: some similar subcommands exist: 'group', 'produce'
+
+    Usage: sharemill <COMMAND>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(run(&["records", "g", "--limit", "0"]), @"
+    exit 2
+    --- stderr
+    error: invalid value '0' for '--limit <COUNT>': 0 is not in 1..=10000
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(run(&["records", "g", "--state", "lost"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'lost' for '--state <STATE>'
+      [possible values: available, parked, acquired, acknowledged, archived]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(run(&["run", "--drain-timeout", "2h"]), @"
+    exit 2
+    --- stderr
+    error: invalid value '2h' for '--drain-timeout <DURATION>': above the limit of 1h
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(run(&["run", "--metrics", "somewhere"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'somewhere' for '--metrics <ADDR>': invalid socket address syntax
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(run(&["group", "reset", "g", "--to", "earliest", "--partition", "1"]), @"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      --topic <TOPIC>
+
+    Usage: sharemill group reset --to <POSITION> --topic <TOPIC> --partition <NUMBER> <GROUP>
+
+    For more information, try '--help'.
+    ");
+    assert!(run(&[]).starts_with("exit 2\n--- stderr\n"));
+}
