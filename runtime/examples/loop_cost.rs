@@ -7,13 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use share_engine::entropy::Entropy;
 use share_engine::time::Clock;
 use sharemill::handler::{CallControl, CallEnd, CallReport, Outcome};
 use sharemill::lane::{Worker, WorkerFactory, plain_report};
 use sharemill::shutdown::Stages;
 use sharemill::source::{Credit, Delivery, ScriptedSource, Settlement, Source, Verdict};
-use sharemill::supervisor::{DeploymentSpec, Host, HostContext, HostOptions, SystemClock};
+use sharemill::supervisor::{DeploymentSpec, Host, HostContext, HostOptions};
 
 struct NoOp;
 
@@ -35,14 +34,6 @@ impl WorkerFactory for NoOps {
 
     fn module(&self) -> Arc<str> {
         Arc::from("native")
-    }
-}
-
-struct Half;
-
-impl Entropy for Half {
-    fn next_u64(&self) -> u64 {
-        1 << 63
     }
 }
 
@@ -79,7 +70,7 @@ async fn direct(clock: &Arc<dyn Clock>, records: usize) -> Duration {
 
 async fn looped(clock: &Arc<dyn Clock>, records: usize, lanes: usize) -> (Duration, Duration, u64, u64) {
     let source = source(clock, records);
-    let context = HostContext::new(clock.clone(), Arc::new(Half));
+    let context = HostContext::system();
     let options = HostOptions {
         lanes,
         ..HostOptions::default()
@@ -109,7 +100,7 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
-    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let clock: Arc<dyn Clock> = HostContext::system().clock;
     runtime.block_on(async {
         let each = |time: Duration| time.as_nanos() / records as u128;
         let alone = direct(&clock, records).await;

@@ -243,6 +243,10 @@ impl Dispatcher {
     fn handle_acquired(&mut self, asked: usize, result: Result<Vec<Delivery>, SourceError>) {
         self.requested -= asked;
         match result {
+            // Resolved to nothing: the source has no place for one more call.
+            Ok(records) if records.is_empty() => {
+                self.quiet_until = Some(self.parts.context.clock.now().monotonic.after(PAUSE));
+            }
             Ok(records) => {
                 self.outage.handle_success();
                 self.rate.handle_acquired(records.len());
@@ -451,6 +455,9 @@ impl Dispatcher {
 
 /// One that waits for records, and one more when places fall free meanwhile.
 const MOST_ACQUIRES: usize = 2;
+
+/// Before a source is asked again that answered with nothing.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Settlements on their way above which nothing is acquired.
 const MOST_SETTLING: usize = 65_536;

@@ -55,6 +55,6 @@ pub use services::{
 pub use spec::{Access, FileGrant, Grants, HandlerLimits, HandlerSpec, InstanceMode, LogLevel};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

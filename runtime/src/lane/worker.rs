@@ -31,7 +31,13 @@ pub trait WorkerFactory: Send + Sync + 'static {
 /// The report of a call that emitted, logged and measured nothing.
 pub fn plain_report(end: CallEnd, cpu: Duration) -> CallReport {
     CallReport {
+        end,
+        emitted: Vec::new(),
+        log_tail: Vec::new(),
         cpu,
-        ..CallReport::without_call(end)
+        ended: tokio::time::Instant::now().into_std(),
+        memory_peak: 0,
+        host_calls: 0,
+        dropped_log_bytes: 0,
     }
 }

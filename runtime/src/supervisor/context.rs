@@ -1,11 +1,11 @@
-//! What the whole host loop is given from outside: clocks and randomness. The only file of the loop that reads the system's clocks.
+//! What the whole host loop is given from outside: clocks and randomness.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use share_engine::engine::{SystemClock, SystemEntropy};
 use share_engine::entropy::Entropy;
-use share_engine::time::{Clock, Instant, Now, WallTime};
+use share_engine::time::{Clock, Instant};
 
 /// Clock and randomness, injected.
 #[derive(Clone)]
@@ -19,6 +19,11 @@ pub struct HostContext {
 }
 
 impl HostContext {
+    /// The system's own.
+    pub fn system() -> Self {
+        Self::new(Arc::new(SystemClock), Arc::new(SystemEntropy))
+    }
+
     /// With this clock and randomness.
     pub fn new(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
         let anchor = Anchor::new(clock.now().monotonic);
@@ -47,19 +52,3 @@ impl Anchor {
 }
 
 const FAR: Duration = Duration::from_hours(100 * 365 * 24);
-
-/// The system's clocks.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct SystemClock;
-
-impl Clock for SystemClock {
-    fn now(&self) -> Now {
-        let monotonic = clock_gettime(ClockId::Boottime);
-        let wall = clock_gettime(ClockId::Realtime);
-        let whole = |seconds: i64| u64::try_from(seconds).unwrap_or(0);
-        Now {
-            monotonic: Instant::from_nanos(whole(monotonic.tv_sec) * 1_000_000_000 + whole(monotonic.tv_nsec)),
-            wall: WallTime::from_millis(wall.tv_sec * 1_000 + wall.tv_nsec / 1_000_000),
-        }
-    }
-}

@@ -11,7 +11,7 @@ mod context;
 mod host;
 mod spec;
 
-pub use context::{Anchor, HostContext, SystemClock};
+pub use context::{Anchor, HostContext};
 pub use host::{DeployError, DeploymentHandle, Host, HostOptions, ShutdownReport};
 pub use spec::{Backoff, DeploymentSpec};
 

@@ -105,6 +105,15 @@ impl Worker for ScriptedWorker {
                 return plain_report(CallEnd::Cancelled, Duration::ZERO);
             }
             "never" => std::future::pending().await,
+            // So many microseconds of the lane.
+            "spin" => {
+                let cpu = Duration::from_micros(argument.parse().unwrap());
+                let began = std::hint::black_box(tokio::time::Instant::now());
+                while began.elapsed() < cpu {
+                    std::hint::spin_loop();
+                }
+                return plain_report(CallEnd::Outcome(Outcome::Accept), cpu);
+            }
             "panic" => panic!("told to"),
             "trap" => {
                 let end = CallEnd::Trap {

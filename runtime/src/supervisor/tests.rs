@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::testing::{Scripted, World, local, spec};
+use super::testing::{self, Scripted, World, local, spec};
 use super::*;
 use crate::handler::InstanceMode;
 use crate::shutdown::{Stage, Stages};
-use crate::source::Cause;
+use crate::source::{Cause, ScriptedSource};
 
 fn repeat(value: &'static str, count: usize) -> impl Iterator<Item = &'static str> {
     std::iter::repeat_n(value, count)
@@ -419,14 +420,44 @@ async fn a_wedged_lane_loses_its_leases_and_gets_nothing_new() {
 async fn deployments_of_one_group_and_topic_are_refused() {
     local(async {
         let mut world = World::new(1, spec(1));
-        let source = std::sync::Arc::new(world.source.clone());
+        let source = Arc::new(world.source.clone());
         let mut same = spec(1);
         let refused = world.host.deploy(same.clone(), source.clone(), Scripted::default());
         assert!(matches!(refused, Err(DeployError::Duplicate(_))));
-        same.name = std::sync::Arc::from("other");
+        same.name = Arc::from("other");
         let refused = world.host.deploy(same, source, Scripted::default());
         assert!(matches!(refused, Err(DeployError::SameGroup { .. })));
         world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_busy_deployments_share_a_lane_by_time() {
+    // On the real clock, for slices are measured on it: one handler holds the lane ten times as long as the other.
+    local(async {
+        let mut world = World::new(1, spec(8));
+        let context = testing::context();
+        let other = ScriptedSource::new(context.clock, DeploymentSpec::LOCK, 5);
+        let mut second = spec(8);
+        second.name = Arc::from("second");
+        second.topic = Arc::from("other");
+        let handle = world
+            .host
+            .deploy(second, Arc::new(other.clone()), Scripted::default())
+            .unwrap();
+        world.source.produce(repeat("spin 100", 20_000));
+        other.produce(repeat("spin 1000", 2_000));
+        while handle.totals().ends.get("accept") < 100 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let (short, long) = (world.deployment.totals(), handle.totals());
+        let short = short.ends.get("accept") as f64 * 100.0;
+        let long = long.ends.get("accept") as f64 * 1_000.0;
+        assert!(short / long > 0.6 && short / long < 1.7, "{short} {long}");
+        let stages = Stages::default();
+        stages.release();
+        world.shutdown(stages.subscribe()).await;
     })
     .await;
 }

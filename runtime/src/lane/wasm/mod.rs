@@ -238,3 +238,6 @@ impl HostServices for Services {
 
 /// Series that one deployment's handler may make; what comes after goes into one counter.
 const MOST_SERIES: usize = 100;
+
+#[cfg(test)]
+mod tests;
