@@ -301,6 +301,9 @@ impl SharePartition {
                 self.look_again(place, kind == Kind::Timeout, retry);
             }
         }
+        if self.struck.is_none() {
+            self.promote();
+        }
     }
 
     /// Leases and parks of a place are looked at again at `when`; with `delay`, their leases last until then.
@@ -384,8 +387,7 @@ impl SharePartition {
                 block.is_some_and(|block| block.side & place.mask != 0),
                 "no side bit for {offset}"
             );
-            let plane = self.window.plane(offset);
-            if plane == Some(Plane::Parked) {
+            if self.window.plane(offset) == Some(Plane::Parked) {
                 assert!(side.park.is_some());
             }
         }

@@ -71,7 +71,11 @@ impl Rig {
     /// expected, or, while old ones are available, at the first batch.
     pub(crate) fn fetch(&mut self, member: MemberIndex, max: u32, batches: &[(u64, u64)]) -> Got {
         let first = batches[0].0;
-        let from = if self.share.counts().available == 0 { self.nfo().min(first) } else { first };
+        let from = if self.share.counts().available == 0 {
+            self.nfo().min(first)
+        } else {
+            first
+        };
         self.fetch_from(member, max, from, batches)
     }
 
