@@ -102,6 +102,7 @@ impl SharePartition {
             }
             Change::StartOffset { offset } => {
                 self.skip_to(offset.get());
+                self.jumped = self.jumped.filter(|jumped| jumped > offset);
                 Ok(())
             }
             Change::Reset { epoch, start } => self.apply_reset(*epoch, *start),

@@ -37,6 +37,8 @@ pub struct SharePartition {
     pub(super) resetting: bool,
     /// The one struck record that is available, in transition or acquired.
     pub(super) struck: Option<u64>,
+    /// The start offset has moved over a hole of the log, and that is not durable yet.
+    pub(super) jumped: Option<Offset>,
 }
 
 /// What waits for the journal under one transition.
@@ -85,6 +87,7 @@ impl SharePartition {
             pending: 0,
             resetting: false,
             struck: None,
+            jumped: None,
         }
     }
 

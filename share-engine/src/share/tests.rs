@@ -51,6 +51,7 @@ fn run(first: u64, last: u64) -> OffsetRange {
     OffsetRange::new(at(first), at(last)).unwrap()
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as it is used")]
 fn note(text: &'static str) -> Option<Bytes> {
     Some(Bytes::from_static(text.as_bytes()))
 }
@@ -425,6 +426,43 @@ fn the_window_counts_acquired_records_only() {
     // One batch was touched: its rest is in the span as well, which is full now.
     let pinned = host.share.pinned().unwrap();
     assert_eq!((pinned.offset, pinned.state), (Offset::ZERO, RecordState::Parked));
+}
+
+#[test]
+fn an_empty_window_jumps_over_any_hole() {
+    let mut host = host(options());
+    let far = 1 << 40;
+    let batches = [run(far, far + 9)];
+    let request = AcquireRequest {
+        member: MemberIndex(1),
+        mode: AcquireMode::RecordLimit,
+        max_records: 1,
+        batch_size: 0,
+        from: Offset::ZERO,
+        batches: &batches,
+    };
+    let refused = host.share.acquire(&request, host.now);
+    host.share
+        .handle_persisted(refused.transition.unwrap(), Persisted::Refused, host.now);
+    // The next entry says it again.
+    let got = host.share.acquire(
+        &AcquireRequest {
+            from: at(far),
+            ..request
+        },
+        host.now,
+    );
+    assert_eq!(got.changes[0], Change::StartOffset { offset: at(far) });
+    host.durable(got.transition);
+    assert_eq!(host.share.start_offset(), at(far));
+    let next = host.share.acquire(
+        &AcquireRequest {
+            from: at(far + 1),
+            ..request
+        },
+        host.now,
+    );
+    assert_eq!(next.changes.len(), 1);
 }
 
 #[test]
