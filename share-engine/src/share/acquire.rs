@@ -23,6 +23,7 @@ impl SharePartition {
         let (Some(first), Some(last)) = (request.batches.first(), request.batches.last()) else {
             return out;
         };
+        self.jump(request, first.first().get(), now);
         let Some(bounds) = self.bounds(request, last.last().get()) else {
             return out;
         };
@@ -35,12 +36,18 @@ impl SharePartition {
         if self.window.span() == 0 {
             self.since = now.monotonic;
         }
+        out.changes
+            .extend(self.jumped.map(|offset| Change::StartOffset { offset }));
         self.archive_stale(request, first.first().get(), &mut out);
         let lowest = first.first().get().max(self.window.start());
         let mut taker = Taker::new(request, bounds.max);
         let stopped = self.take_again(lowest, bounds.last, &mut taker, now).is_break();
         if !stopped && taker.taken < taker.max && bounds.last >= self.window.next() {
             self.take_new(request, lowest, bounds.last, &mut taker, &mut out);
+        }
+        if taker.taken == 0 && out.archived.is_empty() && self.jumped.is_some() && out.changes.len() == 1 {
+            // The jump alone is worth no journal entry: it comes along with the first records.
+            out.changes.clear();
         }
         out.ranges = taker.ranges;
         for range in &out.ranges {
@@ -69,6 +76,18 @@ impl SharePartition {
             self.members.close(member);
         }
         out
+    }
+
+    /// With nothing in flight the start offset moves over what the log does not have, however far that is. This holds in
+    /// memory at once, and is written with every acquisition until one of them is durable.
+    fn jump(&mut self, request: &AcquireRequest<'_>, found: u64, now: Now) {
+        let next = self.window.next();
+        if self.resetting || self.window.span() > 0 || request.from.get() > next || found <= next {
+            return;
+        }
+        self.skip_to(found);
+        self.since = now.monotonic;
+        self.jumped = Some(Offset::saturating(found));
     }
 
     /// How many records may be taken, and up to which offset. `None`: nothing at all.
@@ -238,7 +257,6 @@ impl SharePartition {
         if first > last {
             return;
         }
-        let empty = next == self.window.start();
         let target = first.saturating_add(taker.max - taker.taken - 1);
         let index = request.batches.partition_point(|batch| batch.last().get() < target);
         let batch = request.batches.get(index);
@@ -256,13 +274,7 @@ impl SharePartition {
         if first > next && request.from.get() < first {
             let hole = run(next.max(request.from.get()), first - 1);
             self.window.mark_run(hole);
-            out.changes.push(if empty && request.from.get() <= next {
-                Change::StartOffset {
-                    offset: Offset::saturating(first),
-                }
-            } else {
-                gap(hole)
-            });
+            out.changes.push(gap(hole));
         }
         let mut begin = first;
         if request.mode == AcquireMode::BatchOptimized {

@@ -102,6 +102,7 @@ impl SharePartition {
             }
             Change::StartOffset { offset } => {
                 self.skip_to(offset.get());
+                self.jumped = self.jumped.filter(|jumped| jumped > offset);
                 Ok(())
             }
             Change::Reset { epoch, start } => self.apply_reset(*epoch, *start),
@@ -115,7 +116,7 @@ impl SharePartition {
         at: WallTime,
         context: &Context,
     ) -> Result<(), ReplayError> {
-        let Some(range) = self.window.from_start(range) else {
+        let Some(range) = self.window.unpassed(range) else {
             return Ok(());
         };
         self.check_span(range.last())?;
@@ -161,20 +162,20 @@ impl SharePartition {
             return Ok(());
         }
         let place = Place::of(offset);
-        let plane = self.window.plane(offset);
+        let old = self.window.plane(offset);
         let marked = self
             .side
             .get(offset)
             .and_then(|side| side.park)
             .is_some_and(|park| park.continuation);
         let live = matches!(
-            plane,
+            old,
             Some(Plane::Available | Plane::Parked | Plane::Waiting | Plane::Acquired)
         );
         if !marked || !live {
             return Err(ReplayError::State {
                 offset: Offset::saturating(offset),
-                state: plane.and_then(state),
+                state: old.and_then(state),
                 change: "continue",
             });
         }
@@ -202,7 +203,7 @@ impl SharePartition {
     }
 
     fn apply_archive(&mut self, range: OffsetRange, cause: ArchiveCause) -> Result<(), ReplayError> {
-        let Some(range) = self.window.from_start(range) else {
+        let Some(range) = self.window.unpassed(range) else {
             return Ok(());
         };
         self.check_span(range.last())?;
@@ -220,7 +221,7 @@ impl SharePartition {
             };
             // Nothing is at these offsets and nobody was told otherwise: they count for nothing.
             let fresh = bits(fresh)
-                .filter(|&bit| block.slot(bit).count == DeliveryCount(0))
+                .filter(|&bit| block.count(bit) == DeliveryCount(0))
                 .fold(0_u64, |mask, bit| mask | 1 << bit);
             for (mask, plane) in [(fresh, Plane::Hole), (place.mask & !fresh, Plane::Archived)] {
                 if mask != 0 {
@@ -341,7 +342,7 @@ impl SharePartition {
         change: &'static str,
         planes: &[Plane],
     ) -> Result<Option<OffsetRange>, ReplayError> {
-        let Some(range) = self.window.from_start(range) else {
+        let Some(range) = self.window.unpassed(range) else {
             return Ok(None);
         };
         for place in places(range) {
@@ -399,7 +400,7 @@ impl SharePartition {
     fn let_go(&mut self, place: Place) {
         let Some(block) = self.window.block(place) else { return };
         for bit in bits(block.acquired & place.mask) {
-            self.members.close(block.slot(bit).member);
+            self.members.close(block.member(bit));
         }
     }
 
@@ -417,7 +418,7 @@ impl SharePartition {
     }
 
     /// The records of a place have ended.
-    fn finish(&mut self, place: Place, plane: Plane) {
+    fn finish(&mut self, place: Place, end: Plane) {
         self.let_go(place);
         let (side, struck) = self.marks(place);
         for bit in bits(side) {
@@ -426,7 +427,7 @@ impl SharePartition {
         if side != 0 {
             self.window.block_mut(place).side &= !side;
         }
-        self.window.put(place, plane);
+        self.window.put(place, end);
         for bit in bits(struck) {
             self.leave_struck(place.base + bit as u64);
         }
@@ -442,8 +443,8 @@ impl SharePartition {
         for bit in bits(struck) {
             let offset = place.base + bit as u64;
             let turn = *self.struck.get_or_insert(offset) == offset;
-            let plane = if turn { Plane::Available } else { Plane::Waiting };
-            self.window.put(Place::of(offset), plane);
+            let new = if turn { Plane::Available } else { Plane::Waiting };
+            self.window.put(Place::of(offset), new);
         }
     }
 
@@ -465,7 +466,8 @@ impl SharePartition {
         }
     }
 
-    fn promote(&mut self) {
+    /// The first struck record that waits has its turn.
+    pub(super) fn promote(&mut self) {
         if let Some(next) = self.window.first_waiting() {
             self.struck = Some(next);
             self.window.put(Place::of(next), Plane::Available);

@@ -180,6 +180,20 @@ impl Block {
         self.slots.as_ref().map_or_else(Slot::default, |slots| slots.get(bit))
     }
 
+    /// The delivery count of one offset, without a look at the rest.
+    #[inline]
+    pub(super) fn count(&self, bit: usize) -> DeliveryCount {
+        let word = self.slots.as_ref().map_or(0, |slots| slots.word(bit));
+        DeliveryCount(u16::try_from(word >> 32 & 0xffff).unwrap_or(0))
+    }
+
+    /// The member slot of one offset, without a look at the rest.
+    #[inline]
+    pub(super) fn member(&self, bit: usize) -> u16 {
+        let word = self.slots.as_ref().map_or(0, |slots| slots.word(bit));
+        u16::try_from(word >> 48).unwrap_or(0)
+    }
+
     /// All state words, made if there are none.
     pub(super) fn slots_mut(&mut self) -> &mut Slots {
         self.slots.get_or_insert_with(Box::default)
@@ -223,6 +237,11 @@ impl Slots {
             began: self.began[bit],
             wall: self.wall[bit],
         }
+    }
+
+    #[inline]
+    fn word(&self, bit: usize) -> u64 {
+        self.words[bit]
     }
 
     /// Writes one state word.

@@ -66,7 +66,7 @@ impl InFlight {
     }
 
     /// The part of `range` that is not before the start offset.
-    pub(super) fn from_start(&self, range: OffsetRange) -> Option<OffsetRange> {
+    pub(super) fn unpassed(&self, range: OffsetRange) -> Option<OffsetRange> {
         (range.last().get() >= self.start).then(|| run(range.first().get().max(self.start), range.last().get()))
     }
 
@@ -148,18 +148,45 @@ impl InFlight {
     }
 
     /// Moves the offsets of one place to a plane; a transition of theirs is over.
-    pub(super) fn put(&mut self, place: Place, plane: Plane) {
-        self.change(place, |block| block.put(place.mask, plane));
+    pub(super) fn put(&mut self, place: Place, to: Plane) {
+        self.change(place, |block| block.put(place.mask, to));
     }
 
     /// The offsets of one place are in transition from now on.
     pub(super) fn mark(&mut self, place: Place) {
+        if self.set_transition(place, true) {
+            return;
+        }
         self.change(place, |block| block.transition |= place.mask);
     }
 
     /// Their transition was rolled back.
     pub(super) fn unmark(&mut self, place: Place) {
+        if self.set_transition(place, false) {
+            return;
+        }
         self.change(place, |block| block.transition &= !place.mask);
+    }
+
+    /// The short way for what is not available, and so does not count as ready: only one total changes.
+    fn set_transition(&mut self, place: Place, transition: bool) -> bool {
+        let block = self.block_mut(place);
+        if block.available & place.mask != 0 {
+            return false;
+        }
+        let old = block.transition;
+        block.transition = if transition {
+            old | place.mask
+        } else {
+            old & !place.mask
+        };
+        let changed = u64::from(ones(old ^ block.transition));
+        if transition {
+            self.totals.in_transition += changed;
+        } else {
+            self.totals.in_transition -= changed;
+        }
+        true
     }
 
     /// [`InFlight::mark`] for a run.
@@ -175,16 +202,16 @@ impl InFlight {
         let before = Census::of(&chunk.blocks[place.block], place.mask);
         change(&mut chunk.blocks[place.block]);
         let after = Census::of(&chunk.blocks[place.block], place.mask);
-        let (ready, waiting) = (chunk.ready, chunk.waiting);
+        let was = (chunk.ready > 0, chunk.waiting > 0);
         chunk.ready = chunk.ready + after.ready - before.ready;
         chunk.acquired = chunk.acquired + after.acquired - before.acquired;
         chunk.waiting = chunk.waiting + after.waiting - before.waiting;
-        let (now_ready, now_waiting) = (chunk.ready, chunk.waiting);
-        if (ready == 0) != (now_ready == 0) {
-            toggle(&mut self.ready, number, now_ready > 0);
+        let is = (chunk.ready > 0, chunk.waiting > 0);
+        if was.0 != is.0 {
+            toggle(&mut self.ready, number, is.0);
         }
-        if (waiting == 0) != (now_waiting == 0) {
-            toggle(&mut self.waiting, number, now_waiting > 0);
+        if was.1 != is.1 {
+            toggle(&mut self.waiting, number, is.1);
         }
         let totals = &mut self.totals;
         totals.available = totals.available + u64::from(after.available) - u64::from(before.available);

@@ -40,3 +40,6 @@ pub use types::{
     DecodeError, MAX_CHECKPOINT_BYTES, MAX_DELAY, MAX_NOTE_BYTES, MIN_DELAY, Persisted, Pinned, RecordState,
     RecordView, Refusal, ReplayError, Settled, ShareOptions, TransitionId, Verdict, Window,
 };
+
+#[cfg(test)]
+mod tests;

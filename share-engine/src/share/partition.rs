@@ -37,6 +37,8 @@ pub struct SharePartition {
     pub(super) resetting: bool,
     /// The one struck record that is available, in transition or acquired.
     pub(super) struck: Option<u64>,
+    /// The start offset has moved over a hole of the log, and that is not durable yet.
+    pub(super) jumped: Option<Offset>,
 }
 
 /// What waits for the journal under one transition.
@@ -85,6 +87,7 @@ impl SharePartition {
             pending: 0,
             resetting: false,
             struck: None,
+            jumped: None,
         }
     }
 
@@ -301,6 +304,9 @@ impl SharePartition {
                 self.look_again(place, kind == Kind::Timeout, retry);
             }
         }
+        if self.struck.is_none() {
+            self.promote();
+        }
     }
 
     /// Leases and parks of a place are looked at again at `when`; with `delay`, their leases last until then.
@@ -384,8 +390,7 @@ impl SharePartition {
                 block.is_some_and(|block| block.side & place.mask != 0),
                 "no side bit for {offset}"
             );
-            let plane = self.window.plane(offset);
-            if plane == Some(Plane::Parked) {
+            if self.window.plane(offset) == Some(Plane::Parked) {
                 assert!(side.park.is_some());
             }
         }

@@ -16,10 +16,20 @@ impl SharePartition {
     ///
     /// A release at the delivery limit archives, whatever its delay. A renewal after `max_lease` is a release.
     pub fn settle(&mut self, settlements: &[(LeaseKey, Verdict)], now: Now) -> Settled {
+        // All are looked up before one is decided: for leases far apart the time goes into waiting for memory, and a
+        // loop that only reads waits for several of them at once.
+        let places: Vec<_> = settlements.iter().map(|(lease, _)| self.lease(lease)).collect();
         let mut draft = Draft::default();
-        draft.settled.results.reserve(settlements.len());
-        for (lease, verdict) in settlements {
-            let result = self.lease(lease).and_then(|place| {
+        draft.settled.results.reserve(places.len());
+        for (place, (lease, verdict)) in places.into_iter().zip(settlements) {
+            let result = place.and_then(|place| {
+                let twice = self
+                    .window
+                    .block(place)
+                    .is_some_and(|block| block.transition & place.mask != 0);
+                if twice {
+                    return Err(Refusal::InTransition(lease.offset));
+                }
                 check_size(verdict)?;
                 self.decide(place, lease, verdict, &mut draft, now);
                 Ok(())
@@ -143,7 +153,7 @@ impl SharePartition {
         }
         let place = Place::of(offset);
         let block = self.window.block(place).ok_or(stale)?;
-        if block.acquired & place.mask == 0 || block.slot(place.bit()).count != lease.delivery_count {
+        if block.acquired & place.mask == 0 || block.count(place.bit()) != lease.delivery_count {
             return Err(stale);
         }
         let continuation = if block.side & place.mask == 0 {

@@ -147,9 +147,8 @@ impl SharePartition {
             let left = input.left();
             let offset = at + input.bounded("side offset", HARD_SPAN)?;
             let place = Place::of(offset);
-            let plane = partition.window.plane(offset);
             let live = matches!(
-                plane,
+                partition.window.plane(offset),
                 Some(Plane::Available | Plane::Acquired | Plane::Parked | Plane::Waiting)
             );
             if !live || partition.window.slot(offset).count == DeliveryCount(0) {
@@ -298,7 +297,8 @@ fn put_side(out: &mut BytesMut, side: &Side) {
     let park = side
         .park
         .map_or(0, |park| HAS_PARK | if park.continuation { CONTINUES } else { 0 });
-    out.put_u8(park | u8::from(side.checkpoint.is_some()) * HAS_CHECKPOINT);
+    let checkpoint = if side.checkpoint.is_some() { HAS_CHECKPOINT } else { 0 };
+    out.put_u8(park | checkpoint);
     put(out, u64::from(side.continuation));
     if let Some(checkpoint) = &side.checkpoint {
         put_blob(out, checkpoint);

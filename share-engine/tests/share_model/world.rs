@@ -62,6 +62,8 @@ pub(crate) struct World {
     pending: VecDeque<Pending>,
     snapshot: BytesMut,
     journal: Vec<Change>,
+    /// The start offset has jumped, and the journal does not know.
+    jumped: bool,
     /// A refused expiry: memory is ahead of the journal until the next snapshot.
     ahead: bool,
 }
@@ -73,13 +75,13 @@ fn at(offset: u64) -> Offset {
 fn options(rules: Rules) -> ShareOptions {
     ShareOptions {
         delivery_limit: DeliveryCount(4),
-        lock: Duration::from_millis(3_000),
+        lock: Duration::from_secs(3),
         window: match rules {
             Rules::Host => Window::Acquired(u32::try_from(HELD_MAX).unwrap()),
             Rules::Wire => Window::Span(30),
         },
         span_limit: SPAN_MAX,
-        max_lease: (rules == Rules::Host).then_some(Duration::from_millis(7_000)),
+        max_lease: (rules == Rules::Host).then_some(Duration::from_secs(7)),
     }
 }
 
@@ -103,6 +105,7 @@ impl World {
             pending: VecDeque::new(),
             snapshot,
             journal: Vec::new(),
+            jumped: false,
             ahead: false,
         }
     }
@@ -136,6 +139,7 @@ impl World {
                 self.share.encode(&mut self.snapshot);
                 self.journal.clear();
                 self.ahead = false;
+                self.jumped = false;
             }
             Op::Crash => self.crash(),
             Op::Compare => {
@@ -203,6 +207,7 @@ impl World {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "one acquisition from question to bookkeeping")]
     fn acquire(&mut self, member: u32, max: u32, count: usize) {
         let from = self.share.next_fetch_offset().get();
         let read: Vec<_> = self
@@ -233,7 +238,14 @@ impl World {
         let mut becomes = Vec::new();
         for change in &got.changes {
             let gone = match change {
-                Change::StartOffset { offset } => self.model.start..offset.get(),
+                Change::StartOffset { offset } => {
+                    assert!(
+                        self.model.recs.is_empty() && offset.get() == read[0].0 || offset.get() <= self.model.start
+                    );
+                    self.model.skip_to(offset.get());
+                    self.jumped = true;
+                    continue;
+                }
                 Change::Archive { range, cause } => {
                     assert_eq!(*cause, ArchiveCause::Gap);
                     range.first().get()..range.last().get() + 1
@@ -284,16 +296,25 @@ impl World {
             assert!(taken.is_empty());
             return;
         };
+        let next = next.max(self.model.start);
         let span = next - self.model.start;
         let struck = |offset| self.model.recs.get(&offset).is_some_and(|rec| rec.struck);
         let lowest = first.0.max(self.model.start);
         if self.rules == Rules::Wire {
-            let end = if span < 30 { last.1 } else { last.1.min(next - 1) };
+            let end = if span < 30 {
+                last.1
+            } else {
+                last.1.min(next.saturating_sub(1))
+            };
             let free = (lowest..=end).any(|offset| !struck(offset) && self.model.can_take(offset, self.now));
             assert!(!free || !taken.is_empty(), "nothing was given though something is free");
             return;
         }
-        let end = if span < SPAN_MAX { last.1 } else { last.1.min(next - 1) };
+        let end = if span < SPAN_MAX {
+            last.1
+        } else {
+            last.1.min(next.saturating_sub(1))
+        };
         let held = self
             .model
             .recs
@@ -313,6 +334,7 @@ impl World {
         assert_eq!(taken, wanted);
     }
 
+    #[expect(clippy::too_many_lines, reason = "one arm a verdict")]
     fn settle(&mut self, first: u64, verdicts: &[(u8, u64)]) {
         let leases = self.leases();
         if leases.is_empty() {
@@ -610,6 +632,7 @@ impl World {
             self.model.recs.clear();
             self.model.start = start;
             self.ahead = false;
+            self.jumped = false;
             let stale = lease.map(|lease| self.share.settle(&[(lease, Verdict::Accept)], self.clock()).results);
             assert!(stale.is_none_or(|results| matches!(results[..], [Err(Refusal::Stale(_))])));
         }
@@ -628,7 +651,7 @@ impl World {
     }
 
     fn crash(&mut self) {
-        if self.ahead {
+        if self.ahead || self.jumped {
             self.step(&Op::Snapshot);
         }
         self.pending.clear();
@@ -644,7 +667,7 @@ impl World {
 
     /// Snapshot and journal give what is in memory, and a snapshot of that is the same bytes.
     fn compare_durable(&mut self) {
-        if self.ahead {
+        if self.ahead || self.jumped {
             return;
         }
         let mut replica = self.replay();
@@ -718,7 +741,7 @@ impl World {
             );
             if rec.struck {
                 out += u32::from(matches!(view.state, RecordState::Available | RecordState::Acquired));
-                waiting += u32::from(view.state == RecordState::Waiting);
+                waiting += u32::from(view.state == RecordState::Waiting && !rec.busy);
             }
         }
         assert_eq!(self.share.delivery_complete_count(), finished);
