@@ -168,6 +168,7 @@ impl Shard {
             fenced: None,
             closed: false,
         };
+        shard.publish_routes();
         shard.void_leases(now);
         shard
     }
