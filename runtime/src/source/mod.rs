@@ -12,8 +12,8 @@ use share_engine::ids::LeaseKey;
 use share_engine::time::Instant;
 
 pub use crate::handler::BoxFuture;
-pub use embedded::{EmbeddedProducer, EmbeddedSource};
 pub use delivery::{Delivery, Header, Headers, Payload, RecordFields, RecordView, TimestampKind};
+pub use embedded::{EmbeddedProducer, EmbeddedSource};
 pub use scripted::{ScriptedSource, ScriptedState};
 pub use settlement::{Cause, Evidence, SettleResult, Settlement, Verdict};
 
