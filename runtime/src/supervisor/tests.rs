@@ -390,7 +390,7 @@ async fn poison_costs_the_others_little() {
             let world = World::new(2, spec(16));
             let values = (1..=2_000).map(|n| if every > 0 && n % every == 0 { "trap" } else { "sleep 5" });
             world.source.produce(values);
-            let poison: u64 = if every == 0 { 0 } else { 2_000 / every };
+            let poison = 2_000_u64.checked_div(every).unwrap_or(0);
             while world.source.state().applied.get("accept").copied().unwrap_or(0) < 2_000 - poison {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
