@@ -258,7 +258,10 @@ impl Dispatcher {
                     self.unwanted.extend(records.iter().map(give_back));
                 }
             }
-            Err(SourceError::Closed) => self.closed = true,
+            Err(error @ SourceError::Closed) => {
+                self.closed = true;
+                self.parts.shared.fail(&error.to_string());
+            }
             Err(error) => {
                 let delay = self.outage.next(self.parts.context.entropy.next_u64());
                 let deployment = &*self.parts.shared.spec.name;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use share_engine::time::Instant;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::chunk::{Chunk, Item};
 use crate::metrics::DeploymentMetrics;
@@ -25,6 +25,7 @@ pub struct DeploymentShared {
     pub(crate) wake: Notify,
     /// The dispatcher wants to hear when a station falls to its refill level.
     pub(crate) hungry: AtomicBool,
+    failure: watch::Sender<Option<String>>,
     stage: AtomicU8,
 }
 
@@ -52,6 +53,7 @@ impl DeploymentShared {
             metrics,
             wake: Notify::new(),
             hungry: AtomicBool::new(false),
+            failure: watch::Sender::new(None),
             stage: AtomicU8::new(Stage::Running as u8),
         })
     }
@@ -71,6 +73,24 @@ impl DeploymentShared {
             station.bell.notify_one();
         }
         self.wake.notify_one();
+    }
+
+    /// The deployment can do nothing more. The first reason stands.
+    pub(crate) fn fail(&self, reason: &str) {
+        if self.stage() != Stage::Running {
+            return;
+        }
+        let deployment = &*self.spec.name;
+        tracing::error!(deployment, reason, "deployment stopped");
+        self.failure.send_if_modified(|failure| {
+            let first = failure.is_none();
+            failure.get_or_insert_with(|| reason.to_owned());
+            first
+        });
+    }
+
+    pub(crate) fn failure(&self) -> watch::Receiver<Option<String>> {
+        self.failure.subscribe()
     }
 
     /// Records handed to lanes whose calls have not ended.

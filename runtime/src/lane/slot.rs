@@ -59,16 +59,18 @@ async fn run<F: WorkerFactory>(factory: Arc<F>, station: Rc<Station>, seat: Rc<S
         seat,
         worker: None,
         calls_left: 0,
+        last_ended: None,
     };
     let mut slice = Slice::default();
     while let Some(item) = slot.station.next(&slot.seat).await {
+        let was_idle = slot.seat.idle_since.get().is_some();
         let started = slice.resume(&slot.station, &slot.seat);
         if !item.chunk.start(item.index, started.monotonic) {
             slot.station.skip();
             continue;
         }
         *slot.seat.current.borrow_mut() = Some(item.clone());
-        let report = slot.serve(&item, started).await;
+        let report = slot.serve(&item, started, was_idle).await;
         let now = slot.station.now();
         slot.seat.ends_at.set(None);
         slot.seat.current.borrow_mut().take();
@@ -77,6 +79,7 @@ async fn run<F: WorkerFactory>(factory: Arc<F>, station: Rc<Station>, seat: Rc<S
         if slice.is_over(now, busy) {
             slot.station.make_room(slice.busy).await;
             slice = Slice::default();
+            slot.last_ended = None;
         }
     }
 }
@@ -87,10 +90,12 @@ struct Slot<F: WorkerFactory> {
     seat: Rc<Seat>,
     worker: Option<F::Worker>,
     calls_left: u32,
+    /// When the last call ended, on the clock of [`crate::handler::CallControl`].
+    last_ended: Option<std::time::Instant>,
 }
 
 impl<F: WorkerFactory> Slot<F> {
-    async fn serve(&mut self, item: &Item, started: Now) -> CallReport {
+    async fn serve(&mut self, item: &Item, started: Now, was_idle: bool) -> CallReport {
         let Some(delivery) = item.delivery() else {
             return plain_report(CallEnd::HostFault("no such delivery".to_owned()), Duration::ZERO);
         };
@@ -99,7 +104,11 @@ impl<F: WorkerFactory> Slot<F> {
         let budget = self.budget(delivery, started);
         seat.stop_at.set(None);
         seat.ends_at.set(Some(started.monotonic.after(budget)));
-        control.rearm(budget);
+        // Straight after the last call that one's end is now: one look at the clock less.
+        match self.last_ended.take().filter(|_| !was_idle) {
+            Some(now) => control.rearm_at(now, budget),
+            None => control.rearm(budget),
+        }
         control.set_lease_until(self.station.std_instant(delivery.lease_deadline));
         let report = match self.hired(started.monotonic).await {
             Ok(mut worker) => {
@@ -107,6 +116,7 @@ impl<F: WorkerFactory> Slot<F> {
                 let call = worker.call(delivery, id, control);
                 match guarded(&self.station, &seat, started.monotonic, call).await {
                     Ok(report) => {
+                        self.last_ended = Some(report.ended);
                         self.worker = Some(worker);
                         report
                     }

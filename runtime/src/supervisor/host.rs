@@ -284,6 +284,16 @@ impl DeploymentHandle {
         self.source.backlog().await
     }
 
+    /// Resolves when the deployment can do nothing more although nobody asked it to end: its source has closed. One line says why.
+    pub async fn failed(&self) -> String {
+        let mut failure = self.shared.failure();
+        match failure.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or_default(),
+            // The sender is in `shared`, which this handle holds.
+            Err(_) => std::future::pending().await,
+        }
+    }
+
     fn is_quiet(&self) -> bool {
         self.shared.held() == 0 && self.shared.settling() == 0
     }
