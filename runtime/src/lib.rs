@@ -5,13 +5,13 @@
 
 pub mod handler;
 
-pub mod dispatch;
-pub mod lane;
-pub mod lease;
-pub mod settle;
-pub mod source;
-pub mod supervisor;
 pub mod admin;
 pub mod cli;
 pub mod config;
+pub mod dispatch;
+pub mod lane;
+pub mod lease;
 pub mod output;
+pub mod settle;
+pub mod source;
+pub mod supervisor;

@@ -1,12 +1,15 @@
 //! `sharemill run`: flags, environment and manifest to a [`RunPlan`], signals to a [`Shutdown`]; the host does the rest.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::args::RunArgs;
-use super::{environment, manifest, signals};
+use super::{environment, manifest, signals, specs};
 use crate::admin::AdminClient;
-use crate::config::{EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::handler::HandlerSpec;
 use crate::output::Failure;
+use crate::supervisor::DeploymentSpec;
 use signals::Shutdown;
 
 /// Everything that the host needs to know: the manifest with flags and environment applied. Plain data.
@@ -20,6 +23,26 @@ pub struct RunPlan {
     pub environment: BTreeMap<String, BTreeMap<String, String>>,
     /// End when every record is handled and nothing is parked.
     pub until_idle: bool,
+}
+
+impl RunPlan {
+    /// Every enabled deployment: its component, what its instances and what the host loop need to know.
+    pub fn deployments(&self) -> impl Iterator<Item = (&Path, HandlerSpec, DeploymentSpec)> {
+        let enabled = self
+            .manifest
+            .deployments
+            .iter()
+            .filter(|(_, deployment)| deployment.enabled);
+        enabled.map(|(name, deployment)| {
+            let values = self.environment.get(name).cloned().unwrap_or_default();
+            let handler = specs::handler_spec(name, deployment, &values);
+            (
+                deployment.component.as_path(),
+                handler,
+                specs::deployment_spec(name, deployment),
+            )
+        })
+    }
 }
 
 /// Runs the deployments of a manifest until a signal, or until nothing is left to do.
@@ -38,7 +61,7 @@ async fn run_host(_plan: RunPlan, _shutdown: Shutdown) -> Result<(), Failure> {
 }
 
 /// Another process owns the data directory.
-pub(crate) fn in_use(data_dir: &std::path::Path, pid: u32) -> Failure {
+pub(crate) fn in_use(data_dir: &Path, pid: u32) -> Failure {
     Failure::new(format!(
         "the data directory {} is in use by process {pid}",
         data_dir.display()
@@ -53,7 +76,10 @@ fn plan(args: RunArgs) -> Result<RunPlan, Failure> {
     apply(&mut manifest, &args)?;
     let source = manifest.sources.values().next().cloned();
     let source = source.ok_or_else(|| Failure::new("the manifest has no source"))?;
-    let environment = environment_of(&manifest)?;
+    let enabled = manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled);
+    let environment = enabled
+        .map(|(name, deployment)| Ok((name.clone(), environment_of(name, deployment)?)))
+        .collect::<Result<_, Failure>>()?;
     Ok(RunPlan {
         manifest,
         source,
@@ -95,33 +121,29 @@ fn apply(manifest: &mut Manifest, args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Values of every granted variable; one that the host lacks is an error, and all of them are told.
-fn environment_of(manifest: &Manifest) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+/// Values of every granted variable; those that the host lacks are an error.
+pub(super) fn environment_of(name: &str, deployment: &Deployment) -> Result<BTreeMap<String, String>, Failure> {
     let mut missing = Vec::new();
     let mut values = BTreeMap::new();
-    for (name, deployment) in manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled) {
-        let mut own = BTreeMap::new();
-        for (variable, value) in &deployment.grants.env {
-            match value {
-                EnvValue::Literal(text) => {
-                    own.insert(variable.clone(), text.clone());
-                }
-                EnvValue::Inherited { from } => match std::env::var(from) {
-                    Ok(text) => {
-                        own.insert(variable.clone(), text);
-                    }
-                    Err(_) => missing.push(format!("deployments.{name}.grants.env.{variable} takes {from}")),
-                },
+    for (variable, value) in &deployment.grants.env {
+        let text = match value {
+            EnvValue::Literal(text) => text.clone(),
+            EnvValue::Inherited { from } => {
+                let Some(text) = environment::text(from) else {
+                    missing.push(format!("{from} (for {variable})"));
+                    continue;
+                };
+                text
             }
-        }
-        values.insert(name.clone(), own);
+        };
+        values.insert(variable.clone(), text);
     }
     if missing.is_empty() {
         return Ok(values);
     }
+    let missing = missing.join(", ");
     Err(Failure::new(format!(
-        "variables that the manifest passes on are not set: {}",
-        missing.join(", ")
+        "deployment {name} takes variables of the host that are not set: {missing}"
     ))
     .hint("set them, or give the values in the manifest"))
 }
