@@ -4,6 +4,7 @@
 #![deny(unsafe_code)]
 
 pub mod handler;
+pub mod host;
 
 pub mod admin;
 pub mod cli;
@@ -11,7 +12,9 @@ pub mod config;
 pub mod dispatch;
 pub mod lane;
 pub mod lease;
+pub mod metrics;
 pub mod output;
 pub mod settle;
+pub mod shutdown;
 pub mod source;
 pub mod supervisor;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use share_engine::ids::{Offset, PartitionKey};
-use share_engine::journal::{Durability, GroupBuilder, Journal, JournalOptions};
+use share_engine::journal::{Durability, GroupBuilder, Journal, JournalOptions, Position};
 use share_engine::storage::FileStorage;
 
 type Failure = Box<dyn std::error::Error>;
@@ -50,8 +50,49 @@ fn main() -> Result<(), Failure> {
         print("  raw pwrite + fdatasync", &mut raw_times);
         print("  journal, os (CPU and page cache only)", &mut os_times);
     }
+    recovery(&root)?;
     fs::remove_dir_all(&root)?;
     Ok(())
+}
+
+/// Opens a journal of 400 MiB whose last process was killed.
+fn recovery(root: &Path) -> Result<(), Failure> {
+    let place = root.join("data");
+    let mut journal = Journal::create(
+        Arc::new(FileStorage::open_or_create(&place)?),
+        JournalOptions::default(),
+        1,
+    )?;
+    let batch = vec![7; 61 + 200];
+    let mut group = GroupBuilder::default();
+    let mut entries = 0_u64;
+    while journal.tail().get() < 400 << 20 {
+        if let Some(growth) = journal.begin_growth() {
+            journal.adopt(growth.run()?);
+        }
+        for _ in 0..100 {
+            group.push_entry(u64::MAX, |entry| entry.append(PartitionKey(1), Offset::ZERO, &batch))?;
+        }
+        entries += 100;
+        journal.commit(&mut group, Durability::Os)?;
+    }
+    journal.sync()?;
+    drop(journal);
+    let start = now();
+    let storage = Arc::new(FileStorage::open(&place)?);
+    let mut found = 0_u64;
+    let (journal, report) = Journal::open(storage, JournalOptions::default(), 1, Position::ZERO, &mut |_, _| {
+        found += 1;
+        Ok(())
+    })?;
+    let took = now() - start;
+    let mib = report.tail.get() >> 20;
+    println!(
+        "recovery of {mib} MiB, {found} of {entries} entries: {took:.1?}, rewritten {} MiB",
+        report.tail.since(report.synced_through) >> 20
+    );
+    drop(journal);
+    Ok(fs::remove_dir_all(place)?)
 }
 
 fn journal(

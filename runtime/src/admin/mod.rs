@@ -4,6 +4,7 @@
 
 mod client;
 mod dead;
+mod embedded;
 mod error;
 mod group;
 mod lines;
@@ -23,6 +24,7 @@ pub use dead::{
     DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, RedriveFailure, RedriveRequest,
     RedriveResult, Redriven,
 };
+pub use embedded::EmbeddedAdmin;
 pub use error::{AdminError, ErrorCode};
 pub use group::{
     GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery, ResetGroup,

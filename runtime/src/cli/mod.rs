@@ -15,7 +15,6 @@ mod open;
 mod produce;
 mod records;
 mod run;
-mod signals;
 pub mod specs;
 mod topic;
 mod verify;
@@ -25,7 +24,6 @@ use std::ffi::OsString;
 use clap::Parser as _;
 
 pub use run::RunPlan;
-pub use signals::{Shutdown, Stage};
 
 use crate::output::{self, Exit, Failure};
 use args::{Cli, Command, ConfigCommand, ModuleCommand};

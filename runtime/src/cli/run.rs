@@ -1,16 +1,15 @@
-//! `sharemill run`: flags, environment and manifest to a [`RunPlan`], signals to a [`Shutdown`]; the host does the rest.
+//! `sharemill run`: flags, environment and manifest to a [`RunPlan`]; the host does the rest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::args::RunArgs;
-use super::{environment, manifest, signals, specs};
+use super::{environment, manifest};
 use crate::admin::AdminClient;
 use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest};
-use crate::handler::HandlerSpec;
+use crate::host::HostError;
 use crate::output::Failure;
-use crate::supervisor::DeploymentSpec;
-use signals::Shutdown;
+use share_engine::error::OpenError;
 
 /// Everything that the host needs to know: the manifest with flags and environment applied. Plain data.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,39 +24,32 @@ pub struct RunPlan {
     pub until_idle: bool,
 }
 
-impl RunPlan {
-    /// Every enabled deployment: its component, what its instances and what the host loop need to know.
-    pub fn deployments(&self) -> impl Iterator<Item = (&Path, HandlerSpec, DeploymentSpec)> {
-        let enabled = self
-            .manifest
-            .deployments
-            .iter()
-            .filter(|(_, deployment)| deployment.enabled);
-        enabled.map(|(name, deployment)| {
-            let values = self.environment.get(name).cloned().unwrap_or_default();
-            let handler = specs::handler_spec(name, deployment, &values);
-            (
-                deployment.component.as_path(),
-                handler,
-                specs::deployment_spec(name, deployment),
-            )
-        })
-    }
-}
-
 /// Runs the deployments of a manifest until a signal, or until nothing is left to do.
 pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     let plan = plan(args)?;
     if let Some(client) = AdminClient::connect(&plan.source.data_dir).await? {
         return Err(in_use(&plan.source.data_dir, client.pid()));
     }
-    let shutdown = signals::listen().map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
-    run_host(plan, shutdown).await
+    crate::host::run(plan).await.map_err(failure)
 }
 
-/// The host: engine, deployments, admin socket, metrics.
-async fn run_host(_plan: RunPlan, _shutdown: Shutdown) -> Result<(), Failure> {
-    Err(Failure::new("this build has no engine to run on yet"))
+fn failure(error: HostError) -> Failure {
+    let hint = match &error {
+        HostError::Component { source, .. } => source.hint(),
+        HostError::Open(OpenError::InUse { .. }) => {
+            Some("stop the other process first, or give this host another data-dir".to_owned())
+        }
+        HostError::Open(OpenError::Corrupt(_)) => Some("run sharemill verify to see all of the damage".to_owned()),
+        HostError::Open(OpenError::NewerFormat { .. }) => {
+            Some("use the newer version of sharemill that wrote it".to_owned())
+        }
+        _ => None,
+    };
+    let failure = Failure::new(error.to_string());
+    match hint {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
 }
 
 /// Another process owns the data directory.
@@ -129,7 +121,7 @@ pub(super) fn environment_of(name: &str, deployment: &Deployment) -> Result<BTre
         let text = match value {
             EnvValue::Literal(text) => text.clone(),
             EnvValue::Inherited { from } => {
-                let Some(text) = environment::text(from) else {
+                let Ok(text) = std::env::var(from) else {
                     missing.push(format!("{from} (for {variable})"));
                     continue;
                 };

@@ -113,7 +113,7 @@ mod tests {
         breaker.handle_calls(at(0), 0, 7, Duration::from_millis(1));
         breaker.handle_calls(at(200_000), 0, 0, Duration::ZERO);
         assert_eq!(breaker.resting(at(200_000)), None);
-        breaker.handle_calls(at(200_000), 0, 64, Duration::from_secs(60));
+        breaker.handle_calls(at(200_000), 0, 64, Duration::from_mins(1));
         assert_eq!(breaker.resting(at(200_001)), Some(at(1_200_000)));
         assert_eq!(breaker.resting(at(1_200_000)), None);
     }

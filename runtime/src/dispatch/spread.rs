@@ -54,7 +54,7 @@ mod tests {
             let levels: Vec<i64> = loads
                 .iter()
                 .zip(&shares)
-                .map(|(load, &share)| load + share as i64)
+                .map(|(load, &share)| load + i64::try_from(share).unwrap())
                 .collect();
             let filled: Vec<i64> = levels
                 .iter()

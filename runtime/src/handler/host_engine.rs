@@ -12,7 +12,8 @@ use wasmtime_wasi_config::WasiConfig;
 
 use super::bindings;
 use super::compiled::CompileCache;
-use super::load::{LoadError, LoadedHandler};
+use super::load::LoadedHandler;
+use super::load_error::LoadError;
 use super::spec::HandlerSpec;
 use super::state::HostState;
 use super::ticker::Ticker;

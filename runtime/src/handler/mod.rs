@@ -28,9 +28,11 @@ mod host_engine;
 mod instance;
 mod limiter;
 mod load;
+mod load_error;
 mod log_sink;
 mod outcome;
 mod report;
+mod returned;
 mod services;
 mod sniff;
 mod spec;
@@ -42,7 +44,8 @@ pub use compiled::CompiledFrom;
 pub use control::{CallControl, CancelReason};
 pub use host_engine::{Allocation, HostEngine, HostEngineConfig, HostEngineError};
 pub use instance::{Header, Input, Instance, TimestampType};
-pub use load::{BATCH_HANDLER, LoadError, LoadedHandler, RECORD_HANDLER};
+pub use load::{BATCH_HANDLER, LoadedHandler, RECORD_HANDLER};
+pub use load_error::LoadError;
 pub use outcome::{BatchReport, CallEnd, CallReport, Outcome};
 pub use report::{ComponentReport, ImportGrant, ImportUse};
 pub use services::{
@@ -52,6 +55,6 @@ pub use services::{
 pub use spec::{Access, FileGrant, Grants, HandlerLimits, HandlerSpec, InstanceMode, LogLevel};
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

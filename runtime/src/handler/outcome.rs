@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::control::beginning;
 use super::services::OutgoingRecord;
 
 /// What the handler returned: this value is the record's acknowledgement.
@@ -103,6 +104,22 @@ pub struct CallReport {
     pub host_calls: u64,
     /// Bytes of log and standard output that were over the budget and dropped.
     pub dropped_log_bytes: u64,
+}
+
+impl CallReport {
+    /// The report of a call that never reached an instance, or of a stand-in for one in tests.
+    pub fn without_call(end: CallEnd) -> Self {
+        Self {
+            end,
+            emitted: Vec::new(),
+            log_tail: Vec::new(),
+            cpu: Duration::ZERO,
+            ended: beginning(),
+            memory_peak: 0,
+            host_calls: 0,
+            dropped_log_bytes: 0,
+        }
+    }
 }
 
 /// What one batch call came to.

@@ -131,7 +131,7 @@ pub trait HostServices: Send + Sync {
     }
 }
 
-/// No backend: leases never end, sends are refused, lines and measurements go nowhere.
+/// No backend: leases cannot be extended, sends are refused, lines and measurements go nowhere.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct NullServices;
 

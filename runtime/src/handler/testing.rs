@@ -44,7 +44,7 @@ pub(super) fn module(items: &str, body: &str) -> String {
 }
 
 /// Accepts: the outcome at address 16 has tag 0.
-pub(super) const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.const 16)";
+pub(crate) const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.const 16)";
 
 /// Wraps a core module in a component of the world `world`.
 pub(super) fn component(world: &str, wat: &str) -> Vec<u8> {
@@ -79,12 +79,12 @@ pub(super) fn component_of(packages: &[&str], world: &str, wat: &str) -> Vec<u8>
 }
 
 /// A component of the world `handler` whose `handle` has this body.
-pub(super) fn handler(items: &str, body: &str) -> Vec<u8> {
+pub(crate) fn handler(items: &str, body: &str) -> Vec<u8> {
     component("handler", &module(items, body))
 }
 
 /// An engine small enough for every test to have its own.
-pub(super) fn engine() -> HostEngine {
+pub(crate) fn engine() -> HostEngine {
     engine_of(64)
 }
 
@@ -100,7 +100,7 @@ pub(super) fn engine_with(config: &HostEngineConfig) -> HostEngine {
     HostEngine::new(config).expect("engine")
 }
 
-pub(super) fn load(engine: &HostEngine, bytes: &[u8], spec: HandlerSpec) -> Arc<LoadedHandler> {
+pub(crate) fn load(engine: &HostEngine, bytes: &[u8], spec: HandlerSpec) -> Arc<LoadedHandler> {
     engine
         .load_bytes(Path::new("guest.wasm"), bytes, Arc::new(spec))
         .unwrap_or_else(|error| panic!("{error} {:?}", error.hint()))

@@ -79,7 +79,7 @@ mod tests {
 
     const BACKOFF: Backoff = Backoff {
         first: Duration::from_secs(1),
-        max: Duration::from_secs(300),
+        max: Duration::from_mins(5),
         jitter: 0.2,
     };
 

@@ -2,6 +2,7 @@
 //! Kafka share group, and by [`ScriptedSource`] in tests; called by dispatchers, lanes and nobody else.
 
 mod delivery;
+mod embedded;
 mod scripted;
 mod settlement;
 
@@ -12,13 +13,15 @@ use share_engine::time::Instant;
 
 pub use crate::handler::BoxFuture;
 pub use delivery::{Delivery, Header, Headers, Payload, RecordFields, RecordView, TimestampKind};
+pub use embedded::{EmbeddedProducer, EmbeddedSource};
 pub use scripted::{ScriptedSource, ScriptedState};
 pub use settlement::{Cause, Evidence, SettleResult, Settlement, Verdict};
 
 /// One member of one share group on one topic, as the host sees it. All methods may be called at once from any thread, none blocks,
 /// every one is cancelled by dropping its future.
 pub trait Source: Send + Sync + 'static {
-    /// Resolves as soon as at least one record is acquired, with at most `credit` records. Dropping the future, or resolving to
+    /// Resolves as soon as at least one record is acquired, with at most `credit` records (a little more where whole batches are given).
+    /// An empty answer means that the source takes no further call just now. Dropping the future, or resolving to
     /// nobody, gives back what was acquired, the attempt not counted where the backend can do that. At most two calls are pending at once.
     fn acquire(&self, credit: Credit) -> BoxFuture<'_, Result<Vec<Delivery>, SourceError>>;
 

@@ -1,7 +1,7 @@
 //! A source in memory that does what its script says: leases that run out on an injected clock, refusals, outages, counts of everything.
 //! For tests and for measuring the host loop alone; keeps the rules that the loop relies on (one live lease, whole keys compared).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,7 +64,7 @@ struct Shared {
 struct Inner {
     records: Vec<Entry>,
     available: VecDeque<usize>,
-    delayed: BTreeMap<(Instant, usize), ()>,
+    delayed: BTreeSet<(Instant, usize)>,
     held: usize,
     /// No lease ends before.
     next_expiry: Option<Instant>,
@@ -249,7 +249,7 @@ impl Source for ScriptedSource {
                 available: inner.available.len() as u64,
                 acquired: inner.held as u64,
                 parked: inner.delayed.len() as u64,
-                next_due: inner.delayed.keys().next().map(|(due, _)| due.since(now)),
+                next_due: inner.delayed.first().map(|(due, _)| due.since(now)),
             })
         })
     }
@@ -309,7 +309,9 @@ impl Shared {
             });
         }
         if records.is_empty() {
-            let next = inner.delayed.keys().next().map(|(due, _)| due.since(now.monotonic));
+            let due = inner.delayed.first().map(|(due, _)| *due);
+            let next = due.into_iter().chain(inner.next_expiry).min();
+            let next = next.map(|at| at.since(now.monotonic));
             return Ok(Taken::Nothing { next });
         }
         inner.held += records.len();
@@ -405,14 +407,14 @@ impl Inner {
                         entry.checkpoint.clone_from(checkpoint);
                     }
                 }
-                self.delayed.insert((now.after(*delay), index), ());
+                self.delayed.insert((now.after(*delay), index));
             }
             Verdict::GiveBack { delay } => {
                 if let Some(entry) = self.records.get_mut(index) {
                     entry.continuation += 1;
                     entry.continues = true;
                 }
-                self.delayed.insert((now.after(*delay), index), ());
+                self.delayed.insert((now.after(*delay), index));
             }
         }
         if self.keep_evidence && settlement.evidence.is_some() {
@@ -422,9 +424,9 @@ impl Inner {
     }
 
     fn ripen(&mut self, now: Instant) {
-        while let Some(((due, index), ())) = self.delayed.pop_first() {
+        while let Some((due, index)) = self.delayed.pop_first() {
             if due > now {
-                self.delayed.insert((due, index), ());
+                self.delayed.insert((due, index));
                 break;
             }
             self.available.push_back(index);
@@ -436,7 +438,7 @@ impl Inner {
             return self.end(index);
         }
         match due {
-            Some(due) => drop(self.delayed.insert((due, index), ())),
+            Some(due) => drop(self.delayed.insert((due, index))),
             None => self.available.push_back(index),
         }
     }

@@ -52,7 +52,7 @@ impl DeploymentSpec {
     /// 30 s.
     pub const DEADLINE: Duration = Duration::from_secs(30);
     /// 10 min.
-    pub const MAX_LEASE: Duration = Duration::from_secs(600);
+    pub const MAX_LEASE: Duration = Duration::from_mins(10);
     /// 30 s, Kafka's default.
     pub const LOCK: Duration = Duration::from_secs(30);
     /// 64 MiB.
@@ -107,7 +107,7 @@ impl Default for Backoff {
     fn default() -> Self {
         Self {
             first: Duration::from_secs(1),
-            max: Duration::from_secs(300),
+            max: Duration::from_mins(5),
             jitter: 0.2,
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::describe::{GroupDescription, RecordInfo, TopicDescription};
 use super::gate::Gate;
@@ -57,6 +58,30 @@ impl Routes {
             .get(topic)
             .cloned()
     }
+}
+
+/// What of a group is set back, and where to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ResetGroup {
+    /// The group.
+    pub group: String,
+    /// Only this topic.
+    pub topic: Option<String>,
+    /// Only this partition.
+    pub partition: Option<u32>,
+    /// Where to.
+    pub to: ResetTo,
+    /// Even if the group has members.
+    pub force: bool,
+}
+
+/// Where a group is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResetTo {
+    /// As a new group would begin.
+    Start(Start),
+    /// At this offset.
+    Offset(Offset),
 }
 
 /// Where a record went.
@@ -199,25 +224,27 @@ impl Engine {
         self.change(AdminRequest::DeleteGroup { name: name.to_owned() }).await
     }
 
-    /// Forgets everything a group without members knows of a topic (or all its topics) and begins at `to`.
-    pub async fn reset_group(&self, name: &str, topic: Option<&str>, to: Start) -> Result<(), AdminError> {
-        let topic = topic.map(str::to_owned);
-        self.change(AdminRequest::ResetGroup {
-            name: name.to_owned(),
-            topic,
-            to,
-        })
-        .await
+    /// Forgets everything a group knows of what the request names and begins anew there: state epoch plus one,
+    /// checkpoints gone. What members still hold is stale afterwards.
+    pub async fn reset_group(&self, request: ResetGroup) -> Result<(), AdminError> {
+        self.change(AdminRequest::ResetGroup(request)).await
     }
 
     /// Sends a dead letter back to its topic and acknowledges it, in one commit: it is redriven once or not at all.
-    pub async fn redrive(&self, topic: &str, partition: u32, offset: Offset) -> Result<(), AdminError> {
-        self.change(AdminRequest::Redrive {
-            topic: topic.to_owned(),
-            partition,
-            offset,
-        })
-        .await
+    /// Returns where the record is now.
+    pub async fn redrive(&self, topic: &str, partition: u32, offset: Offset) -> Result<Receipt, AdminError> {
+        let topic = topic.to_owned();
+        match self
+            .ask(AdminRequest::Redrive {
+                topic,
+                partition,
+                offset,
+            })
+            .await?
+        {
+            AdminReply::Appended(receipt) => Ok(receipt),
+            _ => Err(AdminError::Closed),
+        }
     }
 
     /// Moves what the journal holds into logs and a snapshot, and waits for it.
@@ -327,6 +354,11 @@ impl Engine {
     /// Counters since the engine was opened.
     pub fn stats(&self) -> StatsSnapshot {
         self.inner.stats.snapshot()
+    }
+
+    /// How long the journal's syncs took since the last call, at most 16,384 of them.
+    pub fn take_syncs(&self) -> Vec<Duration> {
+        self.inner.stats.take_syncs()
     }
 
     /// The engine's clock.

@@ -28,7 +28,7 @@ mod window;
 pub use block_on::block_on;
 pub use clock::{SystemClock, SystemEntropy};
 pub use delivery::Delivery;
-pub use handle::{Engine, Receipt};
+pub use handle::{Engine, Receipt, ResetGroup, ResetTo};
 pub use member::Member;
 pub use open::{Environment, RecoveryReport};
 #[cfg(any(test, feature = "testing"))]
@@ -36,6 +36,8 @@ pub use open::{Part, Pump};
 pub use partitioner::partition_of;
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
+
+pub use shard::redrive_group;
 
 pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;

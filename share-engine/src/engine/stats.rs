@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use crate::share::{ArchiveCause, Archived, Settled};
 
@@ -31,7 +32,12 @@ pub(crate) struct EngineStats {
     sync_nanos: AtomicU64,
     sync_nanos_max: AtomicU64,
     last_failure: Mutex<Option<String>>,
+    /// Durations of the last syncs, until somebody takes them.
+    recent_syncs: Mutex<Vec<Duration>>,
 }
+
+/// Syncs kept for whoever exports them; more are counted only.
+const RECENT_SYNCS: usize = 16_384;
 
 /// [`EngineStats`] at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -143,7 +149,17 @@ impl EngineStats {
         }
     }
 
-    pub(crate) fn synced(&self, took: std::time::Duration) {
+    /// Durations of the syncs since the last call, at most 16,384.
+    pub(crate) fn take_syncs(&self) -> Vec<Duration> {
+        std::mem::take(&mut *self.recent_syncs.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn synced(&self, took: Duration) {
+        let mut recent = self.recent_syncs.lock().unwrap_or_else(PoisonError::into_inner);
+        if recent.len() < RECENT_SYNCS {
+            recent.push(took);
+        }
+        drop(recent);
         let nanos = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
         add(&self.syncs, 1);
         add(&self.sync_nanos, nanos);

@@ -22,7 +22,8 @@ pub(crate) struct FileHeader {
     pub(crate) sequence: Option<u64>,
     /// How often the journal had been opened when this header was written.
     pub(crate) generation: u64,
-    /// Groups at or above this position have at least that generation; others are left over from a cut tail.
+    /// Where that generation began to write: groups of the journal at or above this position have at least that
+    /// generation, others are left over from a cut tail.
     pub(crate) valid_from: Position,
     /// Known to be on disk when this header was written.
     pub(crate) synced_through: Position,

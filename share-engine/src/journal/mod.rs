@@ -22,7 +22,7 @@
 //! | 16 | 16 | data directory id |
 //! | 32 | 8 | which file of the sequence; 2^64 - 1: holds nothing yet |
 //! | 40 | 8 | generation: how often the journal had been opened |
-//! | 48 | 8 | valid from: groups at or above this position have at least that generation |
+//! | 48 | 8 | valid from: where that generation began; groups at or above, in whatever file, have at least that generation |
 //! | 56 | 8 | synced through: everything below this position was on disk when the header was written |
 //! | 64 | 8 | previous end: where the file before this one in the sequence was left |
 //! | 72 | 8 | file size |

@@ -47,6 +47,13 @@ impl Journal {
         visit: &mut Visitor<'_>,
     ) -> Result<(Self, Report), JournalError> {
         options.check()?;
+        if !from.get().is_multiple_of(SECTOR) {
+            return Err(JournalError::Options {
+                option: "from",
+                value: from.get(),
+                rule: "not the end of a group",
+            });
+        }
         let ring = Ring::load(&*storage, directory_id)?;
         let scanned = recovery::scan(&ring, from, visit).map_err(|stopped| stopped.error)?;
         options.hook.reach(Phase::Recovered);
@@ -58,6 +65,7 @@ impl Journal {
             ring,
             current: 0,
             generation: scanned.generation.saturating_add(1),
+            began: report.tail,
             tail: report.tail,
             synced: report.synced_through.min(report.tail),
             freed: from,
@@ -66,7 +74,7 @@ impl Journal {
         };
         journal.rewrite_tail()?;
         journal.options.hook.reach(Phase::Rewritten);
-        journal.enter_generation()?;
+        journal.enter_generation(scanned.floor)?;
         journal.free_before(from);
         Ok((journal, report))
     }
@@ -98,7 +106,7 @@ impl Journal {
     }
 
     /// Makes the new generation durable before any group bears it.
-    fn enter_generation(&mut self) -> Result<(), JournalError> {
+    fn enter_generation(&mut self, floor: u64) -> Result<(), JournalError> {
         let geometry = self.ring.geometry;
         let sequence = geometry.sequence(self.tail);
         let newest = || {
@@ -118,13 +126,16 @@ impl Journal {
         };
         let old = self.ring.slots.get(index).map(|slot| slot.header);
         let header = match old {
-            Some(old) if old.sequence == Some(sequence) || claimed.is_none() => FileHeader {
-                generation: self.generation,
-                valid_from: self.tail,
-                synced_through: self.tail,
-                ..old
-            },
-            _ => self.header(index, sequence, self.tail, self.tail),
+            // A header left over from a cut tail does not know where the file before it was left this time.
+            Some(old) if claimed.is_none() || (old.sequence == Some(sequence) && old.generation >= floor) => {
+                FileHeader {
+                    generation: self.generation,
+                    valid_from: self.tail,
+                    synced_through: self.tail,
+                    ..old
+                }
+            }
+            _ => self.header(index, sequence, self.tail),
         };
         self.current = index;
         let path = self.ring.path(index);

@@ -55,6 +55,8 @@ pub(super) struct Scanned {
     pub(super) report: Report,
     /// The newest generation ever written.
     pub(super) generation: u64,
+    /// What stands at the tail and is older is left over from a cut one.
+    pub(super) floor: u64,
 }
 
 /// Why a scan stopped.
@@ -106,6 +108,7 @@ pub(super) fn scan(ring: &Ring, from: Position, visit: &mut Visitor<'_>) -> Resu
             torn,
         },
         generation: newest.max(scan.floor),
+        floor: scan.floor,
     })
 }
 
@@ -127,17 +130,18 @@ impl Scan<'_> {
         let geometry = self.ring.geometry;
         loop {
             let sequence = geometry.sequence(self.at);
-            if let Some(slot) = self.ring.slot_of(sequence) {
-                if self.at >= slot.header.valid_from {
-                    self.floor = self.floor.max(slot.header.generation);
-                }
-                if let Some(group) = self.window.group(self.ring, slot, geometry.offset(self.at))?
-                    && group.position == self.at
-                    && group.generation >= self.floor
-                {
-                    self.enter(slot, &group, visit)?;
-                    continue;
-                }
+            let headers = self.ring.slots.iter().map(|slot| &slot.header);
+            let begun = headers
+                .filter(|header| header.valid_from <= self.at)
+                .map(|header| header.generation);
+            self.floor = self.floor.max(begun.max().unwrap_or(0));
+            if let Some(slot) = self.ring.slot_of(sequence)
+                && let Some(group) = self.window.group(self.ring, slot, geometry.offset(self.at))?
+                && group.position == self.at
+                && group.generation >= self.floor
+            {
+                self.enter(slot, &group, visit)?;
+                continue;
             }
             let Some(start) = sequence.checked_add(1).map(|next| geometry.start(next)) else {
                 return Ok(());

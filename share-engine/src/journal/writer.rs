@@ -51,6 +51,8 @@ pub struct Journal {
     /// The slot that holds `tail`, or the newest one if `tail` is the start of a file not entered yet.
     pub(super) current: usize,
     pub(super) generation: u64,
+    /// Where this generation began to write.
+    pub(super) began: Position,
     pub(super) tail: Position,
     pub(super) synced: Position,
     pub(super) freed: Position,
@@ -263,7 +265,7 @@ impl Journal {
         let Some(index) = self.ring.claim(sequence, self.extent()) else {
             return Err(self.full(geometry.room()).into());
         };
-        let header = self.header(index, sequence, start, self.tail);
+        let header = self.header(index, sequence, self.tail);
         self.current = index;
         if let Err(error) = self.ring.write_header(index, header) {
             return Err(self.fence("write", index, &error));
@@ -281,18 +283,12 @@ impl Journal {
         }
     }
 
-    pub(super) fn header(
-        &self,
-        index: usize,
-        sequence: u64,
-        valid_from: Position,
-        previous_end: Position,
-    ) -> FileHeader {
+    pub(super) fn header(&self, index: usize, sequence: u64, previous_end: Position) -> FileHeader {
         FileHeader {
             directory_id: self.directory_id,
             sequence: Some(sequence),
             generation: self.generation,
-            valid_from,
+            valid_from: self.began,
             synced_through: self.synced,
             previous_end,
             file_size: self.ring.geometry.file_size(),

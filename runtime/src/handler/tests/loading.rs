@@ -180,7 +180,12 @@ fn features_that_are_off() {
         "(func (export \"{HANDLE}\") {} unreachable)",
         super::super::testing::PARAMS
     );
-    for (name, memory) in [("memory64", "(memory i64 1)"), ("threads", "(memory 1 1 shared)")] {
+    for (name, memory) in [
+        ("memory64", "(memory i64 1)"),
+        ("threads", "(memory 1 1 shared)"),
+        ("gc", "(type (struct (field i32)))"),
+        ("exceptions", "(tag)"),
+    ] {
         let wat = format!("(module (memory (export \"memory\") 1) {memory} {exports})");
         let core = wat::parse_str(&wat).unwrap();
         // Wrapped by hand: a component with this module in it and nothing else.

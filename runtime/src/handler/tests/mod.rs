@@ -4,6 +4,7 @@
 
 mod contract;
 mod hostile;
+mod lifecycle;
 mod loading;
 
 use std::sync::Mutex;

@@ -11,8 +11,8 @@ const LOCK: Duration = Duration::from_secs(30);
 fn keeper() -> Keeper {
     Keeper::new(KeeperLimits {
         lock: LOCK,
-        deadline: Duration::from_secs(60),
-        max_lease: Duration::from_secs(600),
+        deadline: Duration::from_mins(1),
+        max_lease: Duration::from_mins(10),
     })
 }
 

@@ -11,7 +11,7 @@ const FRESH: Attempt = Attempt {
 };
 const OLD: Attempt = Attempt {
     number: 2,
-    age: Duration::from_secs(600),
+    age: Duration::from_mins(10),
 };
 
 fn lease() -> LeaseKey {

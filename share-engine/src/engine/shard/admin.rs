@@ -8,6 +8,7 @@ use super::{Pending, Shard, Then};
 use crate::catalog::{Catalog, CatalogChange, CatalogError};
 use crate::config::{GroupConfig, Retention, Start, TopicConfig};
 use crate::engine::gauge::TopicGauge;
+use crate::engine::handle::{Receipt, ResetGroup, ResetTo};
 use crate::engine::message::{Admission, Append, Operation, Registration};
 use crate::engine::reply::Sender;
 use crate::error::{AdminError, Fenced};
@@ -46,21 +47,22 @@ impl Shard {
 
     fn try_administer(&mut self, request: AdminRequest, reply: Reply, now: Now) -> Result<(), (AdminError, Reply)> {
         let limits = self.config.limits.clone();
-        let change = match request {
+        let one = |change: Result<CatalogChange, CatalogError>| change.map(|change| vec![change]);
+        let changes = match request {
             AdminRequest::CreateTopic { name, config } => {
                 let id = TopicId(self.entropy.next_u128());
-                self.world.catalog.create_topic(&name, config, id, None, &limits)
+                one(self.world.catalog.create_topic(&name, config, id, None, &limits))
             }
-            AdminRequest::AlterTopic { name, config } => self.world.catalog.alter_topic(&name, config, &limits),
-            AdminRequest::DeleteTopic { name } => self.world.catalog.delete_topic(&name),
-            AdminRequest::CreateGroup { name, config } => return self.create_group(&name, config, reply),
-            AdminRequest::AlterGroup { name, config } => self.world.catalog.alter_group(&name, config),
+            AdminRequest::AlterTopic { name, config } => one(self.world.catalog.alter_topic(&name, config, &limits)),
+            AdminRequest::DeleteTopic { name } => one(self.world.catalog.delete_topic(&name)),
+            AdminRequest::CreateGroup { name, config } => self.plan_group(&name, config, true),
+            AdminRequest::AlterGroup { name, config } => self.plan_group(&name, config, false),
             AdminRequest::Subscribe { group, topic } => return self.subscribe(&group, &topic, reply, now),
             AdminRequest::DeleteGroup { name } => match self.check_idle(&name) {
-                Ok(()) => self.world.catalog.delete_group(&name),
+                Ok(()) => one(self.world.catalog.delete_group(&name)),
                 Err(error) => return Err((error, reply)),
             },
-            AdminRequest::ResetGroup { name, topic, to } => return self.reset(&name, topic.as_deref(), to, reply, now),
+            AdminRequest::ResetGroup(request) => return self.reset(&request, reply, now),
             AdminRequest::Redrive {
                 topic,
                 partition,
@@ -79,18 +81,7 @@ impl Shard {
                 return Ok(());
             }
         };
-        match change {
-            Ok(change) => {
-                self.submit_catalog(vec![change], Vec::new(), reply);
-                Ok(())
-            }
-            Err(error) => Err((error.into(), reply)),
-        }
-    }
-
-    /// A group and, if it wants one, the topic for its dead letters with the group that hands them out for redrive.
-    fn create_group(&mut self, name: &str, config: GroupConfig, reply: Reply) -> Result<(), (AdminError, Reply)> {
-        match self.plan_group(name, config) {
+        match changes {
             Ok(changes) => {
                 self.submit_catalog(changes, Vec::new(), reply);
                 Ok(())
@@ -99,37 +90,50 @@ impl Shard {
         }
     }
 
-    fn plan_group(&self, name: &str, config: GroupConfig) -> Result<Vec<CatalogChange>, CatalogError> {
-        let limits = &self.config.limits;
+    /// A group that is new or has new settings, and what its dead letters need.
+    fn plan_group(&self, name: &str, config: GroupConfig, new: bool) -> Result<Vec<CatalogChange>, CatalogError> {
         let mut after = self.world.catalog.clone();
-        let mut changes = Vec::new();
-        let mut make = |after: &mut Catalog, change: CatalogChange| -> Result<(), CatalogError> {
-            after.apply(&change)?;
-            changes.push(change);
-            Ok(())
-        };
         let dead = config.dead_letter.clone();
-        let change = after.create_group(name, config, false, limits)?;
-        make(&mut after, change)?;
-        if let Some(dead) = dead
-            && after.topic(&dead).is_none()
-        {
+        let change = if new {
+            after.create_group(name, config, false, &self.config.limits)?
+        } else {
+            after.alter_group(name, config)?
+        };
+        after.apply(&change)?;
+        let mut changes = vec![change];
+        if let Some(dead) = dead {
+            changes.extend(self.plan_dead_letters(&mut after, name, &dead)?);
+        }
+        Ok(changes)
+    }
+
+    /// The topic for a group's dead letters, and the group that hands them out for redrive, if they are not there.
+    fn plan_dead_letters(
+        &self,
+        after: &mut Catalog,
+        group: &str,
+        dead: &str,
+    ) -> Result<Vec<CatalogChange>, CatalogError> {
+        let limits = &self.config.limits;
+        let redrive = redrive_group(dead);
+        let mut changes = Vec::new();
+        if after.topic(dead).is_none() {
             let config = TopicConfig {
                 retention: Retention::Queue,
                 ..TopicConfig::default()
             };
             let id = TopicId(self.entropy.next_u128());
-            let change = after.create_topic(&dead, config, id, Some(name.to_owned()), limits)?;
-            make(&mut after, change)?;
-            let redrive = redrive_group(&dead);
-            let config = GroupConfig {
-                dead_letter: None,
-                ..GroupConfig::default()
-            };
-            let change = after.create_group(&redrive, config, true, limits)?;
-            make(&mut after, change)?;
-            let change = after.subscribe(&redrive, &dead)?;
-            make(&mut after, change)?;
+            let change = after.create_topic(dead, config, id, Some(group.to_owned()), limits)?;
+            after.apply(&change)?;
+            changes.push(change);
+        }
+        if after.group(&redrive).is_none() {
+            let change = after.create_group(&redrive, GroupConfig::default(), true, limits)?;
+            after.apply(&change)?;
+            changes.push(change);
+            let change = after.subscribe(&redrive, dead)?;
+            after.apply(&change)?;
+            changes.push(change);
         }
         Ok(changes)
     }
@@ -200,43 +204,21 @@ impl Shard {
         }
     }
 
-    fn reset(
-        &mut self,
-        name: &str,
-        topic: Option<&str>,
-        to: Start,
-        reply: Reply,
-        now: Now,
-    ) -> Result<(), (AdminError, Reply)> {
-        if let Err(error) = self.check_idle(name) {
-            return Err((error, reply));
-        }
-        let Some(group) = self.world.catalog.group(name) else {
-            return Err((CatalogError::UnknownGroup(name.to_owned()).into(), reply));
+    fn reset(&mut self, request: &ResetGroup, reply: Reply, now: Now) -> Result<(), (AdminError, Reply)> {
+        let keys = match self.plan_reset(request) {
+            Ok(keys) => keys,
+            Err(error) => return Err((error, reply)),
         };
-        if let Some(topic) = topic
-            && !group.topics.contains_key(topic)
-        {
-            return Err((
-                AdminError::NotSubscribed {
-                    group: name.to_owned(),
-                    topic: topic.to_owned(),
-                },
-                reply,
-            ));
-        }
-        let wanted = group
-            .topics
-            .iter()
-            .filter(|(name, _)| topic.is_none_or(|topic| topic == name.as_str()));
-        let keys: Vec<ShareKey> = wanted.flat_map(|(_, keys)| keys).copied().collect();
         let mut operations = Vec::new();
         let mut transitions = Vec::new();
         for key in keys {
             let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else {
                 continue;
             };
-            let start = self.start_offset(partition, to, now);
+            let start = match request.to {
+                ResetTo::Start(start) => self.start_offset(partition, start, now),
+                ResetTo::Offset(offset) => offset,
+            };
             let Some(share) = self.world.shares.get_mut(&key) else {
                 continue;
             };
@@ -247,7 +229,8 @@ impl Shard {
             });
             transitions.extend(settled.transition.map(|transition| (key, transition)));
         }
-        let then = Then::Admin(Continuation { reply, catalog: false });
+        self.catalog_busy = true;
+        let then = Then::Admin(Continuation { reply, catalog: true });
         self.submit(
             operations,
             Pending {
@@ -257,6 +240,42 @@ impl Shard {
             },
         );
         Ok(())
+    }
+
+    /// The share partitions that a reset concerns.
+    fn plan_reset(&self, request: &ResetGroup) -> Result<Vec<ShareKey>, AdminError> {
+        if !request.force {
+            self.check_idle(&request.group)?;
+        }
+        let unknown = || CatalogError::UnknownGroup(request.group.clone());
+        let group = self.world.catalog.group(&request.group).ok_or_else(unknown)?;
+        if let Some(topic) = &request.topic
+            && !group.topics.contains_key(topic)
+        {
+            return Err(AdminError::NotSubscribed {
+                group: request.group.clone(),
+                topic: topic.clone(),
+            });
+        }
+        let wanted = group
+            .topics
+            .iter()
+            .filter(|(name, _)| request.topic.as_ref().is_none_or(|topic| topic == *name));
+        let mut keys = Vec::new();
+        for (topic, shares) in wanted {
+            match request.partition {
+                None => keys.extend(shares),
+                Some(partition) => {
+                    let index = usize::try_from(partition).unwrap_or(usize::MAX);
+                    let missing = || AdminError::UnknownPartition {
+                        topic: topic.clone(),
+                        partition,
+                    };
+                    keys.push(*shares.get(index).ok_or_else(missing)?);
+                }
+            }
+        }
+        Ok(keys)
     }
 
     /// One entry: the record goes back to its topic and the dead letter is acknowledged.
@@ -461,8 +480,20 @@ impl Shard {
         self.publish_routes();
     }
 
-    pub(super) fn admin_done(&mut self, continuation: Continuation, result: Result<(), AdminError>, now: Now) {
-        drop(continuation.reply.send(result.map(|()| AdminReply::Done)));
+    pub(super) fn admin_done(
+        &mut self,
+        continuation: Continuation,
+        result: Result<Option<(PartitionKey, Offset)>, AdminError>,
+        now: Now,
+    ) {
+        let answer = result.map(|appended| match appended {
+            Some((key, offset)) => {
+                let partition = self.world.partitions.get(&key).map_or(0, |partition| partition.index);
+                AdminReply::Appended(Receipt { partition, offset })
+            }
+            None => AdminReply::Done,
+        });
+        drop(continuation.reply.send(answer));
         if continuation.catalog {
             self.catalog_busy = false;
         }
@@ -494,7 +525,7 @@ enum Redrive {
 }
 
 /// The group that hands a dead-letter topic's records out for redrive.
-pub(crate) fn redrive_group(topic: &str) -> String {
+pub fn redrive_group(topic: &str) -> String {
     format!("__redrive.{topic}")
 }
 

@@ -4,9 +4,10 @@ use bytes::Bytes;
 
 use super::deliver::Consignment;
 use crate::catalog::{Group, Topic};
-use crate::config::{GroupConfig, Start, TopicConfig};
+use crate::config::{GroupConfig, TopicConfig};
 use crate::drain::DrainDone;
 use crate::engine::describe::{GroupDescription, RecordInfo, TopicDescription};
+use crate::engine::handle::{Receipt, ResetGroup};
 use crate::engine::message::FromJournal;
 use crate::engine::reply::Sender;
 use crate::engine::settlement::Evidence;
@@ -140,11 +141,7 @@ pub(crate) enum AdminRequest {
     DeleteGroup {
         name: String,
     },
-    ResetGroup {
-        name: String,
-        topic: Option<String>,
-        to: Start,
-    },
+    ResetGroup(ResetGroup),
     Redrive {
         topic: String,
         partition: u32,
@@ -174,6 +171,8 @@ pub(crate) enum AdminRequest {
 #[derive(Debug, Clone)]
 pub(crate) enum AdminReply {
     Done,
+    /// Where the record went.
+    Appended(Receipt),
     Topics(Vec<Topic>),
     Groups(Vec<Group>),
     Topic(Box<TopicDescription>),

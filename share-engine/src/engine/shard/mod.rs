@@ -24,11 +24,12 @@ use crate::config::EngineConfig;
 use crate::drain::ToDrain;
 use crate::entropy::Entropy;
 use crate::error::{AdminError, Fenced, ProduceError};
-use crate::ids::{MemberIndex, PartitionKey, ShareKey};
+use crate::ids::{MemberIndex, Offset, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::share::{Change, Persisted, SharePartition, TransitionId};
 use crate::time::{Instant, Now};
 
+pub use admin::redrive_group;
 pub(crate) use deliver::AcquiredPart;
 pub(crate) use message::{
     AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
@@ -218,11 +219,15 @@ impl Shard {
                     for change in &entry.catalog {
                         self.apply_catalog(change);
                     }
+                    let first = entry
+                        .appended
+                        .first()
+                        .map(|(partition, batch)| (*partition, batch.base()));
                     for (partition, batch) in entry.appended {
                         self.handle_appended(partition, batch);
                     }
                     if let Some(pending) = entry.token.and_then(|token| self.pending.remove(&token)) {
-                        self.finish(pending, now);
+                        self.finish(pending, first, now);
                     }
                 }
                 self.position = end;
@@ -238,7 +243,7 @@ impl Shard {
     }
 
     /// An entry is durable.
-    fn finish(&mut self, pending: Pending, now: Now) {
+    fn finish(&mut self, pending: Pending, appended: Option<(PartitionKey, Offset)>, now: Now) {
         for (key, change) in &pending.apply {
             if let Some(share) = self.world.shares.get_mut(key) {
                 // The share partition is new, so that nothing can contradict the change.
@@ -254,7 +259,7 @@ impl Shard {
             Then::Nothing => {}
             Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
-            Then::Admin(continuation) => self.admin_done(continuation, Ok(()), now),
+            Then::Admin(continuation) => self.admin_done(continuation, Ok(appended), now),
         }
         for (key, _) in pending.transitions {
             self.drop_finished(key);

@@ -114,6 +114,13 @@ impl Keeper {
         (renewals, lost)
     }
 
+    /// The record of `renewal`, if it is in a handler.
+    pub fn running(&self, renewal: Renewal) -> Option<Item> {
+        let chunk = self.chunks.get(&renewal.chunk)?.chunk.upgrade()?;
+        let index = renewal.index;
+        matches!(chunk.phase(index), Phase::Running(_)).then_some(Item { chunk, index })
+    }
+
     /// What `renew` answered. `Some` if the lease is gone.
     pub fn handle_renewed(&mut self, renewal: Renewal, result: RenewResult) -> Option<Lost> {
         let tracked = self.chunks.get_mut(&renewal.chunk)?;
@@ -201,7 +208,7 @@ impl Keeper {
             let wait = if due {
                 (left / 2).max(SHORTEST).min(left)
             } else {
-                left - half
+                left.saturating_sub(half)
             };
             let at = now.monotonic.after(wait);
             next = Some(next.map_or(at, |next| next.min(at)));

@@ -1,0 +1,201 @@
+//! The engine's descriptions in the words of the admin interface, and errors with their ways out. Pure conversions.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use share_engine::catalog::CatalogError;
+use share_engine::config as engine_config;
+use share_engine::engine::describe::{GroupDescription, RecordInfo, ShareDescription, TopicDescription};
+use share_engine::error::{AdminError as EngineError, ProduceError};
+use share_engine::record::{self, NewRecord};
+use share_engine::time::WallTime;
+
+use crate::admin::{
+    AdminError, CreateTopic, ErrorCode, GroupDetail, GroupSummary, Member, PartitionView, Record, RecordState,
+    RecordView, SharePartitionView, TopicDetail, TopicGroup, TopicSummary,
+};
+use crate::config::{OnFull, Retention, Start};
+
+pub(super) fn topic_summary(topic: &TopicDescription) -> TopicSummary {
+    TopicSummary {
+        name: topic.name.clone(),
+        partitions: topic.config.partitions,
+        records: topic.partitions.iter().map(|one| one.end - one.start).sum(),
+        bytes: topic.bytes,
+        max_bytes: topic.config.max_bytes.unwrap_or(u64::MAX),
+        on_full: match topic.config.on_full {
+            engine_config::OnFull::Refuse => OnFull::Refuse,
+            engine_config::OnFull::DropOldest => OnFull::DropOldest,
+        },
+        retention: retention(topic.config.retention),
+        groups: u32::try_from(topic.groups.len()).unwrap_or(u32::MAX),
+    }
+}
+
+pub(super) fn topic_detail(topic: &TopicDescription, group_list: Vec<TopicGroup>) -> TopicDetail {
+    let partition = |one: &share_engine::engine::describe::PartitionDescription| PartitionView {
+        partition: one.partition,
+        log_start: one.start,
+        log_end: one.end,
+        bytes: one.memory_bytes.max(one.log_bytes),
+        segments: u32::try_from(one.segments).unwrap_or(u32::MAX),
+    };
+    TopicDetail {
+        summary: topic_summary(topic),
+        segment_bytes: engine_config::EngineConfig::default().segment_bytes,
+        partition_list: topic.partitions.iter().map(partition).collect(),
+        group_list,
+    }
+}
+
+pub(super) fn retention(retention: engine_config::Retention) -> Retention {
+    match retention {
+        engine_config::Retention::Queue => Retention::Queue,
+        engine_config::Retention::Bounded {
+            millis: None,
+            bytes: None,
+        } => Retention::Forever,
+        engine_config::Retention::Bounded { millis, bytes } => Retention::Limited {
+            time: millis.map(Duration::from_millis),
+            size: bytes,
+        },
+    }
+}
+
+pub(super) fn topic_config(request: &CreateTopic) -> engine_config::TopicConfig {
+    engine_config::TopicConfig {
+        partitions: request.partitions,
+        retention: crate::host::retention(request.retention.unwrap_or(Retention::DEFAULT)),
+        max_bytes: request.max_bytes,
+        on_full: match request.on_full {
+            Some(OnFull::DropOldest) => engine_config::OnFull::DropOldest,
+            Some(OnFull::Refuse) | None => engine_config::OnFull::Refuse,
+        },
+    }
+}
+
+pub(super) fn group_summary(group: &GroupDescription) -> GroupSummary {
+    let mut topics: Vec<String> = group.partitions.iter().map(|share| share.topic.clone()).collect();
+    topics.dedup();
+    let sum = |field: fn(&ShareDescription) -> u64| group.partitions.iter().map(field).sum();
+    GroupSummary {
+        name: group.name.clone(),
+        topics,
+        members: u32::try_from(group.members).unwrap_or(u32::MAX),
+        available: sum(|share| share.available + share.struck),
+        acquired: sum(|share| share.acquired),
+        parked: sum(|share| share.parked),
+    }
+}
+
+pub(super) fn group_detail(group: &GroupDescription, member_list: Vec<Member>) -> GroupDetail {
+    GroupDetail {
+        summary: group_summary(group),
+        attempts: u32::from(group.config.attempts),
+        lock_ms: u64::from(group.config.lock_millis),
+        start: match group.config.start {
+            engine_config::Start::Earliest => Start::Earliest,
+            engine_config::Start::Latest => Start::Latest,
+            engine_config::Start::ByDuration(millis) => Start::ByDuration(Duration::from_millis(millis)),
+        },
+        dead_letter: group.config.dead_letter.clone(),
+        member_list,
+        share_partitions: group.partitions.iter().map(share_view).collect(),
+    }
+}
+
+fn share_view(share: &ShareDescription) -> SharePartitionView {
+    SharePartitionView {
+        topic: share.topic.clone(),
+        partition: share.partition,
+        state_epoch: share.epoch,
+        start_offset: share.start,
+        end_offset: share.end,
+        log_end: share.log_end,
+        available: share.available + share.struck,
+        acquired: share.acquired,
+        parked: share.parked,
+        pinned_by: share.pinned_by,
+    }
+}
+
+pub(super) fn record_view(topic: &str, partition: u32, info: &RecordInfo) -> RecordView {
+    RecordView {
+        topic: topic.to_owned(),
+        partition,
+        offset: info.offset,
+        state: match info.state {
+            "acquired" => RecordState::Acquired,
+            "parked" => RecordState::Parked,
+            "acknowledged" => RecordState::Acknowledged,
+            "archived" => RecordState::Archived,
+            _ => RecordState::Available,
+        },
+        delivery_count: u32::from(info.delivery_count),
+        member: info.member.map(|member| format!("{}-{member}", std::process::id())),
+        lease_left_ms: info.lease_millis,
+        due_in_ms: info.due_millis,
+        strikes: u32::from(info.strikes),
+        checkpoint_bytes: u32::try_from(info.checkpoint_bytes).ok().filter(|bytes| *bytes > 0),
+    }
+}
+
+pub(super) fn new_record(record: Record) -> NewRecord {
+    let headers = record.headers.into_iter();
+    NewRecord {
+        key: record.key,
+        value: record.value,
+        headers: headers
+            .map(|one| record::Header {
+                name: Bytes::from(one.name),
+                value: one.value,
+            })
+            .collect(),
+        timestamp: record.timestamp.map(WallTime::from_millis),
+    }
+}
+
+impl From<ProduceError> for AdminError {
+    fn from(error: ProduceError) -> Self {
+        let text = error.to_string();
+        match error {
+            ProduceError::UnknownTopic(_) => {
+                Self::new(ErrorCode::NotFound, text).hint("sharemill topic list shows the topics there are")
+            }
+            ProduceError::UnknownPartition { .. } => Self::new(ErrorCode::Invalid, text),
+            ProduceError::Record(_) => Self::new(ErrorCode::TooLarge, text),
+            ProduceError::TopicFull { .. } => Self::new(ErrorCode::Full, text)
+                .hint("let its group catch up, raise max-bytes, or set on-full = \"drop-oldest\""),
+            ProduceError::JournalFull { .. } => Self::new(ErrorCode::Full, text)
+                .hint("try again in a moment; if it stays, free disk space or raise journal-size"),
+            _ => Self::new(ErrorCode::Unavailable, text),
+        }
+    }
+}
+
+impl From<EngineError> for AdminError {
+    fn from(error: EngineError) -> Self {
+        let text = error.to_string();
+        match error {
+            EngineError::Catalog(CatalogError::UnknownTopic(_)) => {
+                Self::new(ErrorCode::NotFound, text).hint("sharemill topic list shows the topics there are")
+            }
+            EngineError::Catalog(CatalogError::UnknownGroup(_)) => {
+                Self::new(ErrorCode::NotFound, text).hint("sharemill group list shows the groups there are")
+            }
+            EngineError::Catalog(CatalogError::TopicExists(_) | CatalogError::GroupExists(_)) => {
+                Self::new(ErrorCode::Exists, text)
+            }
+            EngineError::Catalog(CatalogError::TopicInUse { .. }) => Self::new(ErrorCode::Conflict, text)
+                .hint("delete the group first, or give it another dead-letter topic"),
+            EngineError::Catalog(_) => Self::new(ErrorCode::Invalid, text),
+            EngineError::GroupRunning { .. } => {
+                Self::new(ErrorCode::Conflict, text).hint("stop the host first; a reset also takes --force")
+            }
+            EngineError::NotSubscribed { .. }
+            | EngineError::UnknownPartition { .. }
+            | EngineError::NoDeadLetter { .. } => Self::new(ErrorCode::NotFound, text),
+            _ => Self::new(ErrorCode::Unavailable, text),
+        }
+    }
+}

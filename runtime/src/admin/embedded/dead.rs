@@ -1,0 +1,229 @@
+//! Dead letters: found by the headers that the engine wrote, read from their topics, redriven one by one.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use share_engine::ids::Offset;
+use share_engine::record::{self, RecordView};
+
+use super::EmbeddedAdmin;
+use crate::admin::{
+    AdminError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, ErrorCode, Header, Record,
+    RedriveFailure, RedriveRequest, RedriveResult, Redriven,
+};
+
+/// Bytes of a dead-letter topic read at once.
+const READ_BYTES: u64 = 1 << 20;
+
+impl EmbeddedAdmin {
+    pub(super) async fn dead_page(&self, query: DeadQuery) -> Result<DeadPage, AdminError> {
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let mut dead_letters = self.find(&query.filter, limit.saturating_add(1)).await?;
+        let more = dead_letters.len() > limit;
+        dead_letters.truncate(limit);
+        Ok(DeadPage { dead_letters, more })
+    }
+
+    pub(super) async fn dead_detail(&self, id: DeadLetterId) -> Result<DeadLetterDetail, AdminError> {
+        let missing = || AdminError::new(ErrorCode::NotFound, format!("there is no dead letter {id}"));
+        let batches = self
+            .engine
+            .read(&id.topic, id.partition, Offset::saturating(id.offset), 1)
+            .await?;
+        for batch in &batches {
+            for record in batch.records() {
+                let (view, _) = record.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
+                if view.offset.get() == id.offset {
+                    return detail(&id, &view).ok_or_else(missing);
+                }
+            }
+        }
+        Err(missing())
+    }
+
+    pub(super) async fn redrive_all(&self, request: RedriveRequest) -> Result<RedriveResult, AdminError> {
+        let ids = match request {
+            RedriveRequest::Ids(ids) => ids,
+            RedriveRequest::All(filter) => self
+                .find(&filter, usize::MAX)
+                .await?
+                .into_iter()
+                .map(|letter| letter.id)
+                .collect(),
+        };
+        let mut result = RedriveResult::default();
+        for id in ids {
+            match self.redrive_one(&id).await {
+                Ok(redriven) => result.redriven.push(redriven),
+                Err(error) => result.failed.push(RedriveFailure { id, error }),
+            }
+        }
+        Ok(result)
+    }
+
+    async fn redrive_one(&self, id: &DeadLetterId) -> Result<Redriven, AdminError> {
+        let letter = self.dead_detail(id.clone()).await?;
+        let receipt = self
+            .engine
+            .redrive(&id.topic, id.partition, Offset::saturating(id.offset))
+            .await?;
+        Ok(Redriven {
+            id: id.clone(),
+            topic: letter.summary.source_topic,
+            partition: receipt.partition,
+            offset: receipt.offset.get(),
+        })
+    }
+
+    /// Letters that were not redriven yet, by topic, partition and offset.
+    async fn find(&self, filter: &DeadFilter, limit: usize) -> Result<Vec<DeadLetter>, AdminError> {
+        let mut found = Vec::new();
+        for topic in self.dead_topics(filter).await? {
+            let description = self.engine.describe_topic(&topic).await?;
+            for partition in &description.partitions {
+                let mut from = partition.start;
+                while from < partition.end && found.len() < limit {
+                    let read = self
+                        .engine
+                        .read(&topic, partition.partition, Offset::saturating(from), READ_BYTES);
+                    let batches = read.await?;
+                    let Some(last) = batches.last() else { break };
+                    let waiting = self
+                        .waiting(&topic, partition.partition, from, last.last().get())
+                        .await?;
+                    from = last.last().get() + 1;
+                    for record in batches.iter().flat_map(record::StoredBatch::records) {
+                        let (view, _) =
+                            record.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
+                        let offset = view.offset.get();
+                        let id = DeadLetterId {
+                            topic: topic.clone(),
+                            partition: partition.partition,
+                            offset,
+                        };
+                        let letter = summary(&id, &view, &texts(&view));
+                        found.extend(letter.filter(|letter| waiting(offset) && fits(letter, filter)));
+                    }
+                }
+            }
+        }
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// Topics that take some group's dead letters.
+    async fn dead_topics(&self, filter: &DeadFilter) -> Result<Vec<String>, AdminError> {
+        let groups = self.engine.groups().await?;
+        let mut topics: Vec<String> = groups
+            .into_iter()
+            .filter_map(|group| group.config.dead_letter)
+            .collect();
+        for topic in self.engine.topics().await? {
+            if topic.dead_letters_of.is_some() {
+                topics.push(topic.name);
+            }
+        }
+        topics.sort();
+        topics.dedup();
+        if let Some(wanted) = &filter.topic {
+            if !topics.contains(wanted) {
+                let message = format!("no group leaves its dead letters in topic {wanted:?}");
+                return Err(AdminError::new(ErrorCode::NotFound, message));
+            }
+            topics.retain(|topic| topic == wanted);
+        }
+        Ok(topics)
+    }
+
+    /// Which offsets of a dead-letter topic have not been redriven.
+    async fn waiting(
+        &self,
+        topic: &str,
+        partition: u32,
+        from: u64,
+        last: u64,
+    ) -> Result<impl Fn(u64) -> bool + use<>, AdminError> {
+        let group = share_engine::engine::redrive_group(topic);
+        let limit = usize::try_from(last - from + 1).unwrap_or(usize::MAX);
+        let states = self
+            .engine
+            .records(&group, topic, partition, Offset::saturating(from), limit)
+            .await?;
+        let open: std::collections::BTreeSet<u64> = states
+            .into_iter()
+            .filter(|info| !matches!(info.state, "acknowledged" | "archived"))
+            .map(|info| info.offset)
+            .collect();
+        Ok(move |offset| open.contains(&offset))
+    }
+}
+
+fn fits(letter: &DeadLetter, filter: &DeadFilter) -> bool {
+    filter.group.as_ref().is_none_or(|group| *group == letter.group)
+        && filter.cause.as_ref().is_none_or(|cause| *cause == letter.cause)
+}
+
+/// The headers that the engine added, as text.
+fn texts(view: &RecordView<'_>) -> BTreeMap<String, String> {
+    let added = view.headers().filter(|header| is_added(header.name));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    added
+        .map(|header| (text(header.name), text(header.value.unwrap_or_default())))
+        .collect()
+}
+
+fn is_added(name: &[u8]) -> bool {
+    name.starts_with(b"__dlq.") || name.starts_with(b"sharemill.")
+}
+
+fn summary(id: &DeadLetterId, view: &RecordView<'_>, texts: &BTreeMap<String, String>) -> Option<DeadLetter> {
+    let number = |name: &str| texts.get(name)?.parse().ok();
+    Some(DeadLetter {
+        id: id.clone(),
+        group: texts.get("__dlq.errors.group")?.clone(),
+        source_topic: texts.get("__dlq.errors.topic")?.clone(),
+        source_partition: number("__dlq.errors.partition").and_then(|one: u64| u32::try_from(one).ok())?,
+        source_offset: number("__dlq.errors.offset")?,
+        cause: texts.get("sharemill.cause").cloned().unwrap_or_default(),
+        reason: texts.get("__dlq.errors.message").cloned(),
+        delivery_count: number("__dlq.errors.delivery.count")
+            .and_then(|one: u64| u32::try_from(one).ok())
+            .unwrap_or(0),
+        timestamp: texts
+            .get("sharemill.archived-at")
+            .and_then(|text| text.parse().ok())
+            .unwrap_or_else(|| view.timestamp.as_millis()),
+    })
+}
+
+fn detail(id: &DeadLetterId, view: &RecordView<'_>) -> Option<DeadLetterDetail> {
+    let texts = texts(view);
+    let lines = |name: &str| {
+        texts
+            .get(name)
+            .map(|text| text.lines().map(str::to_owned).collect())
+            .unwrap_or_default()
+    };
+    let bytes = |value: Option<&[u8]>| value.map(Bytes::copy_from_slice);
+    let own = view.headers().filter(|header| !is_added(header.name));
+    let headers = own.map(|header| Header {
+        name: String::from_utf8_lossy(header.name).into_owned(),
+        value: bytes(header.value),
+    });
+    let checkpoint = view.headers().find(|header| header.name == b"sharemill.checkpoint");
+    Some(DeadLetterDetail {
+        summary: summary(id, view, &texts)?,
+        record: Record {
+            key: bytes(view.key),
+            value: bytes(view.value),
+            headers: headers.collect(),
+            partition: None,
+            timestamp: Some(view.timestamp.as_millis()),
+        },
+        module: texts.get("sharemill.module").cloned(),
+        trap: texts.get("sharemill.trap").cloned(),
+        attempts: lines("sharemill.attempts"),
+        log: lines("sharemill.log"),
+        checkpoint_bytes: checkpoint.and_then(|header| u32::try_from(header.value.unwrap_or_default().len()).ok()),
+    })
+}

@@ -1,0 +1,347 @@
+//! [`Admin`] over an open engine: what a running host answers on its socket, and what a command does by itself when
+//! no host runs. Adds words and shapes to the engine's answers, and no state of its own.
+
+mod convert;
+mod dead;
+
+use std::time::Duration;
+
+use share_engine::engine::describe::{GroupDescription, ShareDescription};
+use share_engine::engine::{self, Engine};
+use share_engine::ids::Offset;
+use tokio::sync::mpsc;
+
+use super::{
+    About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
+    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceOutcome, ProduceResult, Record, RecordsPage,
+    RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition, ResetResult, TopicDeleted, TopicDetail,
+    TopicSummary,
+};
+use crate::supervisor::DeploymentHandle;
+
+/// An open engine, with the deployments of the host that runs on it.
+pub struct EmbeddedAdmin {
+    engine: Engine,
+    deployments: Vec<DeploymentHandle>,
+    /// The engine was opened for one command and is closed after it.
+    owned: bool,
+}
+
+impl EmbeddedAdmin {
+    /// For a host.
+    pub fn new(engine: Engine, deployments: Vec<DeploymentHandle>) -> Self {
+        Self {
+            engine,
+            deployments,
+            owned: false,
+        }
+    }
+
+    /// For one command, which closes the engine with [`Admin::close`].
+    pub fn owning(engine: Engine) -> Self {
+        Self {
+            engine,
+            deployments: Vec::new(),
+            owned: true,
+        }
+    }
+
+    async fn topic_detail(&self, name: &str) -> Result<TopicDetail, AdminError> {
+        let topic = self.engine.describe_topic(name).await?;
+        let mut group_list = Vec::new();
+        for group in &topic.groups {
+            let unsettled = self.shares(group, name).await?.iter().map(|share| share.lag).sum();
+            group_list.push(super::TopicGroup {
+                group: group.clone(),
+                unsettled,
+            });
+        }
+        Ok(convert::topic_detail(&topic, group_list))
+    }
+
+    async fn shares(&self, group: &str, topic: &str) -> Result<Vec<ShareDescription>, AdminError> {
+        let group = self.engine.describe_group(group).await?;
+        Ok(group
+            .partitions
+            .into_iter()
+            .filter(|share| share.topic == topic)
+            .collect())
+    }
+
+    async fn group_detail(&self, name: &str) -> Result<GroupDetail, AdminError> {
+        let group = self.engine.describe_group(name).await?;
+        let members = self.members(&group);
+        Ok(convert::group_detail(&group, members))
+    }
+
+    /// Deployments of this host in a group, then members that nobody here knows.
+    fn members(&self, group: &GroupDescription) -> Vec<Member> {
+        let here = self.deployments.iter().filter(|one| *one.spec().group == *group.name);
+        let mut members: Vec<Member> = here
+            .map(|deployment| Member {
+                id: format!("{}-{}", std::process::id(), deployment.spec().name),
+                deployment: Some(deployment.spec().name.to_string()),
+                acquired: deployment.held() as u64,
+            })
+            .collect();
+        for number in members.len()..group.members {
+            members.push(Member {
+                id: format!("{}-{number}", std::process::id()),
+                deployment: None,
+                acquired: 0,
+            });
+        }
+        members
+    }
+
+    /// Takes records in groups, so that a fast stream shares syncs and a slow one does not wait.
+    async fn produce_stream(
+        &self,
+        topic: &str,
+        mut records: mpsc::Receiver<Record>,
+        results: mpsc::Sender<ProduceResult>,
+    ) -> Result<(), AdminError> {
+        self.engine.describe_topic(topic).await?;
+        let mut index = 0;
+        let mut waiting = Vec::with_capacity(PRODUCE_AT_ONCE);
+        while records.recv_many(&mut waiting, PRODUCE_AT_ONCE).await > 0 {
+            for outcome in self.produce_some(topic, std::mem::take(&mut waiting)).await {
+                if results.send(ProduceResult { index, outcome }).await.is_err() {
+                    return Ok(());
+                }
+                index += 1;
+            }
+        }
+        Ok(())
+    }
+
+    async fn produce_some(&self, topic: &str, records: Vec<Record>) -> Vec<ProduceOutcome> {
+        let mut outcomes = Vec::with_capacity(records.len());
+        let mut rest = records.into_iter().peekable();
+        while let Some(partition) = rest.peek().map(|record| record.partition) {
+            let mut run = Vec::new();
+            while let Some(record) = rest.next_if(|record| record.partition == partition) {
+                run.push(convert::new_record(record));
+            }
+            let results = self.engine.produce(topic, partition, run).await;
+            outcomes.extend(results.into_iter().map(|result| match result {
+                Ok(receipt) => ProduceOutcome::Stored {
+                    partition: receipt.partition,
+                    offset: receipt.offset.get(),
+                },
+                Err(error) => ProduceOutcome::Refused { error: error.into() },
+            }));
+        }
+        outcomes
+    }
+
+    async fn records_page(&self, group: &str, query: RecordsQuery) -> Result<RecordsPage, AdminError> {
+        let description = self.engine.describe_group(group).await?;
+        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let mut records = Vec::new();
+        for share in &description.partitions {
+            let other_topic = query.topic.as_ref().is_some_and(|topic| *topic != share.topic);
+            if other_topic || query.partition.is_some_and(|number| number != share.partition) {
+                continue;
+            }
+            let mut from = query.from.unwrap_or(0).max(share.start);
+            while records.len() <= limit {
+                let page = self
+                    .engine
+                    .records(
+                        group,
+                        &share.topic,
+                        share.partition,
+                        Offset::saturating(from),
+                        RECORDS_AT_ONCE,
+                    )
+                    .await?;
+                let Some(last) = page.last() else { break };
+                from = last.offset + 1;
+                let views = page
+                    .iter()
+                    .map(|info| convert::record_view(&share.topic, share.partition, info));
+                records.extend(views.filter(|view| query.states.is_empty() || query.states.contains(&view.state)));
+            }
+        }
+        let more = records.len() > limit;
+        records.truncate(limit);
+        Ok(RecordsPage { records, more })
+    }
+
+    async fn reset(&self, name: &str, request: ResetGroup) -> Result<ResetResult, AdminError> {
+        let before = self.engine.describe_group(name).await?;
+        let here: Vec<&DeploymentHandle> = self
+            .deployments
+            .iter()
+            .filter(|one| *one.spec().group == *name)
+            .collect();
+        if request.force {
+            pause(&here).await;
+        }
+        let to = match request.to {
+            super::ResetTo::Start(start) => engine::ResetTo::Start(crate::host::start(start)),
+            super::ResetTo::Offset(offset) => engine::ResetTo::Offset(Offset::saturating(offset)),
+        };
+        let result = self
+            .engine
+            .reset_group(engine::ResetGroup {
+                group: name.to_owned(),
+                topic: request.topic.clone(),
+                partition: request.partition,
+                to,
+                force: request.force,
+            })
+            .await;
+        here.iter().for_each(|deployment| deployment.resume());
+        result?;
+        let after = self.engine.describe_group(name).await?;
+        let changed = before
+            .partitions
+            .iter()
+            .zip(&after.partitions)
+            .filter(|(old, new)| old.epoch != new.epoch);
+        let partitions = changed.map(|(old, new)| ResetPartition {
+            topic: new.topic.clone(),
+            partition: new.partition,
+            from: old.start,
+            to: new.start,
+            state_epoch: new.epoch,
+        });
+        Ok(ResetResult {
+            partitions: partitions.collect(),
+        })
+    }
+
+    async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
+        let topic = self.engine.describe_topic(name).await?;
+        let records: u64 = topic.partitions.iter().map(|one| one.end - one.start).sum();
+        if !force && (records > 0 || !topic.groups.is_empty()) {
+            let groups = topic.groups.join(", ");
+            let message = format!("topic {name} has {records} record(s) and the group(s) [{groups}]");
+            return Err(AdminError::new(ErrorCode::Conflict, message).hint("delete them with it: --force"));
+        }
+        self.engine.delete_topic(name).await?;
+        Ok(TopicDeleted {
+            records,
+            bytes: topic.bytes,
+        })
+    }
+}
+
+/// Records produced together.
+const PRODUCE_AT_ONCE: usize = 1_000;
+/// Records looked at in one query of the engine.
+const RECORDS_AT_ONCE: usize = 1_000;
+/// How long a forced reset waits for what runs.
+const PAUSE_LIMIT: Duration = Duration::from_secs(30);
+
+/// Nothing more is acquired; what runs may end. What does not end in time is stale after the reset.
+async fn pause(deployments: &[&DeploymentHandle]) {
+    deployments.iter().for_each(|deployment| deployment.pause());
+    let quiet = async {
+        let mut look = tokio::time::interval(Duration::from_millis(5));
+        while deployments.iter().any(|one| one.held() + one.settling() > 0) {
+            look.tick().await;
+        }
+    };
+    drop(tokio::time::timeout(PAUSE_LIMIT, quiet).await);
+}
+
+impl Admin for EmbeddedAdmin {
+    fn about(&self) -> Answer<'_, About> {
+        Box::pin(async { Ok(About::this_process()) })
+    }
+
+    fn topics(&self) -> Answer<'_, Vec<TopicSummary>> {
+        Box::pin(async {
+            let mut list = Vec::new();
+            for topic in self.engine.topics().await? {
+                list.push(convert::topic_summary(&self.engine.describe_topic(&topic.name).await?));
+            }
+            Ok(list)
+        })
+    }
+
+    fn topic<'a>(&'a self, topic: &'a str) -> Answer<'a, TopicDetail> {
+        Box::pin(self.topic_detail(topic))
+    }
+
+    fn create_topic(&self, request: CreateTopic) -> Answer<'_, TopicDetail> {
+        Box::pin(async move {
+            self.engine
+                .create_topic(&request.name, convert::topic_config(&request))
+                .await?;
+            self.topic_detail(&request.name).await
+        })
+    }
+
+    fn delete_topic<'a>(&'a self, topic: &'a str, request: DeleteTopic) -> Answer<'a, TopicDeleted> {
+        Box::pin(self.delete_topic_now(topic, request.force))
+    }
+
+    fn produce<'a>(
+        &'a self,
+        topic: &'a str,
+        records: mpsc::Receiver<Record>,
+        results: mpsc::Sender<ProduceResult>,
+    ) -> Answer<'a, ()> {
+        Box::pin(self.produce_stream(topic, records, results))
+    }
+
+    fn groups(&self) -> Answer<'_, Vec<GroupSummary>> {
+        Box::pin(async {
+            let mut list = Vec::new();
+            for group in self.engine.groups().await? {
+                list.push(convert::group_summary(&self.engine.describe_group(&group.name).await?));
+            }
+            Ok(list)
+        })
+    }
+
+    fn group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDetail> {
+        Box::pin(self.group_detail(group))
+    }
+
+    fn reset_group<'a>(&'a self, group: &'a str, request: ResetGroup) -> Answer<'a, ResetResult> {
+        Box::pin(self.reset(group, request))
+    }
+
+    fn delete_group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDeleted> {
+        Box::pin(async move {
+            let before = self.engine.describe_group(group).await?;
+            self.engine.delete_group(group).await?;
+            Ok(GroupDeleted {
+                share_partitions: u32::try_from(before.partitions.len()).unwrap_or(u32::MAX),
+                unsettled: before.partitions.iter().map(|share| share.lag).sum(),
+            })
+        })
+    }
+
+    fn records<'a>(&'a self, group: &'a str, query: RecordsQuery) -> Answer<'a, RecordsPage> {
+        Box::pin(self.records_page(group, query))
+    }
+
+    fn dead_letters(&self, query: DeadQuery) -> Answer<'_, DeadPage> {
+        Box::pin(self.dead_page(query))
+    }
+
+    fn dead_letter(&self, id: DeadLetterId) -> Answer<'_, DeadLetterDetail> {
+        Box::pin(self.dead_detail(id))
+    }
+
+    fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult> {
+        Box::pin(self.redrive_all(request))
+    }
+
+    fn close(&self) -> Answer<'_, ()> {
+        Box::pin(async {
+            if self.owned {
+                let fenced =
+                    |error: share_engine::error::Fenced| AdminError::new(ErrorCode::Unavailable, error.to_string());
+                self.engine.close().await.map_err(fenced)?;
+            }
+            Ok(())
+        })
+    }
+}

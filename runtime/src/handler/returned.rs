@@ -1,0 +1,76 @@
+//! From what a guest returned to the host's words: outcomes within their limits, one end for each record of a batch.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::bindings::exports::sharemill::worker::record_batch_handler;
+use super::bindings::sharemill::worker::types::Outcome as WitOutcome;
+use super::log_sink::floor_char_boundary;
+use super::outcome::{CallEnd, Outcome};
+use super::spec::HandlerLimits;
+
+pub(super) fn outcome_of(returned: WitOutcome, limits: &HandlerLimits) -> Result<CallEnd, CallEnd> {
+    let reason = |reason: Option<String>| reason.map(|text| cut(text, limits.reason_bytes));
+    Ok(CallEnd::Outcome(match returned {
+        WitOutcome::Accept => Outcome::Accept,
+        WitOutcome::Release(options) => Outcome::Release {
+            after: options.after.map(Duration::from_nanos),
+            reason: reason(options.reason),
+        },
+        WitOutcome::Reject(text) => Outcome::Reject { reason: reason(text) },
+        WitOutcome::Renew(renewal) => {
+            let size = renewal.checkpoint.as_ref().map_or(0, Vec::len) as u64;
+            if size > limits.checkpoint_bytes {
+                return Err(CallEnd::Limit {
+                    what: "checkpoint bytes",
+                    value: size,
+                    limit: limits.checkpoint_bytes,
+                });
+            }
+            Outcome::Renew {
+                after: renewal.after.map(Duration::from_nanos),
+                checkpoint: renewal.checkpoint.map(Bytes::from),
+            }
+        }
+    }))
+}
+
+/// Too few outcomes: the rest is released. Too many: a fault of the whole call.
+pub(super) fn batch_ends(
+    returned: record_batch_handler::BatchOutcome,
+    records: usize,
+    limits: &HandlerLimits,
+) -> Result<Vec<CallEnd>, CallEnd> {
+    match returned {
+        record_batch_handler::BatchOutcome::All(outcome) => Ok(vec![outcome_of(outcome, limits)?; records]),
+        record_batch_handler::BatchOutcome::Each(outcomes) if outcomes.len() > records => Err(CallEnd::Limit {
+            what: "outcomes",
+            value: outcomes.len() as u64,
+            limit: records as u64,
+        }),
+        record_batch_handler::BatchOutcome::Each(outcomes) => {
+            let released = CallEnd::Outcome(Outcome::Release {
+                after: None,
+                reason: Some("the handler returned no outcome for this record".to_owned()),
+            });
+            let mut ends: Vec<CallEnd> = outcomes
+                .into_iter()
+                // A checkpoint that is too large is its own record's fault; the instance returned properly.
+                .map(|outcome| outcome_of(outcome, limits).unwrap_or_else(|end| end))
+                .collect();
+            ends.resize(records, released);
+            Ok(ends)
+        }
+    }
+}
+
+/// At most `limit` bytes, the mark included.
+pub(super) fn cut(mut text: String, limit: usize) -> String {
+    if text.len() > limit {
+        let mark = format!(" [cut, {} bytes]", text.len());
+        text.truncate(floor_char_boundary(&text, limit.saturating_sub(mark.len())));
+        text.push_str(&mark);
+    }
+    text
+}

@@ -1,0 +1,154 @@
+//! Brings an engine to what the manifest wishes: missing topics and groups are made, changes applied and told.
+//! Partitions only grow; nothing is deleted because it left the manifest.
+
+use share_engine::config::{
+    self as engine_config, Durability, EngineConfig, GroupConfig, OnFull, Start, TopicConfig, WindowMode,
+};
+use share_engine::engine::Engine;
+use share_engine::error::AdminError;
+
+use crate::config::{self, Deployment, EmbeddedSource, Manifest, Origin, Profile, Topic};
+
+/// The engine's settings for a source of the manifest.
+pub fn engine_config(source: &EmbeddedSource, profile: Profile) -> EngineConfig {
+    let mut engine = EngineConfig {
+        durability: match source.durability {
+            config::Durability::Sync => Durability::Sync,
+            config::Durability::Os => Durability::Os,
+        },
+        journal_bytes: source.journal_size,
+        memory_window: source.memory_window,
+        reserve_bytes: source.reserve,
+        ..EngineConfig::default()
+    };
+    if profile == Profile::Edge {
+        engine.journal_file_bytes = EDGE_FILE_BYTES;
+        engine.limits.produce_bytes = EDGE_FILE_BYTES;
+        engine.limits.read_ahead_bytes = 1 << 20;
+    }
+    engine.journal_file_bytes = engine.journal_file_bytes.min(source.journal_size / 2 / 512 * 512);
+    engine.limits.group_bytes = engine.limits.group_bytes.min(engine.journal_file_bytes / 2);
+    engine
+}
+
+const EDGE_FILE_BYTES: u64 = 4 << 20;
+
+/// Makes and changes topics and groups; returns one line for each thing done.
+pub(super) async fn apply(manifest: &Manifest, engine: &Engine) -> Result<Vec<String>, AdminError> {
+    let mut done = Vec::new();
+    for (name, topic) in manifest
+        .topics
+        .iter()
+        .filter(|(_, topic)| topic.origin != Origin::DeadLetter)
+    {
+        apply_topic(name, topic, engine, &mut done).await?;
+    }
+    for deployment in manifest.deployments.values().filter(|deployment| deployment.enabled) {
+        apply_group(deployment, engine, &mut done).await?;
+    }
+    Ok(done)
+}
+
+async fn apply_topic(name: &str, topic: &Topic, engine: &Engine, done: &mut Vec<String>) -> Result<(), AdminError> {
+    let wanted = topic_config(topic);
+    let there = engine.topics().await?.into_iter().find(|one| one.name == name);
+    match there {
+        None => {
+            engine.create_topic(name, wanted).await?;
+            done.push(format!("created topic {name} with {} partition(s)", topic.partitions));
+        }
+        Some(there) if there.config != wanted => {
+            let before = there.config.partitions;
+            engine.alter_topic(name, wanted).await?;
+            done.push(match topic.partitions - before.min(topic.partitions) {
+                0 => format!("changed the settings of topic {name}"),
+                _ => format!("changed topic {name} from {before} to {} partitions", topic.partitions),
+            });
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}
+
+async fn apply_group(deployment: &Deployment, engine: &Engine, done: &mut Vec<String>) -> Result<(), AdminError> {
+    let name = &deployment.group;
+    let wanted = group_config(deployment);
+    let there = engine.groups().await?.into_iter().find(|one| one.name == *name);
+    let subscribed = there
+        .as_ref()
+        .is_some_and(|group| group.topics.contains_key(&deployment.topic));
+    match there {
+        None => {
+            engine.create_group(name, wanted).await?;
+            done.push(format!("created share group {name}"));
+        }
+        // Where a group begins matters only while it is made.
+        Some(there)
+            if (GroupConfig {
+                start: there.config.start,
+                ..wanted.clone()
+            }) != there.config =>
+        {
+            engine.alter_group(name, wanted).await?;
+            done.push(format!("changed the settings of share group {name}"));
+        }
+        Some(_) => {}
+    }
+    if !subscribed {
+        engine.subscribe(name, &deployment.topic).await?;
+        done.push(format!("share group {name} takes up topic {}", deployment.topic));
+    }
+    Ok(())
+}
+
+/// A topic's settings as the engine has them.
+pub fn topic_config(topic: &Topic) -> TopicConfig {
+    TopicConfig {
+        partitions: topic.partitions,
+        retention: retention(topic.retention),
+        max_bytes: Some(topic.max_bytes),
+        on_full: match topic.on_full {
+            config::OnFull::Refuse => OnFull::Refuse,
+            config::OnFull::DropOldest => OnFull::DropOldest,
+        },
+    }
+}
+
+/// Retention as the engine has it.
+pub fn retention(retention: config::Retention) -> engine_config::Retention {
+    match retention {
+        config::Retention::Queue => engine_config::Retention::Queue,
+        config::Retention::Forever => engine_config::Retention::Bounded {
+            millis: None,
+            bytes: None,
+        },
+        config::Retention::Limited { time, size } => engine_config::Retention::Bounded {
+            millis: time.map(millis),
+            bytes: size,
+        },
+    }
+}
+
+fn group_config(deployment: &Deployment) -> GroupConfig {
+    GroupConfig {
+        attempts: u16::try_from(deployment.attempts).unwrap_or(u16::MAX),
+        lock_millis: u32::try_from(deployment.lock.as_millis()).unwrap_or(u32::MAX),
+        max_lease_millis: millis(deployment.max_lease),
+        start: start(deployment.start),
+        dead_letter: deployment.dead_letter.clone(),
+        window: WindowMode::Acquired(100_000),
+    }
+}
+
+/// A start position as the engine has it.
+pub fn start(start: config::Start) -> Start {
+    match start {
+        config::Start::Earliest => Start::Earliest,
+        config::Start::Latest => Start::Latest,
+        config::Start::ByDuration(age) => Start::ByDuration(millis(age)),
+    }
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

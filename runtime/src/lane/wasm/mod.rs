@@ -1,0 +1,243 @@
+//! Wasm instances as workers: a delivery becomes the handler's input without a copy, and what a handler asks of the host is answered here.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use share_engine::ids::LeaseKey;
+use share_engine::time::{Clock, WallTime};
+
+use super::worker::{Worker, WorkerFactory, plain_report};
+use crate::handler::{
+    BoxFuture, CallControl, CallEnd, CallReport, Header, HostEngine, HostServices, Input, Instance, LeaseError,
+    LoadedHandler, LogLevel, LogLine, Metric, MetricValue, OutgoingRecord, ProducerError, TimestampType,
+};
+use crate::source::{Delivery, RenewResult, Source, TimestampKind};
+use crate::supervisor::DeploymentSpec;
+
+/// Where `send` goes to.
+pub trait RecordProducer: Send + Sync {
+    /// Produces now; resolves when the records are durable.
+    fn send(&self, records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>>;
+
+    /// The text that stays the same over every delivery of a record, redrives included; `None`: made of its place.
+    fn idempotency_key(&self, lease: &LeaseKey) -> Option<String> {
+        let _ = lease;
+        None
+    }
+}
+
+/// Makes instances of one component for one deployment.
+pub struct WasmFactory {
+    handler: Arc<LoadedHandler>,
+    module: Arc<str>,
+    desk: Arc<ServiceDesk>,
+}
+
+/// What the instances of a deployment share in asking the host.
+struct ServiceDesk {
+    deployment: Arc<str>,
+    max_lease: Duration,
+    source: Arc<dyn Source>,
+    producer: Arc<dyn RecordProducer>,
+    clock: Arc<dyn Clock>,
+    series: Mutex<BTreeSet<String>>,
+}
+
+impl WasmFactory {
+    /// For the deployment of `spec`, which works on `source`.
+    pub fn new(
+        handler: Arc<LoadedHandler>,
+        spec: &DeploymentSpec,
+        source: Arc<dyn Source>,
+        producer: Arc<dyn RecordProducer>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            module: Arc::from(handler.inspect().digest),
+            handler,
+            desk: Arc::new(ServiceDesk {
+                deployment: spec.name.clone(),
+                max_lease: spec.max_lease,
+                source,
+                producer,
+                clock,
+                series: Mutex::default(),
+            }),
+        }
+    }
+}
+
+impl WorkerFactory for WasmFactory {
+    type Worker = WasmWorker;
+
+    async fn open(&self, control: &Arc<CallControl>) -> Result<WasmWorker, CallEnd> {
+        let services = Arc::new(Services {
+            desk: self.desk.clone(),
+            current: Mutex::new(None),
+        });
+        let instance = self.handler.instantiate_under(services.clone(), control).await?;
+        Ok(WasmWorker { instance, services })
+    }
+
+    fn module(&self) -> Arc<str> {
+        self.module.clone()
+    }
+
+    fn prepare_lane(&self) {
+        HostEngine::prepare_thread();
+    }
+}
+
+/// One instance.
+pub struct WasmWorker {
+    instance: Instance,
+    services: Arc<Services>,
+}
+
+impl Worker for WasmWorker {
+    async fn call(&mut self, delivery: &Delivery, id: u64, control: &Arc<CallControl>) -> CallReport {
+        self.services.begin(delivery, id);
+        let fault = |text: String| plain_report(CallEnd::HostFault(text), Duration::ZERO);
+        let record = match delivery.record() {
+            Ok(record) => record,
+            Err(error) => return fault(format!("damaged record: {error}")),
+        };
+        let headers: Result<Vec<Header<'_>>, _> = record
+            .headers()
+            .map(|header| {
+                std::str::from_utf8(header.name).map(|name| Header {
+                    name,
+                    value: header.value,
+                })
+            })
+            .collect();
+        let headers = match headers {
+            Ok(headers) => headers,
+            Err(error) => return fault(format!("damaged header name: {error}")),
+        };
+        let input = Input {
+            id,
+            topic: &delivery.topic,
+            partition: delivery.partition,
+            offset: delivery.offset().get(),
+            timestamp_ms: record.timestamp.as_millis(),
+            timestamp_type: match record.timestamp_kind {
+                TimestampKind::None => TimestampType::None,
+                TimestampKind::Create => TimestampType::CreateTime,
+                TimestampKind::Append => TimestampType::LogAppendTime,
+            },
+            delivery_count: u32::from(delivery.attempt()),
+            key: record.key,
+            value: record.value,
+            headers: &headers,
+            checkpoint: delivery.checkpoint.clone(),
+        };
+        self.instance.call(input, control).await
+    }
+}
+
+/// What one instance asks the host; knows the record that it runs.
+struct Services {
+    desk: Arc<ServiceDesk>,
+    current: Mutex<Option<Current>>,
+}
+
+#[derive(Clone)]
+struct Current {
+    id: u64,
+    lease: LeaseKey,
+    partition: u32,
+    began: WallTime,
+}
+
+impl Services {
+    fn begin(&self, delivery: &Delivery, id: u64) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Current {
+            id,
+            lease: delivery.lease,
+            partition: delivery.partition,
+            began: delivery.attempt_began,
+        });
+    }
+
+    fn current(&self, id: u64) -> Option<Current> {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        current.as_ref().filter(|current| current.id == id).cloned()
+    }
+}
+
+impl HostServices for Services {
+    fn renew_lease(&self, id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {
+        Box::pin(async move {
+            let current = self.current(id).ok_or(LeaseError::Lost)?;
+            if self.desk.clock.now().wall.since(current.began) >= self.desk.max_lease {
+                return Err(LeaseError::Exhausted);
+            }
+            let results = self.desk.source.renew(vec![current.lease]).await;
+            match results.first() {
+                Some(RenewResult::Until(until)) => Ok(until.since(self.desk.clock.now().monotonic)),
+                Some(RenewResult::Lost) => Err(LeaseError::Lost),
+                Some(RenewResult::Unavailable) | None => Err(LeaseError::Unavailable),
+            }
+        })
+    }
+
+    fn send(&self, records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>> {
+        self.desk.producer.send(records)
+    }
+
+    fn log(&self, line: LogLine<'_>) {
+        let current = line.id.and_then(|id| self.current(id));
+        let deployment = &*self.desk.deployment;
+        let partition = current.as_ref().map(|current| current.partition);
+        let offset = current.as_ref().map(|current| current.lease.offset.get());
+        let attempt = current.as_ref().map(|current| current.lease.delivery_count.get());
+        let (context, message) = (line.context, line.message);
+        macro_rules! emit {
+            ($level:ident) => {
+                tracing::event!(target: "handler", tracing::Level::$level, deployment, partition, offset, attempt, context, "{message}")
+            };
+        }
+        match line.level {
+            LogLevel::Trace => emit!(TRACE),
+            LogLevel::Debug => emit!(DEBUG),
+            LogLevel::Info => emit!(INFO),
+            LogLevel::Warn => emit!(WARN),
+            LogLevel::Error | LogLevel::Critical => emit!(ERROR),
+        }
+    }
+
+    fn metric(&self, metric: Metric<'_>) {
+        let desk = &self.desk;
+        let mut labels = vec![metrics::Label::new("deployment", desk.deployment.to_string())];
+        let series = format!("{}{:?}", metric.name, metric.attributes);
+        let mut known = desk.series.lock().unwrap_or_else(PoisonError::into_inner);
+        let fits = known.contains(&series) || known.len() < MOST_SERIES && known.insert(series);
+        drop(known);
+        let name = if fits {
+            let attributes = metric.attributes.iter().cloned();
+            labels.extend(attributes.map(|(name, value)| metrics::Label::new(name, value)));
+            format!("handler_{}", metric.name)
+        } else {
+            "handler_overflow".to_owned()
+        };
+        match metric.value {
+            MetricValue::CounterAdd(delta) => metrics::counter!(name, labels).increment(delta),
+            _ if !fits => {}
+            MetricValue::GaugeSet(value) => metrics::gauge!(name, labels).set(value),
+            MetricValue::HistogramRecord(value) => metrics::histogram!(name, labels).record(value),
+        }
+    }
+
+    fn idempotency_key(&self, id: u64) -> Option<String> {
+        let current = self.current(id)?;
+        self.desk.producer.idempotency_key(&current.lease)
+    }
+}
+
+/// Series that one deployment's handler may make; what comes after goes into one counter.
+const MOST_SERIES: usize = 100;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! Every metric of the host loop: name, kind, unit, labels, meaning. The only place where they stand; the reference page is made from it.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// A value now.
+    Gauge,
+    /// Durations in buckets.
+    Histogram,
+}
+
+/// What a metric is measured in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Things.
+    Count,
+    /// Seconds.
+    Seconds,
+    /// Bytes.
+    Bytes,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Name {
+    /// As it is exposed.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it is measured in.
+    pub unit: Unit,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says.
+    pub help: &'static str,
+}
+
+macro_rules! names {
+    ($($(#[doc = $help:literal])+ $ident:ident = $name:literal, $kind:ident, $unit:ident, [$($label:literal),*];)*) => {
+        $($(#[doc = $help])+ pub const $ident: &str = $name;)*
+
+        /// All metrics, in the order of the reference page.
+        pub const NAMES: &[Name] = &[$(Name {
+            name: $name,
+            kind: Kind::$kind,
+            unit: Unit::$unit,
+            labels: &[$($label),*],
+            help: concat!($($help),+).trim_ascii(),
+        }),*];
+    };
+}
+
+names! {
+    /// Records whose acknowledgement is durable, by verdict: accept, release, reject, renew, give-back.
+    RECORDS = "sharemill_records_total", Counter, Count, ["deployment", "verdict"];
+    /// Calls of handlers that ended, by what they came to.
+    CALLS = "sharemill_calls_total", Counter, Count, ["deployment", "end"];
+    /// Records acquired.
+    DELIVERIES = "sharemill_deliveries_total", Counter, Count, ["deployment"];
+    /// Leases extended by the host.
+    RENEWALS = "sharemill_lease_renewals_total", Counter, Count, ["deployment"];
+    /// Leases that ran out or were taken away while the host held them.
+    EXPIRIES = "sharemill_lease_expiries_total", Counter, Count, ["deployment"];
+    /// Records given up, by cause.
+    ARCHIVED = "sharemill_archived_total", Counter, Count, ["deployment", "cause"];
+    /// Outcomes dropped because the lease was lost before the call ended.
+    DROPPED = "sharemill_outcomes_dropped_total", Counter, Count, ["deployment"];
+    /// Settlements that came too late and changed nothing.
+    STALE = "sharemill_settlements_stale_total", Counter, Count, ["deployment"];
+    /// Settlements that the source rolled back; they are tried again.
+    REFUSED = "sharemill_settlements_refused_total", Counter, Count, ["deployment"];
+    /// Settlements whose fate the source could not tell.
+    UNKNOWN = "sharemill_settlements_unknown_total", Counter, Count, ["deployment"];
+    /// Instances made.
+    INSTANCES = "sharemill_instances_opened_total", Counter, Count, ["deployment"];
+    /// Slots, by state: busy, idle, waiting for the host.
+    SLOTS = "sharemill_slots", Gauge, Count, ["deployment", "lane", "state"];
+    /// Records handed to lanes whose calls have not ended.
+    HELD = "sharemill_records_held", Gauge, Count, ["deployment"];
+    /// Records whose settlement is not durable yet.
+    SETTLING = "sharemill_records_settling", Gauge, Count, ["deployment"];
+    /// Records that wait for a delay or a continuation.
+    PARKED = "sharemill_records_parked", Gauge, Count, ["deployment"];
+    /// 1 while the lane has shown no progress for a second.
+    WEDGED = "sharemill_lane_wedged", Gauge, Count, ["deployment", "lane"];
+    /// From the start to the end of a call.
+    HANDLER_SECONDS = "sharemill_handler_seconds", Histogram, Seconds, ["deployment"];
+    /// From the append of a record to its durable acceptance.
+    ACKNOWLEDGED_SECONDS = "sharemill_acknowledged_seconds", Histogram, Seconds, ["deployment"];
+    /// One sync of the journal.
+    JOURNAL_SYNC_SECONDS = "sharemill_journal_sync_seconds", Histogram, Seconds, [];
+    /// Records archived by the embedded engine over all groups, by cause.
+    ENGINE_ARCHIVED = "sharemill_engine_archived_total", Counter, Count, ["cause"];
+    /// Leases that ran out in the embedded engine.
+    ENGINE_EXPIRIES = "sharemill_engine_lease_expiries_total", Counter, Count, [];
+    /// Times that the journal was moved into logs and a snapshot.
+    ENGINE_DRAINS = "sharemill_engine_drains_total", Counter, Count, [];
+    /// Bytes of the journal in use.
+    JOURNAL_USED = "sharemill_journal_used_bytes", Gauge, Bytes, [];
+    /// Bytes of the journal.
+    JOURNAL_CAPACITY = "sharemill_journal_capacity_bytes", Gauge, Bytes, [];
+    /// Bytes of records that the embedded engine holds in memory.
+    MEMORY_WINDOW = "sharemill_engine_window_bytes", Gauge, Bytes, [];
+}
+
+/// Upper bounds of the histograms' buckets, in seconds.
+pub const BUCKETS: [f64; 21] = [
+    0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
+    0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+];
+
+/// Tells the installed recorder what every metric means.
+pub fn describe() {
+    for metric in NAMES {
+        let unit = match metric.unit {
+            Unit::Count => metrics::Unit::Count,
+            Unit::Seconds => metrics::Unit::Seconds,
+            Unit::Bytes => metrics::Unit::Bytes,
+        };
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, unit, metric.help),
+            Kind::Histogram => metrics::describe_histogram!(metric.name, unit, metric.help),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        let lines: Vec<String> = NAMES
+            .iter()
+            .map(|metric| {
+                let labels = metric.labels.join(",");
+                format!(
+                    "{} {:?} {:?} [{labels}] {}",
+                    metric.name, metric.kind, metric.unit, metric.help
+                )
+            })
+            .collect();
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[test]
+    fn names_follow_the_rules() {
+        for metric in NAMES {
+            assert!(metric.name.starts_with("sharemill_"));
+            assert_eq!(
+                metric.name.ends_with("_total"),
+                metric.kind == Kind::Counter,
+                "{}",
+                metric.name
+            );
+            assert_eq!(
+                metric.name.ends_with("_seconds"),
+                metric.unit == Unit::Seconds,
+                "{}",
+                metric.name
+            );
+            assert_eq!(NAMES.iter().filter(|other| other.name == metric.name).count(), 1);
+        }
+        assert!(BUCKETS.is_sorted());
+    }
+}
