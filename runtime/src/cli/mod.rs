@@ -2,12 +2,15 @@
 //! Commands print through [`crate::output`] and reach data through [`crate::admin::Admin`]; they hold no state of their own.
 
 pub mod args;
+mod component;
 mod config;
 mod dead;
 mod direct;
 pub mod environment;
 mod group;
+mod invoke;
 mod manifest;
+mod module;
 mod open;
 mod produce;
 mod records;
@@ -23,7 +26,7 @@ use clap::Parser as _;
 pub use run::RunPlan;
 
 use crate::output::{self, Exit, Failure};
-use args::{Cli, Command, ConfigCommand};
+use args::{Cli, Command, ConfigCommand, ModuleCommand};
 
 /// Runs one command and says how the process ends.
 pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
@@ -55,6 +58,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Records(args) => records::run(args).await,
         Command::Dead(command) => dead::run(command).await,
         Command::Verify(args) => verify::run(args).await,
-        _ => Err(Failure::new("this build cannot do that yet")),
+        Command::Invoke(args) => invoke::run(args).await,
+        Command::Module(ModuleCommand::Inspect(args)) => module::inspect(&args),
     }
 }

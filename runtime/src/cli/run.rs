@@ -1,11 +1,12 @@
-//! `sharemill run`: flags, environment and manifest to a [`RunPlan`], signals to a [`Shutdown`]; the host does the rest.
+//! `sharemill run`: flags, environment and manifest to a [`RunPlan`]; the host does the rest.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::args::RunArgs;
 use super::{environment, manifest};
 use crate::admin::AdminClient;
-use crate::config::{EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest};
 use crate::host::HostError;
 use crate::output::Failure;
 use share_engine::error::OpenError;
@@ -52,7 +53,7 @@ fn failure(error: HostError) -> Failure {
 }
 
 /// Another process owns the data directory.
-pub(crate) fn in_use(data_dir: &std::path::Path, pid: u32) -> Failure {
+pub(crate) fn in_use(data_dir: &Path, pid: u32) -> Failure {
     Failure::new(format!(
         "the data directory {} is in use by process {pid}",
         data_dir.display()
@@ -67,7 +68,10 @@ fn plan(args: RunArgs) -> Result<RunPlan, Failure> {
     apply(&mut manifest, &args)?;
     let source = manifest.sources.values().next().cloned();
     let source = source.ok_or_else(|| Failure::new("the manifest has no source"))?;
-    let environment = environment_of(&manifest)?;
+    let enabled = manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled);
+    let environment = enabled
+        .map(|(name, deployment)| Ok((name.clone(), environment_of(name, deployment)?)))
+        .collect::<Result<_, Failure>>()?;
     Ok(RunPlan {
         manifest,
         source,
@@ -109,33 +113,29 @@ fn apply(manifest: &mut Manifest, args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Values of every granted variable; one that the host lacks is an error, and all of them are told.
-fn environment_of(manifest: &Manifest) -> Result<BTreeMap<String, BTreeMap<String, String>>, Failure> {
+/// Values of every granted variable; those that the host lacks are an error.
+pub(super) fn environment_of(name: &str, deployment: &Deployment) -> Result<BTreeMap<String, String>, Failure> {
     let mut missing = Vec::new();
     let mut values = BTreeMap::new();
-    for (name, deployment) in manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled) {
-        let mut own = BTreeMap::new();
-        for (variable, value) in &deployment.grants.env {
-            match value {
-                EnvValue::Literal(text) => {
-                    own.insert(variable.clone(), text.clone());
-                }
-                EnvValue::Inherited { from } => match std::env::var(from) {
-                    Ok(text) => {
-                        own.insert(variable.clone(), text);
-                    }
-                    Err(_) => missing.push(format!("deployments.{name}.grants.env.{variable} takes {from}")),
-                },
+    for (variable, value) in &deployment.grants.env {
+        let text = match value {
+            EnvValue::Literal(text) => text.clone(),
+            EnvValue::Inherited { from } => {
+                let Ok(text) = std::env::var(from) else {
+                    missing.push(format!("{from} (for {variable})"));
+                    continue;
+                };
+                text
             }
-        }
-        values.insert(name.clone(), own);
+        };
+        values.insert(variable.clone(), text);
     }
     if missing.is_empty() {
         return Ok(values);
     }
+    let missing = missing.join(", ");
     Err(Failure::new(format!(
-        "variables that the manifest passes on are not set: {}",
-        missing.join(", ")
+        "deployment {name} takes variables of the host that are not set: {missing}"
     ))
     .hint("set them, or give the values in the manifest"))
 }

@@ -50,14 +50,18 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
 
 /// `sharemill` in the user's cache folder, else `cache` in the data directory.
 pub(super) fn default_cache_dir(data_dir: &Path) -> PathBuf {
+    user_cache_dir().unwrap_or_else(|| data_dir.join("cache"))
+}
+
+/// `sharemill` in the user's cache folder, if the environment names one.
+pub fn user_cache_dir() -> Option<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    match (absolute("XDG_CACHE_HOME"), absolute("HOME")) {
-        (Some(cache), _) => cache.join("sharemill"),
-        (None, Some(home)) => home.join(".cache").join("sharemill"),
-        (None, None) => data_dir.join("cache"),
-    }
+    let home = || absolute("HOME").map(|home| home.join(".cache"));
+    absolute("XDG_CACHE_HOME")
+        .or_else(home)
+        .map(|cache| cache.join("sharemill"))
 }

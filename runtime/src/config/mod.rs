@@ -13,9 +13,11 @@ mod types;
 mod units;
 mod values;
 
+pub use files::user_cache_dir;
 pub use load::{LoadError, Loaded, load, parse};
 pub use problem::{Problem, Problems, Severity};
 pub use reference::markdown;
+pub(crate) use section::nearest;
 pub use types::{
     Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
     LogFormat, Manifest, OnFull, Origin, Profile, Topic,

@@ -6,5 +6,6 @@ mod config;
 mod data;
 mod fake;
 mod help;
+mod invoke;
 mod reference;
 mod support;

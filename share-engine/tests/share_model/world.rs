@@ -393,7 +393,11 @@ impl World {
                     (Verdict::Renew { after, checkpoint }, Some(to))
                 }
                 _ => {
-                    lease.delivery_count = DeliveryCount(lease.delivery_count.get() + 1);
+                    match delay / 100 % 3 {
+                        0 => lease.delivery_count = lease.delivery_count.next(),
+                        1 => lease.continuation = lease.continuation.next(),
+                        _ => lease.epoch = lease.epoch.next(),
+                    }
                     (Verdict::Accept, None)
                 }
             };

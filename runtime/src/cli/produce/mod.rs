@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::args::ProduceArgs;
 use super::open::{Absent, with};
-use crate::admin::{Admin, AdminError, PRODUCE_BUFFER, ProduceResult, Record};
+use crate::admin::{Admin, AdminError, ErrorCode, PRODUCE_BUFFER, ProduceResult, Record};
 use crate::output::{self, Failure, Format};
 use input::{Input, Item, Source};
 use tally::Tally;
@@ -24,8 +24,8 @@ pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let tally = RefCell::new(Tally::new(&args.topic, format, input.size()));
     let produced = with(&args.data, Absent::Create, async |admin| {
         let end = stream(admin, &args.topic, input, &tally).await;
-        tally.borrow_mut().finish()?;
-        Ok(end?)
+        tally.borrow_mut().finish(end.is_ok())?;
+        end
     });
     produced.await?;
     if tally.borrow().has_failures() {
@@ -109,7 +109,11 @@ async fn collect(
 }
 
 fn stream_failed(error: AdminError, unknown: usize) -> Failure {
-    if unknown > 0 {
+    let is_unknown = matches!(
+        error.code,
+        ErrorCode::Unavailable | ErrorCode::Internal | ErrorCode::Protocol
+    );
+    if unknown > 0 && is_unknown {
         let records = output::counted(unknown as u64, "record");
         output::warning(&format!("{records} had no result yet and may or may not be stored"));
     }

@@ -125,9 +125,12 @@ impl Tally {
         self.refused > 0
     }
 
-    /// The summary.
-    pub(super) fn finish(&mut self) -> Result<(), Failure> {
+    /// The summary; none where a failure says everything.
+    pub(super) fn finish(&mut self, is_complete: bool) -> Result<(), Failure> {
         self.progress.finish_and_clear();
+        if !is_complete && self.stored + self.refused == 0 {
+            return Ok(());
+        }
         if self.refused > TOLD_MAX && self.format == Format::Table {
             output::message(&format!("and {} more were refused", self.refused - TOLD_MAX));
         }

@@ -1,0 +1,91 @@
+//! The host of a single invocation: leases last, sends succeed and are kept, lines are kept.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::handler::{
+    BoxFuture, HostServices, LeaseError, LogLevel, LogLine, LogSource, Metric, MetricValue, OutgoingRecord,
+    ProducerError,
+};
+
+/// What a handler said and did beside its outcome.
+#[derive(Debug, Default)]
+pub(super) struct Said {
+    pub(super) lines: Vec<Line>,
+    pub(super) sent: Vec<OutgoingRecord>,
+    /// Name, value and attributes as text; the first thousand.
+    pub(super) metrics: Vec<String>,
+    pub(super) renewals: u64,
+}
+
+/// One line that it logged or printed.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) level: LogLevel,
+    pub(super) source: LogSource,
+    pub(super) context: String,
+    pub(super) message: String,
+}
+
+/// Keeps everything. Lines are bounded by the handler's log budget.
+#[derive(Debug, Default)]
+pub(super) struct Recorder {
+    said: Mutex<Said>,
+}
+
+impl Recorder {
+    /// What was kept.
+    pub(super) fn take(&self) -> Said {
+        std::mem::take(&mut *self.lock())
+    }
+
+    /// A panic elsewhere leaves nothing half done here.
+    fn lock(&self) -> MutexGuard<'_, Said> {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+const METRICS_MAX: usize = 1_000;
+const LEASE: Duration = Duration::from_secs(30);
+
+impl HostServices for Recorder {
+    fn renew_lease(&self, _id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {
+        self.lock().renewals += 1;
+        Box::pin(async { Ok(LEASE) })
+    }
+
+    fn send(&self, records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>> {
+        self.lock().sent.extend(records);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn log(&self, line: LogLine<'_>) {
+        self.lock().lines.push(Line {
+            level: line.level,
+            source: line.source,
+            context: line.context.to_owned(),
+            message: line.message.to_owned(),
+        });
+    }
+
+    fn metric(&self, metric: Metric<'_>) {
+        let value = match metric.value {
+            MetricValue::CounterAdd(delta) => format!("+{delta}"),
+            MetricValue::GaugeSet(value) => format!("={value}"),
+            MetricValue::HistogramRecord(value) => format!("~{value}"),
+        };
+        let attributes: Vec<String> = metric
+            .attributes
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let mut said = self.lock();
+        if said.metrics.len() < METRICS_MAX {
+            said.metrics.push(
+                format!("{} {value} {}", metric.name, attributes.join(" "))
+                    .trim_end()
+                    .to_owned(),
+            );
+        }
+    }
+}

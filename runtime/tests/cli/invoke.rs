@@ -1,0 +1,190 @@
+//! `invoke` and `module inspect` with a component made on the spot.
+
+use std::fs;
+use std::path::Path;
+
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+use crate::support::Folder;
+
+/// A handler whose `handle` has this body; the outcome lies at the address that it leaves.
+fn component(body: &str) -> Vec<u8> {
+    const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
+    let wat = format!(
+        r#"(module
+          (memory (export "memory") 1)
+          (global $heap (mut i32) (i32.const 4096))
+          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (global.set $heap (i32.add (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)) (local.get 3)))
+            (i32.sub (global.get $heap) (local.get 3)))
+          (data (i32.const 512) "no price")
+          (func (export "{HANDLE}")
+            (param i64 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {body}))"#
+    );
+    let mut module = wat::parse_str(wat).unwrap();
+    let mut resolve = Resolve::default();
+    let wit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/worker.wit")).unwrap();
+    let package = resolve.push_str("worker.wit", &wit).unwrap();
+    let world = resolve.select_world(&[package], Some("handler")).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.const 16)";
+/// Tag 2, a present reason of 8 bytes at 512; the payload of the outcome is aligned to 8.
+const REJECT: &str = "(i32.store8 (i32.const 16) (i32.const 2)) (i32.store8 (i32.const 24) (i32.const 1))
+    (i32.store (i32.const 28) (i32.const 512)) (i32.store (i32.const 32) (i32.const 8)) (i32.const 16)";
+
+fn folder(body: &str) -> Folder {
+    let folder = Folder::with_manifest(
+        "[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"t\"\ngrants = { emit = [\"lines\"] }\n\
+         [topics.t]\n[topics.lines]\n[host]\ncache-dir = \"cache\"\n",
+    );
+    fs::write(folder.path().join("handler.wasm"), component(body)).unwrap();
+    folder
+}
+
+/// Without what differs from run to run: times and digests.
+fn steady(shown: &str) -> String {
+    let is_steady = |line: &&str| {
+        !["time ", "module ", "digest ", "size "]
+            .iter()
+            .any(|word| line.starts_with(word))
+    };
+    shown
+        .lines()
+        .filter(is_steady)
+        .map(|line| format!("{line}\n"))
+        .collect()
+}
+
+#[test]
+fn outcomes() {
+    let accepts = folder(ACCEPT);
+    insta::assert_snapshot!(steady(&accepts.run(&["invoke", "handler.wasm", "--value", "x"])), @"
+    exit 0
+    --- stdout
+    outcome   accept
+    memory    64.0 KiB
+    calls     0 to the host, 0 of them renewals
+    ");
+    insta::assert_snapshot!(steady(&accepts.run(&["invoke", "-", "--deployment", "d"])), @"
+    exit 0
+    --- stdout
+    outcome   accept
+    memory    64.0 KiB
+    calls     0 to the host, 0 of them renewals
+    ");
+    insta::assert_snapshot!(steady(&folder(REJECT).run(&["invoke", "-", "--deployment", "d"])), @"
+    exit 0
+    --- stdout
+    outcome   reject: no price
+    memory    64.0 KiB
+    calls     0 to the host, 0 of them renewals
+    ");
+}
+
+#[test]
+fn a_trap_fails_the_command() {
+    insta::assert_snapshot!(steady(&folder("unreachable").run(&["invoke", "-", "--deployment", "d"])), @"
+    exit 1
+    --- stdout
+    outcome   trap unreachable: wasm trap: wasm `unreachable` instruction executed < 0x234
+    memory    64.0 KiB
+    calls     0 to the host, 0 of them renewals
+    --- stderr
+    error: trap unreachable: wasm trap: wasm `unreachable` instruction executed < 0x234
+    ");
+}
+
+#[test]
+fn the_answer_as_json() {
+    let shown = folder(REJECT).run(&["invoke", "-", "--deployment", "d", "--format", "json"]);
+    let json = shown.strip_prefix("exit 0\n--- stdout\n").unwrap();
+    let answer: serde_json::Value = serde_json::from_str(json).unwrap();
+    assert_eq!(
+        answer["end"],
+        serde_json::json!({ "outcome": "reject", "reason": "no price" })
+    );
+    assert_eq!(answer["emitted"], serde_json::json!([]));
+    assert!(answer["seconds"]["call"].is_number());
+}
+
+#[test]
+fn records_from_files() {
+    let folder = folder(ACCEPT);
+    folder.file(
+        "record.json",
+        "{\"key\":\"k\",\"value\":{\"a\":1},\"headers\":{\"h\":\"v\"}}",
+    );
+    folder.file("bad.json", "{\"vlaue\":1}");
+    assert!(
+        folder
+            .run(&["invoke", "handler.wasm", "--record", "record.json"])
+            .contains("outcome   accept")
+    );
+    insta::assert_snapshot!(folder.run(&["invoke", "handler.wasm", "--record", "bad.json"]), @"
+    exit 1
+    --- stderr
+    error: bad.json is not a record: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 8
+    ");
+    insta::assert_snapshot!(folder.run(&["invoke", "handler.wasm", "--record", "missing.json"]), @"
+    exit 1
+    --- stderr
+    error: cannot read missing.json: No such file or directory (os error 2)
+    ");
+}
+
+#[test]
+fn components_that_are_none() {
+    let folder = folder(ACCEPT);
+    folder.file("text.wasm", "hello");
+    fs::write(folder.path().join("core.wasm"), wat::parse_str("(module)").unwrap()).unwrap();
+    insta::assert_snapshot!(folder.run(&["invoke", "missing.wasm"]), @"
+    exit 1
+    --- stderr
+    error: cannot read component missing.wasm: No such file or directory (os error 2)
+    ");
+    insta::assert_snapshot!(folder.run(&["invoke", "text.wasm"]), @"
+    exit 1
+    --- stderr
+    error: text.wasm is not a wasm component: it does not start with the wasm magic number
+    ");
+    insta::assert_snapshot!(folder.run(&["module", "inspect", "core.wasm"]), @"
+    exit 1
+    --- stderr
+    error: core.wasm is a core wasm module, not a component
+    hint: build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`
+    ");
+    insta::assert_snapshot!(folder.run(&["invoke", "-"]), @"
+    exit 2
+    --- stderr
+    error: the component - stands for that of --deployment, which is not given
+    ");
+    insta::assert_snapshot!(folder.run(&["invoke", "-", "--deployment", "e"]), @"
+    exit 1
+    --- stderr
+    error: the manifest has no deployment e
+    hint: sharemill config show prints them
+    ");
+}
+
+#[test]
+fn inspect() {
+    let folder = folder(ACCEPT);
+    insta::assert_snapshot!(steady(&folder.run(&["module", "inspect", "handler.wasm"])), @"
+    exit 0
+    --- stdout
+    component handler.wasm
+    memory    64.0 KiB
+    handles   records
+    compiled  earlier, from the cache
+    exports   sharemill:worker/record-handler@[VERSION]
+
+    IMPORT                        GRANT
+    sharemill:worker/types@[VERSION]  not needed
+    ");
+    let json = folder.run(&["module", "inspect", "-", "--deployment", "d", "--format", "json"]);
+    assert!(json.starts_with("exit 0\n--- stdout\n{"), "{json}");
+}
