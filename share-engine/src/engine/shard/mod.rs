@@ -170,6 +170,10 @@ impl Shard {
         };
         shard.publish_routes();
         shard.void_leases(now);
+        let partitions: Vec<PartitionKey> = shard.world.partitions.keys().copied().collect();
+        for partition in partitions {
+            shard.advance_start(partition);
+        }
         shard
     }
 

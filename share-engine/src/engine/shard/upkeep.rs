@@ -217,7 +217,7 @@ impl Shard {
     }
 
     /// Drops finished batches from the front of the window and moves the partition's start.
-    fn advance_start(&mut self, key: PartitionKey) {
+    pub(super) fn advance_start(&mut self, key: PartitionKey) {
         let Some(partition) = self.world.partitions.get_mut(&key) else {
             return;
         };
