@@ -31,6 +31,7 @@ use crate::time::{Instant, Now};
 
 pub use admin::redrive_group;
 pub(crate) use deliver::AcquiredPart;
+pub use letters::ORIGIN_HEADER;
 pub(crate) use message::{
     AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
 };
