@@ -129,6 +129,7 @@ impl Shard {
                 key,
                 directory: directory(partition),
                 topic_id: topic.id,
+                segment_bytes: topic.config.segment_bytes.unwrap_or(self.config.segment_bytes),
                 start: partition.start,
                 end: partition.end,
                 batches,
