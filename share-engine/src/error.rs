@@ -149,6 +149,9 @@ pub enum AdminError {
     /// A partition log could not be read.
     #[error("{0}")]
     Log(String),
+    /// Logs or snapshot could not be written; the journal keeps what it holds, and it is tried again.
+    #[error("not drained: {0}")]
+    NotDrained(String),
     /// Nothing is known of this change until the engine is opened again.
     #[error(transparent)]
     Fenced(#[from] Fenced),

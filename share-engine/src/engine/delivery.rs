@@ -73,6 +73,11 @@ pub(crate) fn spread(parts: Vec<AcquiredPart>) -> Vec<Delivery> {
 }
 
 impl AcquiredPart {
+    fn checkpoint(&self, offset: Offset) -> Option<Bytes> {
+        let index = self.checkpoints.binary_search_by_key(&offset, |(at, _)| *at).ok()?;
+        self.checkpoints.get(index).map(|(_, checkpoint)| checkpoint.clone())
+    }
+
     fn delivery(&self, offset: Offset, batch: StoredBatch, position: u32) -> Delivery {
         Delivery {
             lease: LeaseKey {
@@ -86,7 +91,7 @@ impl AcquiredPart {
             partition: self.partition,
             deadline: self.deadline,
             attempt_began: self.began,
-            checkpoint: self.checkpoint.clone(),
+            checkpoint: self.checkpoint(offset),
             batch,
             position,
         }

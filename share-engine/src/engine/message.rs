@@ -112,6 +112,8 @@ pub(crate) enum FromJournal {
         used: u64,
         capacity: u64,
     },
+    /// Files were freed or added.
+    Ring { used: u64, capacity: u64 },
     /// The shard's entry was refused before its first byte.
     Refused { token: u64, error: ProduceError },
     /// A write or sync failed; nothing more is accepted.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message::Registration;
-use super::shard::{Partition, PartitionInit, World};
+use super::shard::{Partition, PartitionInit, World, directory};
 use crate::catalog::CatalogChange;
 use crate::config::EngineConfig;
 use crate::drain::Image;
@@ -216,7 +216,9 @@ fn replay(world: &mut World, entry: &Entry<'_>, now: Now) -> Result<(), VisitorE
                 }
             }
             Operation::Catalog { bytes } => {
-                world.apply(&CatalogChange::decode(bytes)?)?;
+                let removed = world.apply(&CatalogChange::decode(bytes)?)?;
+                let logs = removed.partitions.iter().map(|one| (one.key, directory(one)));
+                world.forgotten.extend(logs);
             }
         }
     }

@@ -118,8 +118,12 @@ impl Sequencer {
                     if let Some(journal) = &mut self.journal {
                         journal.free_before(position);
                     }
+                    self.tell_ring();
                 }
-                ToJournal::Grown(result) => self.adopt(result),
+                ToJournal::Grown(result) => {
+                    self.adopt(result);
+                    self.tell_ring();
+                }
                 ToJournal::Close(reply) => {
                     self.commit();
                     self.close(reply);
@@ -280,6 +284,13 @@ impl Sequencer {
             drop(pass);
             drop(reply.send(Ok(base)));
         }
+    }
+
+    /// The shard drains by what is in use, and must not go by what was.
+    fn tell_ring(&self) {
+        let Some(journal) = &self.journal else { return };
+        let (used, capacity) = (journal.used(), journal.capacity());
+        self.shard.post(ToShard::Journal(FromJournal::Ring { used, capacity }));
     }
 
     /// The journal took none of the group: nothing happened, offsets included.

@@ -202,6 +202,12 @@ impl SharePartition {
         (first..end).filter_map(|offset| self.record(Offset::saturating(offset)))
     }
 
+    /// The checkpoints of a range, in order.
+    pub fn checkpoints(&self, range: OffsetRange) -> impl Iterator<Item = (Offset, &Checkpoint)> {
+        let entries = self.side.within(range);
+        entries.filter_map(|(offset, side)| Some((Offset::saturating(offset), side.checkpoint.as_ref()?)))
+    }
+
     /// What the last renewal of a record left.
     pub fn checkpoint(&self, offset: Offset) -> Option<&Checkpoint> {
         self.side.get(offset.get())?.checkpoint.as_ref()

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 
 use super::Checkpoint;
+use crate::ids::OffsetRange;
 use crate::time::{Delay, Instant};
 
 /// Notes kept of one record: the newest ones.
@@ -123,6 +124,11 @@ impl SideMap {
 
     pub(super) fn first_due(&self) -> Option<(Instant, u64)> {
         self.due.first().copied()
+    }
+
+    pub(super) fn within(&self, range: OffsetRange) -> impl Iterator<Item = (u64, &Side)> {
+        let entries = self.entries.range(range.first().get()..=range.last().get());
+        entries.map(|(offset, side)| (*offset, side))
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, &Side)> {

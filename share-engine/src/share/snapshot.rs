@@ -426,7 +426,7 @@ impl Input<'_> {
         let left = self.bytes.get(self.at..).unwrap_or_default();
         let blob = left.get(..length).ok_or_else(|| DecodeError::Truncated {
             at: self.at,
-            missing: length - left.len(),
+            missing: length.saturating_sub(left.len()),
         })?;
         self.at += length;
         Ok(Bytes::copy_from_slice(blob))

@@ -40,6 +40,15 @@ impl Shard {
             self.catalog_queue.push_back((request, reply));
             return;
         }
+        // The newest snapshot may still list the log of a deleted topic, so that its directory is not free yet.
+        if request
+            .new_topic()
+            .is_some_and(|name| self.upkeep.is_being_removed(name))
+        {
+            self.after_removal.push((request, reply));
+            self.want_drain();
+            return;
+        }
         if let Err((error, reply)) = self.try_administer(request, reply, now) {
             drop(reply.send(Err(error)));
         }
@@ -502,6 +511,27 @@ impl Shard {
                 break;
             };
             self.administer(request, reply, now);
+        }
+    }
+
+    /// A read of the log failed: requests that wait for it fail.
+    pub(super) fn refuse_reading(&mut self, key: PartitionKey, reason: &str) {
+        let (failed, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.reading_admin)
+            .into_iter()
+            .partition(|one| one.0 == key);
+        self.reading_admin = others;
+        for (_, _, reply) in failed {
+            drop(reply.send(Err(AdminError::Log(reason.to_owned()))));
+        }
+    }
+
+    /// The logs of deleted topics are gone, or not: those who wait to use their names again.
+    pub(super) fn resume_creations(&mut self, failure: Option<&AdminError>, now: Now) {
+        for (request, reply) in std::mem::take(&mut self.after_removal) {
+            match failure {
+                Some(error) => drop(reply.send(Err(error.clone()))),
+                None => self.administer(request, reply, now),
+            }
         }
     }
 

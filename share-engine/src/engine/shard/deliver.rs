@@ -31,7 +31,8 @@ pub(crate) struct AcquiredPart {
     pub(crate) deadline: Instant,
     /// When the attempt began: the acquisition that raised the count.
     pub(crate) began: WallTime,
-    pub(crate) checkpoint: Option<Bytes>,
+    /// Only of the records that have one.
+    pub(crate) checkpoints: Vec<(Offset, Bytes)>,
     pub(crate) batches: Vec<StoredBatch>,
 }
 
@@ -259,11 +260,11 @@ impl Shard {
                 continuation,
                 deadline: Instant::default(),
                 began: WallTime::default(),
-                checkpoint: share
+                checkpoints: share
                     .state
-                    .checkpoint(range.first())
-                    .cloned()
-                    .filter(|_| range.count() == 1),
+                    .checkpoints(range)
+                    .map(|(offset, checkpoint)| (offset, checkpoint.clone()))
+                    .collect(),
                 batches: held.collect(),
             });
         }
@@ -331,13 +332,22 @@ impl Shard {
                 partition.loaded(loaded.from, batches, loaded.from, self.config.limits.read_ahead_bytes);
                 self.changed.extend(&partition.shares);
             }
+            // A list older than the last drop of segments: it is asked for again.
+            Err(error) if error.is_missing_file() => {
+                partition.loaded(Offset::MAX, Vec::new(), Offset::MAX, u64::MAX);
+                self.changed.extend(&partition.shares);
+            }
             Err(error) => {
                 // Damage is never served and never skipped: the share partitions on it stand until it is mended.
                 partition.loaded(Offset::MAX, Vec::new(), Offset::MAX, u64::MAX);
-                self.stats.log_failure(&error.to_string());
+                let reason = error.to_string();
+                self.stats.log_failure(&reason);
+                self.refuse_reading(loaded.partition, &reason);
+                self.resume_blocked(loaded.partition, true, now);
+                return;
             }
         }
-        self.resume_blocked(loaded.partition, now);
+        self.resume_blocked(loaded.partition, false, now);
         self.resume_admin(loaded.partition, now);
     }
 }

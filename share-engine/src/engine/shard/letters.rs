@@ -24,6 +24,19 @@ pub(super) struct Blocked {
     share: ShareKey,
 }
 
+impl Blocked {
+    pub(super) fn into_pending(self) -> Pending {
+        self.pending
+    }
+
+    /// What is not there by now is lost.
+    fn give_up(&mut self) {
+        for letter in self.letters.iter_mut().filter(|letter| letter.record.is_none()) {
+            letter.lost = true;
+        }
+    }
+}
+
 /// One dead letter to be written.
 struct Letter {
     offset: Offset,
@@ -144,13 +157,17 @@ impl Shard {
         }
     }
 
-    /// A read of the log ended: entries that wait for it go on.
-    pub(super) fn resume_blocked(&mut self, partition: PartitionKey, now: Now) {
-        let (concerned, others) = std::mem::take(&mut self.blocked)
+    /// A read of the log ended: entries that wait for it go on. If it `failed`, with headers alone: the record stays
+    /// where it is, but nobody can read it.
+    pub(super) fn resume_blocked(&mut self, partition: PartitionKey, failed: bool, now: Now) {
+        let (concerned, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.blocked)
             .into_iter()
             .partition(|one| one.source == partition);
         self.blocked = others;
         for mut blocked in concerned {
+            if failed {
+                blocked.give_up();
+            }
             if self.gather(&mut blocked) {
                 self.send_letters(blocked, now);
             } else {

@@ -217,6 +217,15 @@ impl AdminRequest {
         !self.only_looks() && !matches!(self, Self::Drain)
     }
 
+    /// The topic that it makes, if there is none of the name.
+    pub(super) fn new_topic(&self) -> Option<&str> {
+        match self {
+            Self::CreateTopic { name, .. } => Some(name),
+            Self::CreateGroup { config, .. } | Self::AlterGroup { config, .. } => config.dead_letter.as_deref(),
+            _ => None,
+        }
+    }
+
     fn only_looks(&self) -> bool {
         matches!(
             self,

@@ -37,6 +37,7 @@ pub(crate) use message::{
 };
 pub(crate) use partition::{Partition, PartitionInit};
 pub(crate) use settle::clip;
+pub(crate) use upkeep::directory;
 pub(crate) use world::World;
 
 /// The shard's state.
@@ -63,9 +64,13 @@ pub(crate) struct Shard {
     routes: Arc<Routes>,
     /// Bytes of all batches in memory windows.
     window_bytes: u64,
+    /// Callers who wait for the next drain, and for the one under way.
     drain_waiters: Vec<AdminSender>,
+    draining_for: Vec<AdminSender>,
     catalog_busy: bool,
     catalog_queue: VecDeque<(AdminRequest, AdminSender)>,
+    /// Topics to be made under the name of a deleted one, whose log has to go first.
+    after_removal: Vec<(AdminRequest, AdminSender)>,
     /// Requests that wait for a read of a partition log.
     reading_admin: Vec<(PartitionKey, AdminRequest, AdminSender)>,
     closing: Option<Sender<Result<(), Fenced>>>,
@@ -133,7 +138,8 @@ pub(crate) struct ShardInit {
 
 impl Shard {
     /// Takes over what recovery found; every lease of an earlier process is void.
-    pub(crate) fn new(init: ShardInit, now: Now) -> Self {
+    pub(crate) fn new(mut init: ShardInit, now: Now) -> Self {
+        let forgotten = std::mem::take(&mut init.world.forgotten);
         let mut shard = Self {
             config: init.config,
             window_bytes: init
@@ -145,6 +151,8 @@ impl Shard {
             world: init.world,
             routes: init.routes,
             drain_waiters: Vec::new(),
+            draining_for: Vec::new(),
+            after_removal: Vec::new(),
             catalog_busy: false,
             catalog_queue: VecDeque::new(),
             reading_admin: Vec::new(),
@@ -162,7 +170,7 @@ impl Shard {
             journal: init.journal,
             reader: init.reader,
             drain: init.drain,
-            upkeep: upkeep::Upkeep::new(now.monotonic),
+            upkeep: upkeep::Upkeep::new(now.monotonic, forgotten),
             entropy: init.entropy,
             stats: init.stats,
             position: init.position,
@@ -171,10 +179,7 @@ impl Shard {
         };
         shard.publish_routes();
         shard.void_leases(now);
-        let partitions: Vec<PartitionKey> = shard.world.partitions.keys().copied().collect();
-        for partition in partitions {
-            shard.advance_start(partition);
-        }
+        shard.drop_all_finished();
         shard
     }
 
@@ -239,6 +244,7 @@ impl Shard {
                 self.position = end;
                 self.upkeep.ring(used, capacity);
             }
+            FromJournal::Ring { used, capacity } => self.upkeep.ring(used, capacity),
             FromJournal::Refused { token, error } => {
                 if let Some(pending) = self.pending.remove(&token) {
                     self.roll_back(pending, &error, now);
@@ -299,8 +305,11 @@ impl Shard {
 
     /// Everything that waits is answered `unknown`; only recovery can tell what is on disk.
     fn fence(&mut self, fenced: Fenced) {
-        let pending = std::mem::take(&mut self.pending);
-        for entry in pending.into_values() {
+        let blocked = std::mem::take(&mut self.blocked)
+            .into_iter()
+            .map(letters::Blocked::into_pending);
+        let pending = std::mem::take(&mut self.pending).into_values().chain(blocked);
+        for entry in pending.collect::<Vec<_>>() {
             match entry.then {
                 Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Unknown),
                 Then::Admin(continuation) => continuation.fence(&fenced),
@@ -310,6 +319,14 @@ impl Shard {
         }
         for member in self.members.values_mut() {
             member.fence(&fenced);
+        }
+        let waiting = self.catalog_queue.drain(..).chain(self.after_removal.drain(..));
+        let mut replies: Vec<AdminSender> = waiting.map(|(_, reply)| reply).collect();
+        replies.extend(self.reading_admin.drain(..).map(|(_, _, reply)| reply));
+        replies.append(&mut self.drain_waiters);
+        replies.append(&mut self.draining_for);
+        for reply in replies {
+            drop(reply.send(Err(AdminError::Fenced(fenced.clone()))));
         }
         self.fenced = Some(fenced);
     }

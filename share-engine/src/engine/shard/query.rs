@@ -178,11 +178,13 @@ impl Shard {
         let Some(held) = self.world.partitions.get(&key) else {
             return;
         };
+        // What was finished before it was drained is in neither: a read of the log there would find its end.
         let in_log = held
             .log
             .as_ref()
             .filter(|_| held.window.first().is_none_or(|first| from < first));
-        if let Some(log) = in_log.filter(|_| from < held.drained) {
+        let log_end = held.segments.segments.last().map(|segment| segment.end);
+        if let Some(log) = in_log.filter(|_| log_end.is_some_and(|end| from < end)) {
             let to_reader = ToReader::Read {
                 log: log.clone(),
                 from,

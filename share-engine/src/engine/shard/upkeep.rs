@@ -7,7 +7,9 @@ use super::{Partition, Shard, Then};
 use crate::catalog::Topic;
 use crate::config::{OnFull, Retention};
 use crate::drain::{DrainDone, DrainJob, DrainedLog, PartitionDrain, ToDrain, encode_catalog, encode_share};
+use crate::error::AdminError;
 use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
+use crate::journal::Position;
 use crate::log::SegmentState;
 use crate::time::{Instant, Now};
 
@@ -21,6 +23,10 @@ pub(super) struct Upkeep {
     wanted: bool,
     /// Logs of deleted topics, until a job has removed them.
     deleted: Vec<(PartitionKey, String)>,
+    /// How many of them the job under way removes.
+    removing: usize,
+    /// Everything before is in logs and a snapshot.
+    drained_to: Position,
     /// The last drain failed: how long to wait before the next.
     backoff_until: Option<Instant>,
 }
@@ -29,16 +35,27 @@ const PERIOD: Duration = Duration::from_secs(1);
 const BACKOFF: Duration = Duration::from_millis(500);
 
 impl Upkeep {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, deleted: Vec<(PartitionKey, String)>) -> Self {
         Self {
             next: now.after(PERIOD),
             ring_used: 0,
             ring_capacity: u64::MAX,
             draining: false,
-            wanted: false,
-            deleted: Vec::new(),
+            wanted: !deleted.is_empty(),
+            deleted,
+            removing: 0,
+            drained_to: Position::ZERO,
             backoff_until: None,
         }
+    }
+
+    /// Whether a topic's log has yet to be removed.
+    pub(super) fn is_being_removed(&self, topic: &str) -> bool {
+        let of_topic = |directory: &str| {
+            let name = directory.strip_prefix("logs/").and_then(|rest| rest.rsplit_once('-'));
+            name.is_some_and(|(name, _)| name == topic)
+        };
+        self.deleted.iter().any(|(_, directory)| of_topic(directory))
     }
 
     /// When something is due.
@@ -79,16 +96,17 @@ impl Shard {
         }
         self.upkeep.wanted
             || self.undrained_bytes() > self.config.memory_window
-            || self.upkeep.ring_used > self.upkeep.ring_capacity / 2
+            || (self.upkeep.ring_used > self.upkeep.ring_capacity / 2 && self.upkeep.drained_to < self.position)
     }
 
     fn undrained_bytes(&self) -> u64 {
         self.window_bytes
     }
 
-    /// Asks for a drain as soon as none is under way.
+    /// Somebody asks for a drain: as soon as none is under way, even if the last one failed.
     pub(super) fn want_drain(&mut self) {
         self.upkeep.wanted = true;
+        self.upkeep.backoff_until = None;
     }
 
     /// The log of a deleted topic's partition goes with the next drain.
@@ -100,6 +118,8 @@ impl Shard {
     fn drain_now(&mut self) {
         self.upkeep.draining = true;
         self.upkeep.wanted = false;
+        self.upkeep.removing = self.upkeep.deleted.len();
+        self.draining_for.append(&mut self.drain_waiters);
         let mut parts = Vec::new();
         let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
         for key in keys {
@@ -153,13 +173,15 @@ impl Shard {
 
     pub(super) fn handle_drained(&mut self, done: DrainDone, now: Now) {
         self.upkeep.draining = false;
+        let mut failure = None;
         match done.result {
             Ok(logs) => {
                 let evict = self.window_bytes > self.config.memory_window / 2;
                 for log in logs {
                     self.take_over(log, evict);
                 }
-                self.upkeep.deleted.clear();
+                self.upkeep.drained_to = done.position;
+                self.upkeep.deleted.drain(..self.upkeep.removing);
                 self.journal
                     .post(crate::engine::message::ToJournal::FreeBefore(done.position));
                 self.stats.drained();
@@ -168,11 +190,14 @@ impl Shard {
                 self.upkeep.backoff_until = Some(now.monotonic.after(BACKOFF));
                 self.upkeep.wanted = true;
                 self.stats.drain_failure(&error.to_string());
+                failure = Some(AdminError::NotDrained(error.to_string()));
             }
         }
-        for reply in std::mem::take(&mut self.drain_waiters) {
-            drop(reply.send(Ok(super::AdminReply::Done)));
+        let answer = failure.clone().map_or(Ok(super::AdminReply::Done), Err);
+        for reply in std::mem::take(&mut self.draining_for) {
+            drop(reply.send(answer.clone()));
         }
+        self.resume_creations(failure.as_ref(), now);
     }
 
     fn take_over(&mut self, log: DrainedLog, evict: bool) {
@@ -215,6 +240,14 @@ impl Shard {
             return;
         };
         self.advance_start(partition);
+    }
+
+    /// What a journal holds may long be finished.
+    pub(super) fn drop_all_finished(&mut self) {
+        let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
+        for key in keys {
+            self.advance_start(key);
+        }
     }
 
     /// Drops finished batches from the front of the window and moves the partition's start.

@@ -20,6 +20,8 @@ pub(crate) struct World {
     pub(crate) partitions: BTreeMap<PartitionKey, Partition>,
     pub(crate) shares: BTreeMap<ShareKey, Share>,
     pub(crate) gauges: BTreeMap<String, Arc<TopicGauge>>,
+    /// Logs of topics that were deleted after the snapshot that lists them, with their directories.
+    pub(crate) forgotten: Vec<(PartitionKey, String)>,
 }
 
 /// What a change took away.

@@ -14,6 +14,7 @@ use crate::record::NewRecord;
 use crate::share::AcquireMode;
 use crate::storage::MemoryStorage;
 use crate::testing::{ManualClock, SeededEntropy};
+use crate::time::Clock;
 
 pub(super) struct World {
     pub(super) storage: MemoryStorage,
@@ -51,6 +52,18 @@ impl World {
         }
     }
 
+    /// The same world over what a crash left of its disk.
+    pub(super) fn after(&self, storage: MemoryStorage) -> Self {
+        let clock = ManualClock::default();
+        let ahead = self.clock.now().monotonic.since(clock.now().monotonic);
+        clock.advance(ahead);
+        Self {
+            storage,
+            clock: Arc::new(clock),
+            config: self.config.clone(),
+        }
+    }
+
     pub(super) fn open(&self) -> Running {
         self.try_open().unwrap()
     }
@@ -59,7 +72,7 @@ impl World {
         let environment = Environment {
             storage: Arc::new(self.storage.clone()),
             clock: Arc::clone(&self.clock) as Arc<_>,
-            entropy: Arc::new(SeededEntropy::new(11)),
+            entropy: Arc::new(SeededEntropy::new(11 + self.storage.calls())),
             hook: Hook::default(),
         };
         let (engine, mut pump, report) = Engine::open_stepped(environment, self.config.clone())?;

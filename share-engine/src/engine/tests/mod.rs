@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 mod basics;
+mod crash;
 mod harness;
+mod oracle;
+mod regressions;
+mod scripts;

@@ -1,0 +1,764 @@
+//! What a caller of the engine knows: everything that was answered, and what was under way when the answer failed to
+//! come. Kept outside the engine, and compared with what is there after a crash.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::harness::*;
+use crate::config::{GroupConfig, Retention, TopicConfig};
+use crate::engine::{Delivery, Member, Outcome};
+use crate::error::SettleResult;
+use crate::ids::Offset;
+
+pub(super) const TOPIC: &str = "orders";
+pub(super) const GROUP: &str = "work";
+pub(super) const DEAD: &str = "work.dead";
+pub(super) const LINES: &str = "lines";
+pub(super) const LIMIT: u16 = 3;
+
+/// How a record ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    Open,
+    Accepted,
+    Dead,
+}
+
+/// One record as its group's member knows it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    count: u16,
+    held: bool,
+    parked: bool,
+    checkpoint: Option<Bytes>,
+    strikes: u8,
+    end: End,
+    redriven: bool,
+}
+
+/// What is seen of a record after a crash.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    Delivered {
+        count: u16,
+        checkpoint: Option<Bytes>,
+        /// It is a copy that came back from the dead letters.
+        redriven: bool,
+    },
+    Gone,
+    Dead,
+}
+
+/// What was under way without an answer.
+#[derive(Clone, Debug)]
+enum Doubt {
+    Acquire,
+    Settle(u32, Said),
+    Expire,
+    Redrive(u32),
+}
+
+/// A settlement in short.
+#[derive(Clone, Debug)]
+pub(super) enum Said {
+    Accept,
+    Emit(Vec<u32>),
+    Reject,
+    Release,
+    Delay(u64),
+    Park(u64, Option<&'static [u8]>),
+}
+
+/// Everything that was answered so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Ledger {
+    /// Topics by name: answered, or asked for only.
+    topics: BTreeMap<String, bool>,
+    deleted: BTreeMap<String, bool>,
+    /// The group exists and reads the topic: answered, or asked for only.
+    group: Option<bool>,
+    produced: BTreeMap<u32, u64>,
+    unanswered: BTreeSet<u32>,
+    records: BTreeMap<u32, State>,
+    emits: BTreeMap<u32, Vec<u32>>,
+    doubts: Vec<Doubt>,
+    /// Largest start offset that was seen.
+    start: u64,
+}
+
+/// A member of the group at work, and its ledger.
+pub(super) struct Driver {
+    pub(super) world: World,
+    pub(super) ledger: Ledger,
+    pub(super) running: Option<Running>,
+    member: Option<Member>,
+    held: Vec<Delivery>,
+    /// Bytes of a value.
+    pub(super) value_bytes: usize,
+    /// An answer failed to come: nothing more is asked.
+    pub(super) dead: bool,
+    /// Go on after a failure that is no fence.
+    pub(super) stubborn: bool,
+    next: u32,
+}
+
+/// The value of record `id`: its number and a pattern.
+pub(super) fn value_of(id: u32, bytes: usize) -> String {
+    let mut text = format!("{id}:");
+    while text.len() < bytes {
+        text.push(char::from(
+            b'a' + u8::try_from((text.len() + id as usize) % 26).unwrap(),
+        ));
+    }
+    text
+}
+
+fn id_of(value: &str) -> u32 {
+    value.split(':').next().unwrap().parse().unwrap()
+}
+
+fn group_config() -> GroupConfig {
+    GroupConfig {
+        attempts: LIMIT,
+        ..dead_letters(DEAD)
+    }
+}
+
+fn queue() -> TopicConfig {
+    TopicConfig {
+        retention: Retention::Queue,
+        ..TopicConfig::default()
+    }
+}
+
+impl Driver {
+    pub(super) fn new(world: World) -> Self {
+        let mut driver = Self {
+            world,
+            ledger: Ledger::default(),
+            running: None,
+            member: None,
+            held: Vec::new(),
+            value_bytes: 40,
+            dead: false,
+            stubborn: false,
+            next: 0,
+        };
+        driver.open();
+        driver
+    }
+
+    fn open(&mut self) {
+        match self.world.try_open() {
+            Ok(running) => self.running = Some(running),
+            Err(_) => self.dead = true,
+        }
+    }
+
+    fn failed(&mut self) {
+        self.dead |= !self.stubborn;
+    }
+
+    /// The engine, unless nothing more is asked.
+    fn engine(&mut self) -> Option<&mut Running> {
+        if self.dead { None } else { self.running.as_mut() }
+    }
+
+    pub(super) fn create_topic(&mut self, name: &str) {
+        let Some(running) = self.engine() else { return };
+        let done = running.pump.wait(running.engine.create_topic(name, queue())).is_ok();
+        let known = self.ledger.topics.entry(name.to_owned()).or_default();
+        *known |= done;
+        if done {
+            self.ledger.deleted.remove(name);
+        } else {
+            self.ledger.deleted.insert(name.to_owned(), false);
+            self.failed();
+        }
+    }
+
+    pub(super) fn delete_topic(&mut self, name: &str) {
+        let Some(running) = self.engine() else { return };
+        let done = running.pump.wait(running.engine.delete_topic(name)).is_ok();
+        self.ledger.deleted.insert(name.to_owned(), done);
+        if !done {
+            self.failed();
+        }
+    }
+
+    pub(super) fn subscribe(&mut self) {
+        let Some(running) = self.engine() else { return };
+        let created = running.pump.wait(running.engine.create_group(GROUP, group_config()));
+        let done = created.is_ok() && running.pump.wait(running.engine.subscribe(GROUP, TOPIC)).is_ok();
+        self.ledger.group = Some(done);
+        if done {
+            self.join();
+        } else {
+            self.failed();
+        }
+    }
+
+    pub(super) fn delete_group(&mut self) {
+        self.leave();
+        let Some(running) = self.engine() else { return };
+        let done = running.pump.wait(running.engine.delete_group(GROUP)).is_ok();
+        if done {
+            self.ledger.group = None;
+        } else {
+            self.ledger.group = Some(false);
+            self.failed();
+        }
+    }
+
+    fn join(&mut self) {
+        let Some(running) = self.engine() else { return };
+        let joined = running.pump.wait(running.engine.join(GROUP, &[TOPIC]));
+        match joined {
+            Ok(member) => self.member = Some(member),
+            Err(_) => self.failed(),
+        }
+    }
+
+    fn leave(&mut self) {
+        let Some(member) = self.member.take() else { return };
+        let Some(running) = self.engine() else { return };
+        running.pump.wait(member.leave()).ok();
+        running.pump.run();
+        self.let_go(false);
+    }
+
+    /// Everything held is released, if that reached the disk.
+    fn let_go(&mut self, sure: bool) {
+        for delivery in std::mem::take(&mut self.held) {
+            let id = id_of(&value(&delivery));
+            let state = self.ledger.records.get_mut(&id).unwrap();
+            if sure {
+                state.held = false;
+                if state.count >= LIMIT {
+                    state.end = End::Dead;
+                }
+            }
+        }
+        if !sure {
+            self.ledger.doubts.push(Doubt::Expire);
+        }
+    }
+
+    pub(super) fn produce(&mut self, count: u32) {
+        let bytes = self.value_bytes;
+        let ids: Vec<u32> = (self.next..self.next + count).collect();
+        let Some(running) = self.engine() else { return };
+        let records = ids.iter().map(|id| record(&value_of(*id, bytes))).collect();
+        let results = running.pump.wait(running.engine.produce(TOPIC, Some(0), records));
+        self.next += count;
+        for (id, result) in ids.into_iter().zip(results) {
+            match result {
+                Ok(receipt) => {
+                    self.ledger.produced.insert(id, receipt.offset.get());
+                    self.ledger.records.insert(id, State::new());
+                }
+                Err(_) => {
+                    self.ledger.unanswered.insert(id);
+                    self.failed();
+                }
+            }
+        }
+    }
+
+    pub(super) fn acquire(&mut self, max: u32) {
+        let Some(member) = self.member.clone() else { return };
+        let Some(running) = self.engine() else { return };
+        let Ok(deliveries) = running.ask(&member, max) else {
+            self.ledger.doubts.push(Doubt::Acquire);
+            return self.failed();
+        };
+        for delivery in deliveries {
+            let id = id_of(&value(&delivery));
+            assert_eq!(
+                value(&delivery),
+                value_of(id, self.value_bytes),
+                "not what was produced"
+            );
+            let state = self.ledger.records.entry(id).or_insert_with(State::new);
+            let seen = Seen::Delivered {
+                count: delivery.lease.delivery_count.get(),
+                checkpoint: delivery.checkpoint.clone(),
+                redriven: state.redriven,
+            };
+            if !self.stubborn {
+                assert_eq!(
+                    Seen::Delivered {
+                        count: if state.parked { state.count } else { state.count + 1 },
+                        checkpoint: state.checkpoint.clone(),
+                        redriven: state.redriven
+                    },
+                    seen,
+                    "record {id}: {state:?}"
+                );
+                assert!(!state.held && state.end == End::Open, "record {id}: {state:?}");
+            }
+            state.count = delivery.lease.delivery_count.get();
+            state.held = true;
+            state.parked = false;
+            self.held.push(delivery);
+        }
+    }
+
+    /// Settles the oldest `count` records that are held.
+    pub(super) fn settle(&mut self, count: usize, said: &Said) {
+        let Some(member) = self.member.clone() else { return };
+        let bytes = self.value_bytes;
+        let count = count.min(self.held.len());
+        if self.dead || count == 0 {
+            return;
+        }
+        let some: Vec<Delivery> = self.held.drain(..count).collect();
+        let list = some.iter().map(|one| (one.lease, said.outcome(bytes))).collect();
+        let Some(running) = self.engine() else { return };
+        let results = running.settle(&member, list);
+        for (delivery, result) in some.into_iter().zip(results) {
+            let id = id_of(&value(&delivery));
+            match result {
+                SettleResult::Applied => {
+                    self.ledger.records.get_mut(&id).unwrap().apply(said);
+                    if let Said::Emit(ids) = said {
+                        self.ledger.emits.insert(id, ids.clone());
+                    }
+                }
+                SettleResult::Refused(_) if self.stubborn => self.held.push(delivery),
+                SettleResult::Unknown | SettleResult::Refused(_) => {
+                    if let Said::Emit(ids) = said {
+                        self.ledger.emits.insert(id, ids.clone());
+                    }
+                    self.ledger.doubts.push(Doubt::Settle(id, said.clone()));
+                    self.failed();
+                }
+                SettleResult::Stale => assert!(self.stubborn, "record {id} was held"),
+            }
+        }
+    }
+
+    pub(super) fn redrive(&mut self, offset: u64) {
+        let Some(running) = self.engine() else { return };
+        let letters = running.letters();
+        let Some(id) = letters.get(&offset).copied() else {
+            return self.failed();
+        };
+        let done = running
+            .pump
+            .wait(running.engine.redrive(DEAD, 0, Offset::new(offset).unwrap()));
+        if done.is_ok() {
+            let redriven = State {
+                redriven: true,
+                ..State::new()
+            };
+            self.ledger.records.insert(id, redriven);
+        } else {
+            self.ledger.doubts.push(Doubt::Redrive(id));
+            self.failed();
+        }
+    }
+
+    pub(super) fn drain(&mut self) {
+        let Some(running) = self.engine() else { return };
+        if running.pump.wait(running.engine.drain()).is_err() {
+            self.failed();
+        }
+    }
+
+    /// Time passes; after 30 s leases are over.
+    pub(super) fn advance(&mut self, seconds: u64) {
+        let Some(running) = self.engine() else { return };
+        running.advance(Duration::from_secs(seconds));
+        if seconds >= 30 {
+            for delivery in std::mem::take(&mut self.held) {
+                let state = self.ledger.records.get_mut(&id_of(&value(&delivery))).unwrap();
+                state.expire();
+            }
+            self.ledger.doubts.push(Doubt::Expire);
+        }
+    }
+
+    /// The process is killed, and another takes over.
+    pub(super) fn restart(&mut self) {
+        if self.dead {
+            return;
+        }
+        self.running = None;
+        self.held.clear();
+        for state in self.ledger.records.values_mut() {
+            *state = state.after_crash();
+        }
+        self.open();
+        self.join();
+    }
+
+    pub(super) fn close(&mut self) {
+        let Some(running) = self.engine() else { return };
+        if running.pump.wait(running.engine.close()).is_err() {
+            self.failed();
+        }
+        self.running = None;
+        // Nothing was in a handler of a process that died: no strikes. Its last attempts are over all the same.
+        let sure = !self.dead;
+        self.let_go(sure);
+        if !self.dead {
+            self.open();
+            self.join();
+        }
+    }
+
+    /// Notes how far the group has come.
+    pub(super) fn look(&mut self) {
+        let known = self.ledger.group == Some(true);
+        let Some(running) = self.engine().filter(|_| known) else {
+            return;
+        };
+        let start = running.start_offset();
+        assert!(start >= self.ledger.start, "the start offset moved back");
+        self.ledger.start = start;
+    }
+}
+
+impl Said {
+    fn outcome(&self, bytes: usize) -> Outcome {
+        match self {
+            Self::Accept => accept(),
+            Self::Emit(ids) => emit(LINES, &ids.iter().map(|id| value_of(*id, bytes)).collect::<Vec<_>>()),
+            Self::Reject => Outcome::Reject {
+                reason: Some("bad".to_owned()),
+            },
+            Self::Release => Outcome::Release {
+                after: None,
+                reason: Some("busy".to_owned()),
+            },
+            Self::Delay(seconds) => Outcome::Release {
+                after: Some(Duration::from_secs(*seconds)),
+                reason: None,
+            },
+            Self::Park(seconds, checkpoint) => Outcome::Renew {
+                after: Duration::from_secs(*seconds),
+                checkpoint: checkpoint.map(Bytes::from_static),
+            },
+        }
+    }
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            count: 0,
+            held: false,
+            parked: false,
+            checkpoint: None,
+            strikes: 0,
+            end: End::Open,
+            redriven: false,
+        }
+    }
+
+    fn apply(&mut self, said: &Said) {
+        self.held = false;
+        match said {
+            Said::Accept | Said::Emit(_) => self.end = End::Accepted,
+            Said::Reject => self.end = End::Dead,
+            Said::Release | Said::Delay(_) if self.count >= LIMIT => self.end = End::Dead,
+            Said::Release | Said::Delay(_) => {}
+            Said::Park(_, checkpoint) => {
+                self.parked = true;
+                self.checkpoint = checkpoint.map(Bytes::from_static).or(self.checkpoint.take());
+            }
+        }
+    }
+
+    fn expire(&mut self) {
+        self.held = false;
+        if self.count >= LIMIT {
+            self.end = End::Dead;
+        }
+    }
+
+    /// What void leases make of it.
+    fn after_crash(&self) -> Self {
+        let mut state = self.clone();
+        if state.held && state.end == End::Open {
+            state.held = false;
+            state.strikes += 1;
+            if state.strikes > 1 || state.count >= LIMIT {
+                state.end = End::Dead;
+            }
+        }
+        state
+    }
+
+    fn seen(&self) -> Seen {
+        match self.end {
+            End::Open => Seen::Delivered {
+                count: if self.parked { self.count } else { self.count + 1 },
+                checkpoint: self.checkpoint.clone(),
+                redriven: self.redriven,
+            },
+            End::Accepted => Seen::Gone,
+            End::Dead => Seen::Dead,
+        }
+    }
+}
+
+impl Ledger {
+    /// Everything that may have become of record `id`.
+    fn possible(&self, id: u32) -> BTreeSet<Seen> {
+        let mut states: BTreeSet<State> = self.records.get(&id).cloned().into_iter().collect();
+        for doubt in &self.doubts {
+            let mut more = BTreeSet::new();
+            for state in &states {
+                let mut after = state.clone();
+                match doubt {
+                    Doubt::Acquire if !state.held && state.end == End::Open => {
+                        after.count += u16::from(!state.parked);
+                        after.parked = false;
+                        after.held = true;
+                    }
+                    Doubt::Settle(of, said) if *of == id && state.held => after.apply(said),
+                    Doubt::Expire if state.held => after.expire(),
+                    Doubt::Redrive(of) if *of == id && state.end == End::Dead => {
+                        after = State {
+                            redriven: true,
+                            ..State::new()
+                        };
+                    }
+                    _ => {}
+                }
+                more.insert(after);
+            }
+            states.extend(more);
+        }
+        states.iter().map(|state| state.after_crash().seen()).collect()
+    }
+
+    fn may_be_deleted(&self, topic: &str) -> bool {
+        self.deleted.contains_key(topic)
+    }
+}
+
+/// Opens what a crash left and compares it with the ledger. The storage is used up.
+pub(super) fn check(world: World, ledger: &Ledger, value_bytes: usize, what: &str) {
+    let mut engine = match world.try_open() {
+        Ok(engine) => engine,
+        Err(error) => panic!("{what}: cannot be opened: {error}"),
+    };
+    let names: Vec<String> = engine.topic_names();
+    for (topic, answered) in &ledger.topics {
+        if *answered && !ledger.may_be_deleted(topic) {
+            assert!(names.contains(topic), "{what}: topic {topic} is lost");
+        }
+    }
+    for (topic, answered) in &ledger.deleted {
+        assert!(!*answered || !names.contains(topic), "{what}: topic {topic} is back");
+    }
+    if !names.iter().any(|name| name == TOPIC) {
+        return;
+    }
+    let kept = check_log(&mut engine, ledger, value_bytes, what);
+    if ledger.group == Some(true) {
+        check_group(engine, world, ledger, &kept, what);
+    }
+}
+
+/// I1 and I8: what was acknowledged is there, at its offset and byte by byte; nothing else but what was under way.
+fn check_log(engine: &mut Running, ledger: &Ledger, value_bytes: usize, what: &str) -> BTreeSet<u32> {
+    let mut present = BTreeSet::new();
+    let mut times: BTreeMap<u32, u32> = BTreeMap::new();
+    for (offset, value) in engine.values(TOPIC) {
+        let id = id_of(&value);
+        assert_eq!(
+            value,
+            value_of(id, value_bytes),
+            "{what}: record {id} is not what was produced"
+        );
+        *times.entry(id).or_default() += 1;
+        present.insert(id);
+        match ledger.produced.get(&id) {
+            Some(at) => assert!(
+                *at == offset || times[&id] == 2,
+                "{what}: record {id} at {offset}, not {at}"
+            ),
+            None => assert!(
+                ledger.unanswered.contains(&id),
+                "{what}: record {id} was never produced"
+            ),
+        }
+    }
+    for (id, at) in &ledger.produced {
+        let unfinished = ledger
+            .possible(*id)
+            .iter()
+            .all(|seen| matches!(seen, Seen::Delivered { .. }));
+        let wanted = ledger.group.is_none_or(|known| !known) || unfinished;
+        if wanted && !ledger.may_be_deleted(TOPIC) && ledger.group.is_some() {
+            assert!(present.contains(id), "{what}: record {id} at {at} is lost");
+        }
+    }
+    for (id, times) in times {
+        let redriven = ledger
+            .possible(id)
+            .iter()
+            .any(|seen| matches!(seen, Seen::Delivered { redriven: true, .. }))
+            || ledger.records.get(&id).is_some_and(|state| state.redriven);
+        assert!(
+            times == 1 || times == 2 && redriven,
+            "{what}: record {id} is there {times} times"
+        );
+    }
+    present
+}
+
+/// I2, I4, I5, I6, and what belongs together: emits, dead letters, redrives.
+fn check_group(mut engine: Running, world: World, ledger: &Ledger, kept: &BTreeSet<u32>, what: &str) {
+    let start = engine.start_offset();
+    assert!(
+        start >= ledger.start,
+        "{what}: the start offset moved back from {} to {start}",
+        ledger.start
+    );
+    let letters = engine.letters();
+    let emitted = engine.emitted();
+    let mut delivered: BTreeMap<u32, Seen> = BTreeMap::new();
+    let member = engine.join(GROUP, TOPIC);
+    let mut idle = 0;
+    while idle < 4 {
+        let some = engine.try_acquire(&member, 100);
+        idle = if some.is_empty() { idle + 1 } else { 0 };
+        for delivery in &some {
+            let id = id_of(&value(delivery));
+            assert!(
+                delivery.offset().get() >= start,
+                "{what}: record {id} lies before the start offset"
+            );
+            let redriven = ledger
+                .produced
+                .get(&id)
+                .is_some_and(|at| *at != delivery.offset().get());
+            let seen = Seen::Delivered {
+                count: delivery.lease.delivery_count.get(),
+                checkpoint: delivery.checkpoint.clone(),
+                redriven,
+            };
+            assert!(delivery.lease.delivery_count.get() <= LIMIT, "{what}: {seen:?}");
+            assert!(delivered.insert(id, seen).is_none(), "{what}: record {id} came twice");
+        }
+        engine.accept(&member, &some);
+        engine.advance(Duration::from_secs(if some.is_empty() { 61 } else { 0 }));
+    }
+    for id in ledger.records.keys() {
+        let letters = letters.values().filter(|letter| *letter == id).count();
+        assert!(letters <= 1, "{what}: record {id} has {letters} dead letters");
+        let seen = match delivered.get(id) {
+            Some(seen) => seen.clone(),
+            None if letters == 1 && !ledger.records[id].redriven => Seen::Dead,
+            None => Seen::Gone,
+        };
+        let possible = ledger.possible(*id);
+        let fits = possible.contains(&seen);
+        assert!(
+            fits,
+            "{what}: record {id} is {seen:?}, possible is {possible:?}; kept {}",
+            kept.contains(id)
+        );
+        let redriven = matches!(seen, Seen::Delivered { redriven: true, .. }) || ledger.records[id].redriven;
+        assert!(
+            redriven || (letters == 1) == (seen == Seen::Dead),
+            "{what}: record {id}, {seen:?}, {letters} letters"
+        );
+        if let Some(lines) = ledger.emits.get(id) {
+            for line in lines {
+                let times = emitted.iter().filter(|one| *one == line).count();
+                assert_eq!(
+                    times,
+                    usize::from(seen == Seen::Gone),
+                    "{what}: record {id} {seen:?} emitted {line}"
+                );
+            }
+        }
+    }
+    for id in delivered.keys() {
+        let known = ledger.records.contains_key(id) || ledger.unanswered.contains(id);
+        assert!(known, "{what}: record {id} came from nowhere");
+    }
+    check_redrive(&mut engine, &letters, ledger, &delivered, what);
+    drop(engine);
+    // What was accepted just now stays so.
+    let mut engine = world.open();
+    let member = engine.join(GROUP, TOPIC);
+    engine.advance(Duration::from_secs(61));
+    let again = engine.try_acquire(&member, 100);
+    let redrivable: BTreeSet<u32> = letters.values().copied().collect();
+    for delivery in again {
+        let id = id_of(&value(&delivery));
+        assert!(
+            redrivable.contains(&id),
+            "{what}: record {id} was accepted and came again"
+        );
+    }
+}
+
+/// A dead letter goes back once.
+fn check_redrive(
+    engine: &mut Running,
+    letters: &BTreeMap<u64, u32>,
+    ledger: &Ledger,
+    delivered: &BTreeMap<u32, Seen>,
+    what: &str,
+) {
+    for (offset, id) in letters {
+        let at = Offset::new(*offset).unwrap();
+        let back = matches!(delivered.get(id), Some(Seen::Delivered { redriven: true, .. }))
+            || ledger.records.get(id).is_some_and(|state| state.redriven);
+        let first = engine.pump.wait(engine.engine.redrive(DEAD, 0, at));
+        assert_eq!(first.is_ok(), !back, "{what}: redrive of {id}: {first:?}");
+        let second = engine.pump.wait(engine.engine.redrive(DEAD, 0, at));
+        assert!(second.is_err(), "{what}: record {id} was redriven twice");
+    }
+}
+
+impl Running {
+    fn topic_names(&mut self) -> Vec<String> {
+        let topics = self.pump.wait(self.engine.topics()).unwrap();
+        topics.into_iter().map(|topic| topic.name).collect()
+    }
+
+    pub(super) fn start_offset(&mut self) -> u64 {
+        let group = self.pump.wait(self.engine.describe_group(GROUP)).unwrap();
+        group.partitions.iter().map(|one| one.start).max().unwrap_or(0)
+    }
+
+    /// Dead letters by offset.
+    fn letters(&mut self) -> BTreeMap<u64, u32> {
+        self.values(DEAD)
+            .iter()
+            .map(|(offset, value)| (*offset, id_of(value)))
+            .collect()
+    }
+
+    fn emitted(&mut self) -> Vec<u32> {
+        if !self.topic_names().iter().any(|name| name == LINES) {
+            return Vec::new();
+        }
+        self.values(LINES).iter().map(|(_, value)| id_of(value)).collect()
+    }
+
+    /// As `try_acquire`, with the engine's error.
+    fn ask(&mut self, member: &Member, max: u32) -> Result<Vec<Delivery>, crate::error::AdminError> {
+        let future = member.acquire(max, crate::share::AcquireMode::RecordLimit);
+        let mut future = std::pin::pin!(future);
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for _ in 0..3 {
+            if let std::task::Poll::Ready(result) = Future::poll(future.as_mut(), &mut context) {
+                return result;
+            }
+            self.pump.run();
+        }
+        Ok(Vec::new())
+    }
+}

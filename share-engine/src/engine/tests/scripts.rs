@@ -1,0 +1,243 @@
+//! Short runs of everything that changes the disk, for crashes and faults at each of their storage calls.
+
+use super::oracle::{Driver, LINES, Said, TOPIC};
+
+/// A name, the least number of storage calls it makes, and what it does.
+pub(super) type Script = (&'static str, u64, fn(&mut Driver));
+
+pub(super) const ALL: &[Script] = &[
+    ("produce", 20, produce),
+    ("acquire", 20, acquire),
+    ("settle", 25, settle),
+    ("park", 25, park),
+    ("emit", 25, emit),
+    ("reject", 25, reject),
+    ("limit", 25, limit),
+    ("redrive", 25, redrive),
+    ("drain", 60, drain),
+    ("snapshot", 60, snapshot),
+    ("wrap", 100, wrap),
+    ("roll", 100, roll),
+    ("catalog", 60, catalog),
+    ("strikes", 60, strikes),
+    ("close", 40, close),
+];
+
+fn begin(driver: &mut Driver) {
+    driver.create_topic(TOPIC);
+    driver.subscribe();
+}
+
+fn produce(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(1);
+    driver.produce(3);
+    driver.produce(1);
+}
+
+fn acquire(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(3);
+    driver.acquire(2);
+    driver.acquire(2);
+    driver.look();
+}
+
+fn settle(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(6);
+    driver.acquire(5);
+    driver.settle(2, &Said::Accept);
+    driver.look();
+    driver.settle(1, &Said::Release);
+    driver.settle(1, &Said::Reject);
+    driver.settle(1, &Said::Delay(20));
+    driver.look();
+    driver.acquire(5);
+    driver.settle(5, &Said::Accept);
+    driver.look();
+}
+
+fn park(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(3);
+    driver.acquire(3);
+    driver.settle(1, &Said::Park(60, Some(b"first")));
+    driver.settle(1, &Said::Park(5, None));
+    driver.advance(5);
+    driver.acquire(1);
+    driver.settle(1, &Said::Accept);
+    driver.settle(1, &Said::Park(10, Some(b"second")));
+    driver.restart();
+    driver.advance(60);
+    driver.acquire(3);
+    driver.settle(1, &Said::Release);
+    driver.settle(1, &Said::Park(3, Some(b"third")));
+    driver.look();
+}
+
+fn emit(driver: &mut Driver) {
+    begin(driver);
+    driver.create_topic(LINES);
+    driver.produce(3);
+    driver.acquire(3);
+    driver.settle(1, &Said::Emit(vec![1_000, 1_001]));
+    driver.settle(1, &Said::Emit(vec![1_002]));
+    driver.settle(1, &Said::Emit(vec![1_003, 1_004, 1_005]));
+}
+
+fn reject(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(4);
+    driver.acquire(4);
+    driver.settle(1, &Said::Reject);
+    driver.settle(2, &Said::Reject);
+    driver.drain();
+    driver.settle(1, &Said::Reject);
+}
+
+fn limit(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(2);
+    for _ in 0..3 {
+        driver.acquire(2);
+        driver.settle(1, &Said::Release);
+        driver.advance(31);
+    }
+    driver.look();
+    driver.produce(1);
+}
+
+fn redrive(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(3);
+    driver.acquire(3);
+    driver.settle(2, &Said::Reject);
+    driver.redrive(0);
+    driver.drain();
+    driver.redrive(1);
+    driver.acquire(1);
+    driver.settle(2, &Said::Accept);
+}
+
+fn drain(driver: &mut Driver) {
+    driver.value_bytes = 500;
+    begin(driver);
+    driver.produce(4);
+    driver.acquire(2);
+    driver.settle(1, &Said::Accept);
+    driver.drain();
+    driver.settle(1, &Said::Accept);
+    driver.produce(2);
+    driver.acquire(2);
+    driver.drain();
+    driver.settle(2, &Said::Accept);
+    driver.restart();
+    driver.acquire(10);
+    driver.settle(1, &Said::Accept);
+    driver.drain();
+    driver.look();
+}
+
+fn snapshot(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(5);
+    driver.acquire(5);
+    driver.settle(1, &Said::Park(60, Some(b"kept")));
+    driver.settle(1, &Said::Reject);
+    driver.settle(1, &Said::Delay(20));
+    driver.drain();
+    driver.settle(1, &Said::Release);
+    driver.drain();
+    driver.drain();
+    driver.restart();
+    driver.look();
+    driver.acquire(5);
+    driver.drain();
+    driver.settle(2, &Said::Accept);
+    driver.restart();
+}
+
+fn wrap(driver: &mut Driver) {
+    driver.value_bytes = 6_000;
+    begin(driver);
+    for round in 0..30 {
+        driver.produce(1);
+        if round % 2 == 1 {
+            driver.acquire(2);
+            driver.settle(2, &Said::Accept);
+        }
+    }
+    driver.look();
+}
+
+fn roll(driver: &mut Driver) {
+    driver.value_bytes = 3_000;
+    begin(driver);
+    driver.produce(4);
+    driver.produce(4);
+    driver.drain();
+    driver.produce(3);
+    driver.drain();
+    driver.acquire(4);
+    driver.settle(4, &Said::Accept);
+    driver.drain();
+    driver.acquire(3);
+    driver.settle(2, &Said::Accept);
+    driver.restart();
+    driver.drain();
+    driver.acquire(4);
+    driver.settle(1, &Said::Reject);
+    driver.look();
+}
+
+fn catalog(driver: &mut Driver) {
+    driver.create_topic("other");
+    begin(driver);
+    driver.produce(2);
+    driver.drain();
+    driver.delete_topic("other");
+    driver.create_topic("third");
+    driver.drain();
+    driver.create_topic("other");
+    driver.drain();
+    driver.delete_topic("third");
+    driver.delete_topic("other");
+    driver.restart();
+    driver.create_topic("third");
+    driver.acquire(1);
+    driver.settle(1, &Said::Accept);
+    driver.delete_group();
+    driver.drain();
+    driver.delete_topic(TOPIC);
+    driver.drain();
+}
+
+fn strikes(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(3);
+    driver.acquire(2);
+    driver.restart();
+    driver.acquire(1);
+    driver.settle(1, &Said::Accept);
+    driver.acquire(1);
+    driver.acquire(1);
+    driver.restart();
+    driver.acquire(1);
+    driver.look();
+    driver.restart();
+    driver.look();
+}
+
+fn close(driver: &mut Driver) {
+    begin(driver);
+    driver.produce(3);
+    driver.acquire(2);
+    driver.close();
+    driver.acquire(3);
+    driver.settle(1, &Said::Accept);
+    driver.drain();
+    driver.close();
+    driver.look();
+    driver.produce(1);
+}
