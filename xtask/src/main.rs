@@ -1,5 +1,11 @@
 //! Developer commands, one module each.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "developer commands time themselves and poll programs that tell nobody"
+)]
+
 mod guests;
+mod test;
 
 use clap::{Parser, Subcommand};
 
@@ -15,10 +21,13 @@ struct Arguments {
 enum Command {
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
+    /// Run everything that must pass.
+    Test(test::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
     }
 }
