@@ -237,7 +237,7 @@ fn paths(code: &str) -> Vec<(usize, Vec<&str>)> {
             at += 1;
             continue;
         }
-        line += bytes[counted..at].iter().filter(|byte| **byte == b'\n').count();
+        line += code[counted..at].matches('\n').count();
         counted = at;
         let mut of_this = Vec::new();
         at = path_at(code, at, &[], &mut of_this);

@@ -155,7 +155,7 @@ fn strange_words_are_found() {
         &bad,
         &[1, 2, 3, 4],
         "a/work/b, $HOME/c, /home/user/d, an issue of 3\n",
-    )
+    );
 }
 
 #[test]
