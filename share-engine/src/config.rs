@@ -115,6 +115,9 @@ pub struct TopicConfig {
     pub max_bytes: Option<u64>,
     /// What happens above `max_bytes`.
     pub on_full: OnFull,
+    /// Bytes of one segment of its logs; `None`: [`EngineConfig::segment_bytes`].
+    #[serde(default)]
+    pub segment_bytes: Option<u64>,
 }
 
 impl Default for TopicConfig {
@@ -127,6 +130,7 @@ impl Default for TopicConfig {
             },
             max_bytes: None,
             on_full: OnFull::Refuse,
+            segment_bytes: None,
         }
     }
 }
@@ -220,6 +224,9 @@ impl TopicConfig {
         )?;
         if let Some(bytes) = self.max_bytes {
             range("max-bytes", bytes, 4_096, u64::MAX)?;
+        }
+        if let Some(bytes) = self.segment_bytes {
+            range("segment (bytes)", bytes, 4 << 10, 1 << 30)?;
         }
         Ok(())
     }

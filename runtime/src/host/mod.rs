@@ -70,6 +70,14 @@ pub enum HostError {
     /// The engine stopped after a failed write.
     #[error(transparent)]
     Fenced(#[from] Fenced),
+    /// The engine gave up under a deployment.
+    #[error("deployment {deployment} lost its source: {reason}; what is on disk is read again at the next start")]
+    SourceClosed {
+        /// The deployment.
+        deployment: String,
+        /// Why.
+        reason: String,
+    },
     /// Handlers that would not end.
     #[error("{0} lane(s) were wedged and left behind; what they held is delivered again")]
     Wedged(usize),
@@ -146,10 +154,24 @@ async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), Hos
             std::future::pending::<()>().await;
         }
     };
+    let mut watchers = tokio::task::JoinSet::new();
+    for deployment in host.deployments().iter().cloned() {
+        watchers.spawn(async move {
+            let reason = deployment.failed().await;
+            (deployment.spec().name.to_string(), reason)
+        });
+    }
+    let mut failed = None;
     tokio::select! {
         () = idle => stages.drain(),
         _ = stage.wait_for(|stage| *stage > Stage::Running) => {}
+        Some(Ok((deployment, reason))) = watchers.join_next() => {
+            tracing::error!(%deployment, %reason, "its source closed by itself");
+            failed = Some(HostError::SourceClosed { deployment, reason });
+            stages.drain();
+        }
     }
+    watchers.shutdown().await;
     let ShutdownReport {
         wedged_lanes,
         abandoned,
@@ -161,9 +183,10 @@ async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), Hos
             "records were given up while they ran; they are delivered again"
         );
     }
-    match wedged_lanes {
-        0 => Ok(()),
-        lanes => Err(HostError::Wedged(lanes)),
+    match (failed, wedged_lanes) {
+        (Some(failed), _) => Err(failed),
+        (None, 0) => Ok(()),
+        (None, lanes) => Err(HostError::Wedged(lanes)),
     }
 }
 

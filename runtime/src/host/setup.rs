@@ -111,6 +111,7 @@ pub fn topic_config(topic: &Topic) -> TopicConfig {
             config::OnFull::Refuse => OnFull::Refuse,
             config::OnFull::DropOldest => OnFull::DropOldest,
         },
+        segment_bytes: Some(topic.segment_bytes),
     }
 }
 

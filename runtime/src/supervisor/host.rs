@@ -287,8 +287,9 @@ impl DeploymentHandle {
     /// Resolves when the deployment can do nothing more although nobody asked it to end: its source has closed. One line says why.
     pub async fn failed(&self) -> String {
         let mut failure = self.shared.failure();
-        match failure.wait_for(Option::is_some).await {
-            Ok(reason) => reason.clone().unwrap_or_default(),
+        let seen = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
+        match seen {
+            Ok(reason) => reason.unwrap_or_default(),
             // The sender is in `shared`, which this handle holds.
             Err(_) => std::future::pending().await,
         }

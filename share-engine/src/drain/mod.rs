@@ -48,6 +48,7 @@ pub(crate) struct PartitionDrain {
     pub(crate) key: PartitionKey,
     pub(crate) directory: String,
     pub(crate) topic_id: TopicId,
+    pub(crate) segment_bytes: u64,
     pub(crate) start: Offset,
     pub(crate) end: Offset,
     pub(crate) batches: Vec<StoredBatch>,
@@ -85,7 +86,6 @@ pub(crate) enum DrainError {
 pub(crate) struct Drainer {
     storage: Arc<dyn Storage>,
     directory_id: u128,
-    options: LogOptions,
     writers: BTreeMap<PartitionKey, LogWriter>,
     /// As the last snapshot lists them: what a failed log is opened again with.
     known: BTreeMap<PartitionKey, LogState>,
@@ -101,7 +101,6 @@ pub(crate) struct Drainer {
 pub(crate) struct DrainerInit {
     pub(crate) storage: Arc<dyn Storage>,
     pub(crate) directory_id: u128,
-    pub(crate) segment_bytes: u64,
     pub(crate) reserve_bytes: u64,
     pub(crate) writers: BTreeMap<PartitionKey, LogWriter>,
     pub(crate) inbox: Arc<Mailbox<ToDrain>>,
@@ -111,16 +110,14 @@ pub(crate) struct DrainerInit {
 
 impl Drainer {
     pub(crate) fn new(init: DrainerInit) -> Self {
+        let reserve = Reserve {
+            bytes: init.reserve_bytes,
+        };
+        reserve.fill(&*init.storage);
         Self {
-            reserve: Reserve {
-                bytes: init.reserve_bytes,
-            },
+            reserve,
             storage: init.storage,
             directory_id: init.directory_id,
-            options: LogOptions {
-                segment_bytes: init.segment_bytes,
-                ..LogOptions::default()
-            },
             known: init
                 .writers
                 .iter()
@@ -229,13 +226,11 @@ impl Drainer {
                     topic_id: part.topic_id,
                 };
                 let storage = Arc::clone(&self.storage);
-                entry.insert(LogWriter::open(
-                    storage,
-                    &part.directory,
-                    identity,
-                    self.options,
-                    &known,
-                )?)
+                let options = LogOptions {
+                    segment_bytes: part.segment_bytes,
+                    ..LogOptions::default()
+                };
+                entry.insert(LogWriter::open(storage, &part.directory, identity, options, &known)?)
             }
         };
         writer.append(&part.batches)?;

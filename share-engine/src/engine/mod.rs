@@ -39,7 +39,7 @@ pub use partitioner::partition_of;
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
 
-pub use shard::redrive_group;
+pub use shard::{ORIGIN_HEADER, redrive_group};
 
 pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;

@@ -187,7 +187,6 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
     let drainer = Drainer::new(DrainerInit {
         storage,
         directory_id,
-        segment_bytes: config.segment_bytes,
         reserve_bytes: config.reserve_bytes,
         writers,
         inbox: Arc::clone(&to_drain),

@@ -130,7 +130,7 @@ fn open_logs(
                     topic_id: topic.id,
                 };
                 let options = LogOptions {
-                    segment_bytes: config.segment_bytes,
+                    segment_bytes: topic.config.segment_bytes.unwrap_or(config.segment_bytes),
                     ..LogOptions::default()
                 };
                 let writer = LogWriter::open(Arc::clone(storage), &directory, identity, options, &one.log)?;

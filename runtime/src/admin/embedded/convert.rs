@@ -42,7 +42,10 @@ pub(super) fn topic_detail(topic: &TopicDescription, group_list: Vec<TopicGroup>
     };
     TopicDetail {
         summary: topic_summary(topic),
-        segment_bytes: engine_config::EngineConfig::default().segment_bytes,
+        segment_bytes: topic
+            .config
+            .segment_bytes
+            .unwrap_or(engine_config::EngineConfig::default().segment_bytes),
         partition_list: topic.partitions.iter().map(partition).collect(),
         group_list,
     }
@@ -71,6 +74,7 @@ pub(super) fn topic_config(request: &CreateTopic) -> engine_config::TopicConfig 
             Some(OnFull::DropOldest) => engine_config::OnFull::DropOldest,
             Some(OnFull::Refuse) | None => engine_config::OnFull::Refuse,
         },
+        segment_bytes: request.segment_bytes,
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use share_engine::ids::LeaseKey;
-use share_engine::time::{Clock, WallTime};
+use share_engine::engine::ORIGIN_HEADER;
+use share_engine::time::Clock;
 
 use super::worker::{Worker, WorkerFactory, plain_report};
 use crate::handler::{
@@ -19,12 +19,6 @@ use crate::supervisor::DeploymentSpec;
 pub trait RecordProducer: Send + Sync {
     /// Produces now; resolves when the records are durable.
     fn send(&self, records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>>;
-
-    /// The text that stays the same over every delivery of a record, redrives included; `None`: made of its place.
-    fn idempotency_key(&self, lease: &LeaseKey) -> Option<String> {
-        let _ = lease;
-        None
-    }
 }
 
 /// Makes instances of one component for one deployment.
@@ -37,6 +31,7 @@ pub struct WasmFactory {
 /// What the instances of a deployment share in asking the host.
 struct ServiceDesk {
     deployment: Arc<str>,
+    group: Arc<str>,
     max_lease: Duration,
     source: Arc<dyn Source>,
     producer: Arc<dyn RecordProducer>,
@@ -58,6 +53,7 @@ impl WasmFactory {
             handler,
             desk: Arc::new(ServiceDesk {
                 deployment: spec.name.clone(),
+                group: spec.group.clone(),
                 max_lease: spec.max_lease,
                 source,
                 producer,
@@ -146,18 +142,14 @@ struct Services {
 #[derive(Clone)]
 struct Current {
     id: u64,
-    lease: LeaseKey,
-    partition: u32,
-    began: WallTime,
+    delivery: Delivery,
 }
 
 impl Services {
     fn begin(&self, delivery: &Delivery, id: u64) {
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Some(Current {
             id,
-            lease: delivery.lease,
-            partition: delivery.partition,
-            began: delivery.attempt_began,
+            delivery: delivery.clone(),
         });
     }
 
@@ -171,10 +163,10 @@ impl HostServices for Services {
     fn renew_lease(&self, id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {
         Box::pin(async move {
             let current = self.current(id).ok_or(LeaseError::Lost)?;
-            if self.desk.clock.now().wall.since(current.began) >= self.desk.max_lease {
+            if self.desk.clock.now().wall.since(current.delivery.attempt_began) >= self.desk.max_lease {
                 return Err(LeaseError::Exhausted);
             }
-            let results = self.desk.source.renew(vec![current.lease]).await;
+            let results = self.desk.source.renew(vec![current.delivery.lease]).await;
             match results.first() {
                 Some(RenewResult::Until(until)) => Ok(until.since(self.desk.clock.now().monotonic)),
                 Some(RenewResult::Lost) => Err(LeaseError::Lost),
@@ -190,9 +182,11 @@ impl HostServices for Services {
     fn log(&self, line: LogLine<'_>) {
         let current = line.id.and_then(|id| self.current(id));
         let deployment = &*self.desk.deployment;
-        let partition = current.as_ref().map(|current| current.partition);
-        let offset = current.as_ref().map(|current| current.lease.offset.get());
-        let attempt = current.as_ref().map(|current| current.lease.delivery_count.get());
+        let partition = current.as_ref().map(|current| current.delivery.partition);
+        let offset = current.as_ref().map(|current| current.delivery.lease.offset.get());
+        let attempt = current
+            .as_ref()
+            .map(|current| current.delivery.lease.delivery_count.get());
         let (context, message) = (line.context, line.message);
         macro_rules! emit {
             ($level:ident) => {
@@ -230,9 +224,15 @@ impl HostServices for Services {
         }
     }
 
+    /// A redriven record names the place where it was first produced; for all others the host's own rule holds.
     fn idempotency_key(&self, id: u64) -> Option<String> {
         let current = self.current(id)?;
-        self.desk.producer.idempotency_key(&current.lease)
+        let record = current.delivery.record().ok()?;
+        let origin = record
+            .headers()
+            .find(|header| header.name == ORIGIN_HEADER.as_bytes())?;
+        let origin = std::str::from_utf8(origin.value?).ok()?;
+        Some(format!("{}:{}", self.desk.group, origin.replace('/', ":")))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::letters::{ORIGIN, copy_record};
+use super::letters::{ORIGIN_HEADER, copy_record};
 use super::message::{AdminReply, AdminRequest};
 use super::{Pending, Shard, Then};
 use crate::catalog::{Catalog, CatalogChange, CatalogError};
@@ -393,7 +393,7 @@ impl Shard {
         let target = *topic.partitions.get(index.checked_rem(topic.partitions.len())?)?;
         letter.headers.retain(|header| {
             let added = header.name.starts_with(b"__dlq.") || header.name.starts_with(b"sharemill.");
-            !added || header.name.as_ref() == ORIGIN.as_bytes()
+            !added || header.name.as_ref() == ORIGIN_HEADER.as_bytes()
         });
         letter.timestamp = None;
         Some((target, letter))

@@ -192,7 +192,7 @@ impl Shard {
         let known = record
             .headers
             .iter()
-            .any(|header| header.name.as_ref() == ORIGIN.as_bytes());
+            .any(|header| header.name.as_ref() == ORIGIN_HEADER.as_bytes());
         let mut add = |name: &str, value: String| {
             record.headers.push(Header {
                 name: Bytes::copy_from_slice(name.as_bytes()),
@@ -217,7 +217,7 @@ impl Shard {
         add("sharemill.cause", cause);
         add("sharemill.archived-at", now.wall.as_millis().to_string());
         if !known {
-            add(ORIGIN, origin);
+            add(ORIGIN_HEADER, origin);
         }
         if let Some(module) = evidence.module {
             add("sharemill.module", module);
@@ -252,8 +252,8 @@ impl Shard {
     }
 }
 
-/// Where a record was first produced: kept over dead letter and redrive, so that its idempotency key stays the same.
-pub(crate) const ORIGIN: &str = "sharemill.origin";
+/// Header that names where a record was first produced, as `TOPIC/PARTITION/OFFSET`: kept over dead letter and redrive, so that its idempotency key stays the same.
+pub const ORIGIN_HEADER: &str = "sharemill.origin";
 
 /// A record of a batch, as it was produced.
 pub(super) fn copy_record(batch: &StoredBatch, offset: Offset) -> Option<NewRecord> {

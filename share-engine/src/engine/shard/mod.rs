@@ -31,6 +31,7 @@ use crate::time::{Instant, Now};
 
 pub use admin::redrive_group;
 pub(crate) use deliver::AcquiredPart;
+pub use letters::ORIGIN_HEADER;
 pub(crate) use message::{
     AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
 };
@@ -170,6 +171,10 @@ impl Shard {
         };
         shard.publish_routes();
         shard.void_leases(now);
+        let partitions: Vec<PartitionKey> = shard.world.partitions.keys().copied().collect();
+        for partition in partitions {
+            shard.advance_start(partition);
+        }
         shard
     }
 

@@ -129,6 +129,7 @@ impl Shard {
                 key,
                 directory: directory(partition),
                 topic_id: topic.id,
+                segment_bytes: topic.config.segment_bytes.unwrap_or(self.config.segment_bytes),
                 start: partition.start,
                 end: partition.end,
                 batches,
@@ -217,7 +218,7 @@ impl Shard {
     }
 
     /// Drops finished batches from the front of the window and moves the partition's start.
-    fn advance_start(&mut self, key: PartitionKey) {
+    pub(super) fn advance_start(&mut self, key: PartitionKey) {
         let Some(partition) = self.world.partitions.get_mut(&key) else {
             return;
         };
