@@ -1,5 +1,14 @@
 //! Developer commands, one module each.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "developer commands time themselves and poll programs that tell nobody"
+)]
+
 mod guests;
+mod test;
+
+use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -15,10 +24,21 @@ struct Arguments {
 enum Command {
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
+    /// Run everything that must pass.
+    Test(test::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Test(arguments) => test::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // No trace of this program: what went wrong is in the messages, and above them.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

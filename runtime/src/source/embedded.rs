@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use share_engine::engine::{self, EmitRecord, Engine, Member, Outcome};
+use share_engine::engine::{self, AcquireMode, EmitRecord, Engine, Member, Outcome, Refusal};
 use share_engine::error::{AdminError, ProduceError};
 use share_engine::ids::LeaseKey;
 use share_engine::record::{Header, NewRecord};
-use share_engine::share::{AcquireMode, Refusal};
 
 use super::{
     Backlog, BoxFuture, Credit, Delivery, Evidence, Payload, RenewResult, SettleResult, Settlement, Source,

@@ -25,6 +25,8 @@ mod shard;
 mod stats;
 mod window;
 
+/// What members ask with and are answered with.
+pub use crate::share::{AcquireMode, Refusal};
 pub use block_on::block_on;
 pub use clock::{SystemClock, SystemEntropy};
 pub use delivery::Delivery;

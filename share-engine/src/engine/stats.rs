@@ -39,7 +39,7 @@ pub(crate) struct EngineStats {
 /// Syncs kept for whoever exports them; more are counted only.
 const RECENT_SYNCS: usize = 16_384;
 
-/// [`EngineStats`] at one moment.
+/// The counters at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
     /// Records handed out.

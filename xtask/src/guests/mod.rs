@@ -41,6 +41,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// What `--check` does, where other commands find the components.
+pub(crate) fn build_and_check() -> Result<()> {
+    run(&Arguments {
+        out: None,
+        check: true,
+        toolchain: toolchain::Source::default(),
+    })
+}
+
 /// Builds every guest and returns the paths of the components, sorted by name.
 pub(crate) fn build(out: &Path, source: toolchain::Source) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::prepare(source)?;
@@ -217,7 +226,7 @@ fn native_cargo(workspace: &str, command: &[&str], arguments: &[PathBuf]) -> Res
     Ok(())
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
