@@ -750,7 +750,7 @@ impl Running {
 
     /// As `try_acquire`, with the engine's error.
     fn ask(&mut self, member: &Member, max: u32) -> Result<Vec<Delivery>, crate::error::AdminError> {
-        let future = member.acquire(max, crate::share::AcquireMode::RecordLimit);
+        let future = member.acquire(max, u64::MAX, crate::share::AcquireMode::RecordLimit);
         let mut future = std::pin::pin!(future);
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         for _ in 0..3 {
