@@ -237,7 +237,7 @@ impl<'a, 'i> Section<'a, 'i> {
             self.wrong_type(name, value, value.get_ref(), "a whole number");
             return default();
         };
-        self.within(name, number, i128::from(min), i128::from(max), |n| n.to_string());
+        self.within(name, number, i128::from(min), i128::from(max), ToString::to_string);
         u64::try_from(number)
             .ok()
             .filter(|n| (min..=max).contains(n))
@@ -397,7 +397,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// Whether `value` lies within both ends; recorded if not.
-    fn within<T: PartialOrd>(&self, name: &str, value: T, min: T, max: T, show: impl Fn(&T) -> String) -> bool {
+    fn within<T: PartialOrd + Copy>(&self, name: &str, value: T, min: T, max: T, show: impl Fn(&T) -> String) -> bool {
         let key = self.key(name.split('.').next().unwrap_or(name));
         let side = if value < min {
             ("below", &min)
