@@ -93,14 +93,14 @@ impl AdminSocket {
         });
         let server = server.into_future();
         tokio::pin!(server);
-        let served = tokio::select! {
-            served = &mut server => served,
+        let ended = tokio::select! {
+            ended = &mut server => ended,
             () = shutdown => {
                 drop(stop);
                 tokio::time::timeout(GRACE, server).await.unwrap_or(Ok(()))
             }
         };
-        served.map_err(failed("serve the admin socket", &files.socket))
+        ended.map_err(failed("serve the admin socket", &files.socket))
     }
 }
 
@@ -134,9 +134,12 @@ impl Place {
         }
         let folder = runtime_folder();
         let digest = Sha256::digest(absolute.as_os_str().as_bytes());
-        let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        let number = digest
+            .iter()
+            .take(8)
+            .fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
         Ok(Self::Elsewhere {
-            path: folder.join(format!("{name}.sock")),
+            path: folder.join(format!("{number:016x}.sock")),
             folder,
         })
     }

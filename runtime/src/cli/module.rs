@@ -31,13 +31,13 @@ struct Import<'a> {
 /// Lists what a component exports and imports, and what it is not granted.
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let component = component::load(&args.component, args.deployment.as_deref(), &args.manifest)?;
-    let handler = &component.handler;
-    let report = handler.inspect();
+    let loaded = &component.handler;
+    let report = loaded.inspect();
     let mut handles = Vec::new();
-    if handler.is_record_handler() {
+    if loaded.is_record_handler() {
         handles.push("records");
     }
-    if handler.is_batch_handler() {
+    if loaded.is_batch_handler() {
         handles.push("batches");
     }
     match args.format.into() {

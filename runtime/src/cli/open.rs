@@ -78,7 +78,7 @@ pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
         }
     };
     let source = match given.or_else(from_environment) {
-        Some(data_dir) => EmbeddedSource::with_defaults(absolute(data_dir)?, Profile::Default),
+        Some(data_dir) => EmbeddedSource::with_defaults(absolute(&data_dir)?, Profile::Default),
         None => source_of_manifest(args)?,
     };
     Ok(Place { source })
@@ -102,8 +102,8 @@ fn source_of_manifest(args: &DataArgs) -> Result<EmbeddedSource, Failure> {
     source.ok_or_else(|| Failure::new("the manifest has no source"))
 }
 
-fn absolute(path: PathBuf) -> Result<PathBuf, Failure> {
-    std::path::absolute(&path).map_err(|error| Failure::new(format!("cannot find {}: {error}", path.display())))
+fn absolute(path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(path).map_err(|error| Failure::new(format!("cannot find {}: {error}", path.display())))
 }
 
 impl From<AdminError> for Failure {

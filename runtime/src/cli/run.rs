@@ -26,15 +26,15 @@ pub struct RunPlan {
 
 /// Runs the deployments of a manifest until a signal, or until nothing is left to do.
 pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
-    let plan = plan(args)?;
+    let plan = plan(&args)?;
     if let Some(client) = AdminClient::connect(&plan.source.data_dir).await? {
         return Err(in_use(&plan.source.data_dir, client.pid()));
     }
-    crate::host::run(plan).await.map_err(failure)
+    crate::host::run(plan).await.map_err(|error| failure(&error))
 }
 
-fn failure(error: HostError) -> Failure {
-    let hint = match &error {
+fn failure(error: &HostError) -> Failure {
+    let hint = match error {
         HostError::Component { source, .. } => source.hint(),
         HostError::Open(OpenError::InUse { .. }) => {
             Some("stop the other process first, or give this host another data-dir".to_owned())
@@ -63,9 +63,9 @@ pub(crate) fn in_use(data_dir: &Path, pid: u32) -> Failure {
     ))
 }
 
-fn plan(args: RunArgs) -> Result<RunPlan, Failure> {
+fn plan(args: &RunArgs) -> Result<RunPlan, Failure> {
     let mut manifest = manifest::load(args.manifest.manifest.clone())?;
-    apply(&mut manifest, &args)?;
+    apply(&mut manifest, args)?;
     let source = manifest.sources.values().next().cloned();
     let source = source.ok_or_else(|| Failure::new("the manifest has no source"))?;
     let enabled = manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled);

@@ -75,7 +75,7 @@ fn list(topics: &[TopicSummary]) -> String {
             topic.partitions.to_string(),
             topic.records.to_string(),
             bytes(topic.bytes),
-            bytes(topic.max_bytes),
+            limit(topic.max_bytes),
             topic.retention.to_string(),
             topic.groups.to_string(),
         ]);
@@ -93,7 +93,7 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
         summary.name,
         summary.records,
         bytes(summary.bytes),
-        bytes(summary.max_bytes),
+        limit(summary.max_bytes),
         summary.on_full.as_str(),
         summary.retention,
         bytes(topic.segment_bytes),
@@ -124,4 +124,13 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
         text.push_str(&groups.render());
     }
     output::data(&text)
+}
+
+/// A limit that no disk reaches is none.
+fn limit(max_bytes: u64) -> String {
+    if max_bytes == u64::MAX {
+        "no limit".to_owned()
+    } else {
+        bytes(max_bytes)
+    }
 }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::context::Context;
 use super::problem::{Problem, Severity};
-use super::section::{Context, Section};
+use super::section::Section;
 use super::types::{Deployment, Manifest, OnFull, Origin};
 use super::units::{format_duration, format_size};
 use super::values::Retention;

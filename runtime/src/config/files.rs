@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::context::Context;
 use super::problem::{Problem, Severity};
-use super::section::{Context, Section};
+use super::section::Section;
 use super::types::{EnvValue, Manifest};
 
 /// Checks that components, granted folders and inherited variables are there.

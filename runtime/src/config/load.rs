@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::context::Context;
 use super::problem::{Problem, Problems, Severity};
-use super::section::{Context, Section, Value};
+use super::section::{Section, Value};
 use super::types::{
     Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
     LogFormat, Manifest, OnFull, Profile, Topic,

@@ -2,6 +2,7 @@
 //! One table of keys drives loading, defaults and the reference page. Nothing behind [`Manifest`] validates again.
 
 mod check;
+mod context;
 mod files;
 mod keys;
 mod load;
@@ -12,15 +13,16 @@ mod topics;
 mod types;
 mod units;
 mod values;
+mod words;
 
 pub use files::user_cache_dir;
 pub use load::{LoadError, Loaded, load, parse};
 pub use problem::{Problem, Problems, Severity};
 pub use reference::markdown;
-pub(crate) use section::nearest;
 pub use types::{
     Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
     LogFormat, Manifest, OnFull, Origin, Profile, Topic,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub use values::{Retention, RetentionError, Start, StartError};
+pub(crate) use words::nearest;

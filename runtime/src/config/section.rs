@@ -1,48 +1,21 @@
 //! Typed access to one table of the manifest, driven by the key table: a value of the wrong type or out of range is recorded
 //! with its full key and line, and the default stands in so that the rest of the file is still checked.
 
-use std::cell::RefCell;
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::context::Context;
 use super::keys::{self, Fallback, Key, Kind};
-use super::problem::{Problem, Problems, Severity};
 use super::types::Profile;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use super::values::names;
+use super::words::{elsewhere, integer_of, joined, key_name, nearest, quoted, table_duration, table_size, type_name};
 
 /// A value of the manifest with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
-
-/// What every section of one file shares.
-pub(super) struct Context<'a> {
-    /// The manifest as text.
-    pub(super) text: &'a str,
-    /// Folder at which relative paths start.
-    pub(super) folder: &'a Path,
-    /// Decides profiled defaults; set once `host.profile` has been read.
-    pub(super) profile: Profile,
-    /// What was found so far.
-    pub(super) problems: RefCell<Problems>,
-}
-
-impl Context<'_> {
-    /// Line of a place in the text, from 1.
-    pub(super) fn line(&self, span: &Range<usize>) -> usize {
-        let before = self.text.get(..span.start).unwrap_or(self.text);
-        1 + before.bytes().filter(|byte| *byte == b'\n').count()
-    }
-
-    /// Records an error at a key.
-    pub(super) fn error(&self, key: &str, line: Option<usize>, message: impl Into<String>, hint: impl Into<String>) {
-        let problem = Problem::new(Severity::Error, key, message).line(line).hint(hint);
-        self.problems.borrow_mut().push(problem);
-    }
-}
 
 /// One table of the manifest, possibly absent.
 #[derive(Clone)]
@@ -237,7 +210,7 @@ impl<'a, 'i> Section<'a, 'i> {
             self.wrong_type(name, value, value.get_ref(), "a whole number");
             return default();
         };
-        self.within(name, number, i128::from(min), i128::from(max), |n| n.to_string());
+        self.within(name, number, i128::from(min), i128::from(max), ToString::to_string);
         u64::try_from(number)
             .ok()
             .filter(|n| (min..=max).contains(n))
@@ -397,7 +370,7 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     /// Whether `value` lies within both ends; recorded if not.
-    fn within<T: PartialOrd>(&self, name: &str, value: T, min: T, max: T, show: impl Fn(&T) -> String) -> bool {
+    fn within<T: PartialOrd + Copy>(&self, name: &str, value: T, min: T, max: T, show: impl Fn(&T) -> String) -> bool {
         let key = self.key(name.split('.').next().unwrap_or(name));
         let side = if value < min {
             ("below", &min)
@@ -503,78 +476,4 @@ impl<'a, 'i> Section<'a, 'i> {
             line,
         }
     }
-}
-
-/// Defaults and ranges of the key table are tested to be well formed.
-fn table_duration(text: &str) -> Duration {
-    parse_duration(text).unwrap_or_default()
-}
-
-fn table_size(text: &str) -> u64 {
-    parse_size(text).unwrap_or_default()
-}
-
-fn joined(parent: &str, name: &str) -> String {
-    if parent.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{parent}.{name}")
-    }
-}
-
-/// A name that a user chose, with quotes where TOML needs them.
-pub(super) fn key_name(name: &str) -> String {
-    let is_bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
-    if is_bare { name.to_owned() } else { format!("{name:?}") }
-}
-
-/// Text of a number with its radix taken off; `None` for other types.
-fn integer_of(value: &DeValue<'_>) -> Option<i128> {
-    let integer = value.as_integer()?;
-    i128::from_str_radix(integer.as_str(), integer.radix()).ok()
-}
-
-fn quoted(words: &[&str]) -> String {
-    words
-        .iter()
-        .map(|word| format!("\"{word}\""))
-        .collect::<Vec<_>>()
-        .join(", ")
-}
-
-fn type_name(value: &DeValue<'_>) -> &'static str {
-    match value {
-        DeValue::String(_) => "text",
-        DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number",
-        DeValue::Boolean(_) => "a boolean",
-        DeValue::Datetime(_) => "a date",
-        DeValue::Array(_) => "a list",
-        DeValue::Table(_) => "a table",
-    }
-}
-
-/// The known word most like `word`, if it is like enough to be a slip of the finger.
-pub(crate) fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let plain = |text: &str| text.to_ascii_lowercase().replace('_', "-");
-    known
-        .map(|candidate| {
-            (
-                strsim::normalized_damerau_levenshtein(&plain(word), &plain(candidate)),
-                candidate,
-            )
-        })
-        .filter(|(score, _)| *score >= 0.6)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
-}
-
-/// Where a key of this name does belong.
-fn elsewhere(name: &str) -> Option<String> {
-    let key = keys::KEYS.iter().find(|key| key.name() == name)?;
-    let parent = key.parent().replace('*', "NAME").replace("[]", "");
-    Some(format!("\"{name}\" belongs to [{parent}]"))
 }

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::context::Context;
 use super::load::read_topic;
 use super::problem::{Problem, Severity};
-use super::section::{Context, Section, key_name};
+use super::section::Section;
 use super::types::{Manifest, Origin};
 use super::values::Retention;
 use super::values::names::Rule;
+use super::words::key_name;
 
 /// Adds every topic that a deployment works on, emits to or leaves dead letters in, and says so.
 pub(super) fn complete(manifest: &mut Manifest, root: &Section<'_, '_>, context: &Context<'_>) {

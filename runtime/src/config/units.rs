@@ -128,7 +128,7 @@ pub fn format_size(bytes: u64) -> String {
     let unit = SIZE_UNITS
         .iter()
         .rev()
-        .find(|(_, size)| bytes >= *size && bytes % size == 0)
+        .find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size))
         .unwrap_or(&("B", 1));
     format!("{}{}", bytes / unit.1, unit.0)
 }

@@ -1,5 +1,7 @@
 //! Sizes, times and counts for people. Rounded: what must be exact is printed as JSON.
 
+use std::fmt::Write as _;
+
 /// Bytes with one decimal: `1.5 MiB`.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -35,7 +37,8 @@ pub fn milliseconds(count: u64) -> String {
         let amount = rest / size;
         rest %= size;
         if (amount > 0 && !(unit == "ms" && shown > 0)) || (count == 0 && unit == "ms") {
-            text.push_str(&format!("{amount}{unit}"));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{amount}{unit}");
             shown += 1;
         }
         if shown == 2 {

@@ -30,7 +30,7 @@ impl Table {
     /// Adds a row, one cell a column.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         assert_eq!(N, self.columns.len(), "a row has one cell a column");
-        self.rows.push(cells.iter().map(|cell| printable(cell)).collect());
+        self.rows.push(cells.into_iter().map(|cell| printable(&cell)).collect());
     }
 
     /// The table as text: two blanks between columns, none at the end of a line.

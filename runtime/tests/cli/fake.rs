@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 /// Answers like an engine with the topic `orders`, the group `enrich` and one dead letter. The record `full` is refused;
 /// behind the record `broken` the engine fails.
-pub struct FakeAdmin;
+pub(crate) struct FakeAdmin;
 
 fn done<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
     Box::pin(async { Ok(value) })
@@ -29,7 +29,7 @@ fn no_group(group: &str) -> AdminError {
     AdminError::new(ErrorCode::NotFound, format!("there is no group {group}"))
 }
 
-pub fn full() -> AdminError {
+pub(crate) fn full() -> AdminError {
     AdminError::new(
         ErrorCode::Full,
         "topic orders is full: 10 GiB of 10 GiB, held back by group enrich",
@@ -344,13 +344,13 @@ impl Admin for FakeAdmin {
 }
 
 /// A host that serves [`FakeAdmin`] on a data directory until it is dropped.
-pub struct FakeHost {
+pub(crate) struct FakeHost {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl FakeHost {
-    pub fn start(data_dir: &Path) -> Self {
+    pub(crate) fn start(data_dir: &Path) -> Self {
         std::fs::create_dir_all(data_dir).unwrap();
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = std::sync::mpsc::channel();

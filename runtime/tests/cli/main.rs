@@ -1,5 +1,7 @@
 //! The command line from outside: the real binary, its exit codes and both its streams.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(clippy::too_many_lines, reason = "snapshots count as lines")]
+#![allow(clippy::format_collect, clippy::format_push_string, reason = "short texts in tests")]
 
 mod admin;
 mod config;

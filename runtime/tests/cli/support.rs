@@ -9,30 +9,30 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 /// A folder with a manifest and what it names.
-pub struct Folder {
+pub(crate) struct Folder {
     dir: TempDir,
 }
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             dir: TempDir::new().unwrap(),
         }
     }
 
     /// With a component file and this manifest.
-    pub fn with_manifest(manifest: &str) -> Self {
+    pub(crate) fn with_manifest(manifest: &str) -> Self {
         let folder = Self::new();
         folder.file("handler.wasm", "");
         folder.file("sharemill.toml", manifest);
         folder
     }
 
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.dir.path().join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, text).unwrap();
@@ -40,11 +40,11 @@ impl Folder {
     }
 
     /// Runs `sharemill` with these arguments and shows what it did.
-    pub fn run(&self, arguments: &[&str]) -> String {
+    pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.run_with_input(arguments, None)
     }
 
-    pub fn run_with_input(&self, arguments: &[&str], input: Option<&str>) -> String {
+    pub(crate) fn run_with_input(&self, arguments: &[&str], input: Option<&str>) -> String {
         let mut child = self
             .command(arguments)
             .stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() })
@@ -65,13 +65,13 @@ impl Folder {
         shown
     }
 
-    pub fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_sharemill"));
         command
             .args(arguments)
             .current_dir(self.dir.path())
             .env_clear()
-            .env("HOME", "/home/user")
+            .env("HOME", self.dir.path().join("home"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command

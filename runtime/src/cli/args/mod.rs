@@ -1,5 +1,11 @@
 //! The command line as types: names, help, ranges. No logic; what a command does stands in the file of its name beside this folder.
 
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::bare_urls,
+    reason = "doc comments are the help texts that a terminal shows"
+)]
+
 mod query;
 mod work;
 

@@ -140,7 +140,7 @@ fn header(text: &str) -> Result<(String, String), String> {
 
 fn drain_timeout(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
-    if duration > Duration::from_secs(3_600) {
+    if duration > Duration::from_hours(1) {
         Err("above the limit of 1h".to_owned())
     } else {
         Ok(duration)

@@ -165,8 +165,8 @@ fn describe(end: &CallEnd) -> String {
             message,
             backtrace,
         } => {
-            let frames: String = backtrace.iter().map(|frame| format!(" < {frame}")).collect();
-            format!("trap {code}: {message}{frames}")
+            let frames = backtrace.iter().flat_map(|frame| [" < ", frame.as_str()]);
+            format!("trap {code}: {message}{}", frames.collect::<String>())
         }
         CallEnd::OutOfMemory { limit } => format!("out of memory: the limit is {}", bytes(*limit)),
         CallEnd::Deadline { limit } => format!("deadline of {} passed", format_duration(*limit)),

@@ -30,25 +30,15 @@ pub(super) enum Source {
 }
 
 impl Source {
-    pub(super) fn of(args: &ProduceArgs) -> Result<Self, Failure> {
-        let file = |path: &Path| (path != Path::new("-")).then(|| path.to_owned());
+    pub(super) fn of(args: &ProduceArgs) -> Self {
         if !args.values.is_empty() {
-            return Ok(Self::Values(args.values.clone()));
+            return Self::Values(args.values.clone());
         }
-        Ok(match (&args.file, &args.ndjson) {
-            (Some(path), _) => Self::Lines {
-                path: file(path),
-                json: false,
-            },
-            (_, Some(path)) => Self::Lines {
-                path: file(path),
-                json: true,
-            },
-            (None, None) => Self::Lines {
-                path: None,
-                json: false,
-            },
-        })
+        let path = args.file.as_ref().or(args.ndjson.as_ref());
+        Self::Lines {
+            path: path.filter(|path| *path != Path::new("-")).cloned(),
+            json: args.ndjson.is_some(),
+        }
     }
 }
 
@@ -99,7 +89,7 @@ impl Input {
                     return Err(Failure::new(format!("cannot read {}: it is a folder", path.display())));
                 }
                 let source: Box<dyn Read + Send> = Box::new(file);
-                (source, json, found.is_file().then(|| found.len()))
+                (source, json, found.is_file().then_some(found.len()))
             }
             Source::Lines { path: None, json } => {
                 if stdin_is_terminal() {

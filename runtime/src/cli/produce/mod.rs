@@ -19,7 +19,7 @@ use tally::Tally;
 /// Appends records to a topic; fails if any of them was refused.
 pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let format = Format::from(args.format);
-    let source = Source::of(&args)?;
+    let source = Source::of(&args);
     let input = Input::open(source, defaults(&args))?;
     let tally = RefCell::new(Tally::new(&args.topic, format, input.size()));
     let produced = with(&args.data, Absent::Create, async |admin| {

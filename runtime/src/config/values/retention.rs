@@ -27,11 +27,11 @@ pub enum Retention {
 impl Retention {
     /// What topics without a deployment get.
     pub const DEFAULT: Self = Self::Limited {
-        time: Some(Duration::from_secs(7 * 86_400)),
+        time: Some(Duration::from_hours(7 * 24)),
         size: None,
     };
     pub(crate) const TIME_MIN: Duration = Duration::from_secs(1);
-    pub(crate) const TIME_MAX: Duration = Duration::from_secs(3_650 * 86_400);
+    pub(crate) const TIME_MAX: Duration = Duration::from_hours(3_650 * 24);
     pub(crate) const SIZE_MIN: u64 = 1 << 20;
     pub(crate) const SIZE_MAX: u64 = 1 << 50;
 }
