@@ -3,16 +3,24 @@
 use share_engine::engine::Engine;
 use share_engine::error::OpenError;
 
+use super::open::Place;
 use crate::admin::{Admin, AdminError, EmbeddedAdmin, ErrorCode, VerifyReport};
-use crate::config::{EmbeddedSource, Profile};
+use crate::config::EmbeddedSource;
+use crate::output;
 
 /// An open engine. Fails with [`ErrorCode::InUse`], naming directory and holder, if another process owns the directory.
-pub(super) async fn open(source: &EmbeddedSource) -> Result<Box<dyn Admin>, AdminError> {
-    let config = crate::host::engine_config(source, Profile::Default);
-    let directory = source.data_dir.clone();
+/// With `topics` those of the manifest are made first, so that records can be produced before the first run.
+pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, AdminError> {
+    let config = crate::host::engine_config(&place.source, place.profile);
+    let directory = place.source.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || Engine::open(directory, config)).await;
     let opened = opened.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
     let (engine, _) = opened.map_err(open_error)?;
+    if topics && let Some(manifest) = &place.manifest {
+        for line in crate::host::apply_topics(manifest, &engine).await? {
+            output::message(&line);
+        }
+    }
     Ok(Box::new(EmbeddedAdmin::owning(engine)))
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::args::DataArgs;
 use super::{direct, environment, manifest};
 use crate::admin::{Admin, AdminClient, AdminError};
-use crate::config::{EmbeddedSource, Profile, Severity};
+use crate::config::{EmbeddedSource, Manifest, Profile, Severity};
 use crate::output::{self, Failure};
 
 /// A data directory with the settings of its engine.
@@ -13,6 +13,10 @@ use crate::output::{self, Failure};
 pub(super) struct Place {
     /// Settings, the directory among them.
     pub(super) source: EmbeddedSource,
+    /// Which defaults apply.
+    pub(super) profile: Profile,
+    /// The manifest that names it, if there is nothing wrong with it.
+    pub(super) manifest: Option<Box<Manifest>>,
 }
 
 impl Place {
@@ -53,7 +57,7 @@ pub(super) async fn open(place: &Place, absent: Absent) -> Result<Box<dyn Admin>
     if absent == Absent::Refuse {
         require(place.data_dir())?;
     }
-    Ok(direct::open(&place.source).await?)
+    Ok(direct::open(place, absent == Absent::Create).await?)
 }
 
 /// Fails where there is no data directory.
@@ -77,15 +81,18 @@ pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
             None
         }
     };
-    let source = match given.or_else(from_environment) {
-        Some(data_dir) => EmbeddedSource::with_defaults(absolute(&data_dir)?, Profile::Default),
-        None => source_of_manifest(args)?,
-    };
-    Ok(Place { source })
+    match given.or_else(from_environment) {
+        Some(data_dir) => Ok(Place {
+            source: EmbeddedSource::with_defaults(absolute(&data_dir)?, Profile::Default),
+            profile: Profile::Default,
+            manifest: None,
+        }),
+        None => place_of_manifest(args),
+    }
 }
 
 /// Only what is wrong with the source stops a command that needs nothing else of the manifest.
-fn source_of_manifest(args: &DataArgs) -> Result<EmbeddedSource, Failure> {
+fn place_of_manifest(args: &DataArgs) -> Result<Place, Failure> {
     let loaded = manifest::read(args.manifest.clone())
         .map_err(|failure| failure.hint("name one with --manifest FILE, or the data directory with --data-dir DIR"))?;
     let is_fatal = |key: &str| key.is_empty() || key == "sources" || key.starts_with("sources.");
@@ -98,8 +105,16 @@ fn source_of_manifest(args: &DataArgs) -> Result<EmbeddedSource, Failure> {
         fatal.for_each(output::problem);
         return Err(Failure::told());
     }
-    let source = loaded.manifest.sources.into_values().next();
-    source.ok_or_else(|| Failure::new("the manifest has no source"))
+    let source = loaded.manifest.sources.values().next().cloned();
+    let whole = loaded
+        .problems
+        .iter()
+        .all(|problem| problem.severity != Severity::Error);
+    Ok(Place {
+        source: source.ok_or_else(|| Failure::new("the manifest has no source"))?,
+        profile: loaded.manifest.host.profile,
+        manifest: whole.then(|| Box::new(loaded.manifest)),
+    })
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

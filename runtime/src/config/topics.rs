@@ -84,8 +84,8 @@ fn uses(manifest: &Manifest) -> BTreeMap<String, (Origin, String, String)> {
 
 fn default_retention(origin: Origin) -> Retention {
     match origin {
-        Origin::Consumed => Retention::Queue,
-        Origin::DeadLetter => Retention::Forever,
+        // A dead letter is finished with when it has been redriven.
+        Origin::Consumed | Origin::DeadLetter => Retention::Queue,
         Origin::Listed | Origin::Emitted => Retention::DEFAULT,
     }
 }

@@ -21,7 +21,7 @@ use crate::shutdown::{Signals, Stage, Stages};
 use crate::source::{EmbeddedProducer, EmbeddedSource, Source};
 use crate::supervisor::{DeployError, Host, HostContext, HostOptions, ShutdownReport};
 
-pub use setup::{engine_config, retention, start, topic_config};
+pub use setup::{apply_topics, engine_config, retention, start, topic_config};
 
 /// Why a host did not start, or did not end as it should.
 #[derive(Debug, thiserror::Error)]

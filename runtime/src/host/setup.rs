@@ -44,7 +44,20 @@ pub(super) async fn apply(manifest: &Manifest, engine: &Engine) -> Result<Vec<St
         apply_topic(name, topic, engine, &mut done).await?;
     }
     for deployment in manifest.deployments.values().filter(|deployment| deployment.enabled) {
-        apply_group(deployment, engine, &mut done).await?;
+        apply_group(manifest, deployment, engine, &mut done).await?;
+    }
+    Ok(done)
+}
+
+/// Makes and changes topics only.
+pub async fn apply_topics(manifest: &Manifest, engine: &Engine) -> Result<Vec<String>, AdminError> {
+    let mut done = Vec::new();
+    for (name, topic) in manifest
+        .topics
+        .iter()
+        .filter(|(_, topic)| topic.origin != Origin::DeadLetter)
+    {
+        apply_topic(name, topic, engine, &mut done).await?;
     }
     Ok(done)
 }
@@ -70,7 +83,12 @@ async fn apply_topic(name: &str, topic: &Topic, engine: &Engine, done: &mut Vec<
     Ok(())
 }
 
-async fn apply_group(deployment: &Deployment, engine: &Engine, done: &mut Vec<String>) -> Result<(), AdminError> {
+async fn apply_group(
+    manifest: &Manifest,
+    deployment: &Deployment,
+    engine: &Engine,
+    done: &mut Vec<String>,
+) -> Result<(), AdminError> {
     let name = &deployment.group;
     let wanted = group_config(deployment);
     let there = engine.groups().await?.into_iter().find(|one| one.name == *name);
@@ -93,6 +111,11 @@ async fn apply_group(deployment: &Deployment, engine: &Engine, done: &mut Vec<St
             done.push(format!("changed the settings of share group {name}"));
         }
         Some(_) => {}
+    }
+    if let Some(dead) = &deployment.dead_letter
+        && let Some(topic) = manifest.topics.get(dead)
+    {
+        apply_topic(dead, topic, engine, done).await?;
     }
     if !subscribed {
         engine.subscribe(name, &deployment.topic).await?;

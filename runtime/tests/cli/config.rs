@@ -692,7 +692,7 @@ fn show_prints_every_default() {
     max-bytes = "10GiB"
     on-full = "refuse"
     segment-bytes = "64MiB"
-    retention = "forever"
+    retention = "queue"
 
     [topics.lines]
     source = "main"
@@ -774,7 +774,7 @@ fn show_prints_every_default() {
           "max-bytes": "10GiB",
           "on-full": "refuse",
           "segment-bytes": "64MiB",
-          "retention": "forever"
+          "retention": "queue"
         },
         "lines": {
           "source": "main",
