@@ -251,7 +251,10 @@ impl Drainer {
         for (key, directory) in &job.deleted {
             self.writers.remove(key);
             self.known.remove(key);
-            drop(delete_log(&*self.storage, directory));
+            // The topic may have been made again meanwhile: the directory is the new log's then.
+            if job.partitions.iter().all(|part| part.directory != *directory) {
+                drop(delete_log(&*self.storage, directory));
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use crate::config::GroupConfig;
 use crate::engine::Outcome;
 use crate::error::SettleResult;
 use crate::ids::Offset;
+use crate::storage::{CallKind, Fault, FaultKind};
 
 #[test]
 fn produced_records_are_acquired_and_accepted_once() {
@@ -277,4 +278,27 @@ fn a_queue_that_keeps_up_is_hardly_written_twice() {
         "600 KB went through a ring of 128 KiB, {in_logs} bytes of it into logs"
     );
     assert!(engine.engine.stats().drains >= 4);
+}
+
+#[test]
+fn a_topic_made_again_after_a_failed_drain_keeps_its_records() {
+    let world = World::new();
+    let mut running = world.open();
+    running.topic("orders");
+    running.produce("orders", &["old"]);
+    world.storage.fail(Fault {
+        path: "snapshots".to_owned(),
+        ..Fault::nth(FaultKind::NoSpace, 1).on(CallKind::Create)
+    });
+    running.drain();
+    let engine = running.engine.clone();
+    running.pump.wait(engine.delete_topic("orders")).unwrap();
+    running.topic("orders");
+    running.produce("orders", &["new"]);
+    running.advance(Duration::from_secs(2));
+    running.drain();
+    assert_eq!(running.values("orders").len(), 1);
+    drop(running);
+    let mut running = world.open();
+    assert_eq!(running.values("orders").len(), 1);
 }
