@@ -23,6 +23,7 @@ mod sequencer;
 mod settlement;
 mod shard;
 mod stats;
+mod verify;
 mod window;
 
 pub use block_on::block_on;
@@ -36,6 +37,7 @@ pub use open::{Part, Pump};
 pub use partitioner::partition_of;
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
+pub use verify::{Problem, VerifyReport, verify};
 
 pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;
