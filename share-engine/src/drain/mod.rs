@@ -82,6 +82,16 @@ pub(crate) enum DrainError {
     Snapshot(#[from] SnapshotError),
 }
 
+impl DrainError {
+    /// Whether there was no room on the disk.
+    fn is_full(&self) -> bool {
+        let (Self::Log(LogError::Io { source, .. }) | Self::Snapshot(SnapshotError::Io { source, .. })) = self else {
+            return false;
+        };
+        source.kind() == std::io::ErrorKind::StorageFull
+    }
+}
+
 /// The drain thread's state.
 pub(crate) struct Drainer {
     storage: Arc<dyn Storage>,
@@ -89,6 +99,10 @@ pub(crate) struct Drainer {
     writers: BTreeMap<PartitionKey, LogWriter>,
     /// As the last snapshot lists them: what a failed log is opened again with.
     known: BTreeMap<PartitionKey, LogState>,
+    /// The position of the last snapshot.
+    snapshot: Option<u64>,
+    /// A later one may be there, although its write failed.
+    uncertain: bool,
     reserve: Reserve,
     inbox: Arc<Mailbox<ToDrain>>,
     queue: VecDeque<ToDrain>,
@@ -103,6 +117,7 @@ pub(crate) struct DrainerInit {
     pub(crate) directory_id: u128,
     pub(crate) reserve_bytes: u64,
     pub(crate) writers: BTreeMap<PartitionKey, LogWriter>,
+    pub(crate) snapshot: Option<u64>,
     pub(crate) inbox: Arc<Mailbox<ToDrain>>,
     pub(crate) shard: Arc<Mailbox<ToShard>>,
     pub(crate) journal: Arc<Mailbox<ToJournal>>,
@@ -124,6 +139,8 @@ impl Drainer {
                 .map(|(key, writer)| (*key, writer.state()))
                 .collect(),
             writers: init.writers,
+            snapshot: init.snapshot,
+            uncertain: false,
             inbox: init.inbox,
             queue: VecDeque::new(),
             shard: init.shard,
@@ -166,7 +183,8 @@ impl Drainer {
             return result;
         }
         self.writers.clear();
-        if self.reserve.give_up(&*self.storage) {
+        let full = result.as_ref().is_err_and(DrainError::is_full);
+        if full && self.reserve.give_up(&*self.storage) {
             let again = self.attempt(job);
             if again.is_err() {
                 self.writers.clear();
@@ -177,6 +195,11 @@ impl Drainer {
     }
 
     fn attempt(&mut self, job: &DrainJob) -> Result<Vec<DrainedLog>, DrainError> {
+        if self.uncertain {
+            // Before the logs are cut to what the last one lists.
+            snapshot::discard_after(&*self.storage, self.snapshot)?;
+            self.uncertain = false;
+        }
         let mut logs = Vec::new();
         let mut images = Vec::new();
         for part in &job.partitions {
@@ -205,7 +228,10 @@ impl Drainer {
                 .iter()
                 .map(|share| (SectionKind::SharePartition, share.clone())),
         );
+        self.uncertain = true;
         snapshot::write(&*self.storage, self.directory_id, job.position.get(), &sections)?;
+        self.uncertain = false;
+        self.snapshot = Some(job.position.get());
         for log in &logs {
             self.known.insert(log.key, log.state.clone());
         }
@@ -233,11 +259,12 @@ impl Drainer {
                 entry.insert(LogWriter::open(storage, &part.directory, identity, options, &known)?)
             }
         };
-        writer.append(&part.batches)?;
-        writer.sync()?;
+        // Before anything is appended: the last segment would take it, and go with it.
         if !part.drop.is_empty() {
             writer.drop_segments(|segment| part.drop.contains(&segment.base));
         }
+        writer.append(&part.batches)?;
+        writer.sync()?;
         Ok(writer.state())
     }
 

@@ -23,6 +23,7 @@ mod sequencer;
 mod settlement;
 mod shard;
 mod stats;
+mod verify;
 mod window;
 
 /// What members ask with and are answered with.
@@ -38,6 +39,7 @@ pub use open::{Part, Pump};
 pub use partitioner::partition_of;
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
+pub use verify::{Problem, VerifyReport, verify};
 
 pub use shard::{ORIGIN_HEADER, redrive_group};
 

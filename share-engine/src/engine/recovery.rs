@@ -18,7 +18,7 @@ use crate::journal::{self, Entry, Journal, JournalError, JournalOptions, Operati
 use crate::log::{LogError, LogIdentity, LogOptions, LogWriter, delete_log};
 use crate::record::StoredBatch;
 use crate::share::SharePartition;
-use crate::snapshot::{self, Newest, SnapshotError};
+use crate::snapshot::{self, SnapshotError};
 use crate::storage::Storage;
 use crate::time::Now;
 
@@ -27,6 +27,8 @@ pub(super) struct Recovered {
     pub(super) directory_id: u128,
     pub(super) world: World,
     pub(super) writers: BTreeMap<PartitionKey, LogWriter>,
+    /// The position of the snapshot.
+    pub(super) snapshot: Option<u64>,
     pub(super) journal: Journal,
     /// Everything before is in the world.
     pub(super) position: Position,
@@ -50,6 +52,11 @@ pub(super) fn recover(
     let Some(directory_id) = snapshot::read_format(&**storage)? else {
         return create(storage, options, entropy);
     };
+    // An open that was cut short may have left the name of the format file in memory only.
+    storage.sync_dir("").map_err(|source| OpenError::Io {
+        context: format!("cannot sync {}", storage.describe()),
+        source,
+    })?;
     let (image, from) = load_snapshot(&**storage, directory_id)?;
     let mut world = World {
         catalog: image.catalog.clone(),
@@ -65,6 +72,7 @@ pub(super) fn recover(
         directory_id,
         world,
         writers,
+        snapshot: (from > Position::ZERO).then(|| from.get()),
         journal,
         position,
         report,
@@ -90,6 +98,7 @@ fn create(storage: &Arc<dyn Storage>, options: JournalOptions, entropy: &dyn Ent
         directory_id,
         world: World::default(),
         writers: BTreeMap::new(),
+        snapshot: None,
         journal,
         position,
         report,
@@ -97,15 +106,11 @@ fn create(storage: &Arc<dyn Storage>, options: JournalOptions, entropy: &dyn Ent
 }
 
 fn load_snapshot(storage: &dyn Storage, directory_id: u128) -> Result<(Image, Position), OpenError> {
-    match snapshot::load_newest(storage, directory_id)? {
-        Newest::None => Ok((Image::default(), Position::ZERO)),
-        Newest::Whole(snapshot) => {
-            let image = Image::decode(&snapshot).map_err(|error| OpenError::Corrupt(error.to_string()))?;
-            Ok((image, Position::new(snapshot.position)))
-        }
-        // The journal before the newest snapshot is free, so that an older one leads nowhere.
-        Newest::Damaged { error, .. } => Err(OpenError::Corrupt(error.to_string())),
-    }
+    let Some(snapshot) = snapshot::load_newest(storage, directory_id)? else {
+        return Ok((Image::default(), Position::ZERO));
+    };
+    let image = Image::decode(&snapshot).map_err(|error| OpenError::Corrupt(error.to_string()))?;
+    Ok((image, Position::new(snapshot.position)))
 }
 
 fn open_logs(
@@ -301,6 +306,17 @@ impl From<LogError> for OpenError {
 
 impl From<SnapshotError> for OpenError {
     fn from(error: SnapshotError) -> Self {
-        Self::Corrupt(error.to_string())
+        match error {
+            SnapshotError::Io { file, action, source } => Self::Io {
+                context: format!("cannot {action} {file}"),
+                source,
+            },
+            SnapshotError::Version { file, found, supported } => Self::NewerFormat {
+                directory: file,
+                found,
+                known: supported,
+            },
+            other => Self::Corrupt(other.to_string()),
+        }
     }
 }

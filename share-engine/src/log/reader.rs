@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::LogError;
-use super::state::{LogIdentity, SegmentFile, SegmentState};
+use super::state::{LogIdentity, LogState, SegmentFile, SegmentState};
 use super::sums::{self, Entry};
 use crate::ids::Offset;
 use crate::record::{BatchHeader, StoredBatch};
@@ -35,6 +35,11 @@ impl LogReader {
             identity,
             segments,
         }
+    }
+
+    /// A view of a log as a snapshot lists it, without a writer beside it.
+    pub fn listed(storage: Arc<dyn Storage>, directory: &str, identity: LogIdentity, state: &LogState) -> Self {
+        Self::new(storage, directory, identity, Arc::new(state.segments.clone()))
     }
 
     /// The segments it reads, in offset order.

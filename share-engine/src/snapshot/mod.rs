@@ -20,7 +20,7 @@
 //! 6 transactions, 7 schedules, 8 deployments.
 //!
 //! A snapshot is written under `<20 digits>.tmp`, synced, renamed, and the directory synced: a crash leaves a `.tmp`
-//! that nobody reads, or the whole file. The newest two are kept.
+//! that nobody reads, or the whole file. Only the newest counts; the others are removed.
 //!
 //! `format`, 32 bytes in every version, written the same way: magic `SMILLDIR`, u32 format version (1), u128 data
 //! directory id, u32 CRC-32C of bytes 0-27.
@@ -36,4 +36,4 @@ mod tests;
 pub use container::{SectionKind, Snapshot, fuzz_snapshot};
 pub use error::SnapshotError;
 pub use format::{read_format, write_format};
-pub use store::{Newest, load_newest, prune, write};
+pub use store::{discard_after, load_newest, prune, write};

@@ -1,4 +1,4 @@
-//! Snapshot files in `snapshots/`: written whole or not at all, the newest loaded, all but two removed.
+//! Snapshot files in `snapshots/`: written whole or not at all, the newest loaded, all others removed.
 
 use std::io;
 
@@ -9,24 +9,6 @@ use super::error::SnapshotError;
 use crate::storage::{OpenMode, Storage};
 
 const DIRECTORY: &str = "snapshots";
-const KEPT: usize = 2;
-
-/// What [`load_newest`] found.
-#[derive(Debug)]
-pub enum Newest {
-    /// No snapshot was ever written.
-    None,
-    /// The newest is whole.
-    Whole(Snapshot),
-    /// The newest is damaged. Recovery may go on from `older` only if the journal still reaches back to its position;
-    /// otherwise `error` is final.
-    Damaged {
-        /// What is wrong with the newest.
-        error: SnapshotError,
-        /// The newest whole one behind it, if any.
-        older: Option<Snapshot>,
-    },
-}
 
 /// Writes a snapshot of everything before `position`. When it returns, the file is durable under its name.
 ///
@@ -47,58 +29,50 @@ pub fn write(
     replace(storage, DIRECTORY, &temporary, &path(position), &parts)
 }
 
-/// Loads the newest snapshot, the one with the highest position in its name.
+/// Loads the newest snapshot, the one with the highest position in its name; `None` if there is none. The journal
+/// before it is free and so are the segments that it does not list: there is nothing to fall back to.
 ///
 /// # Errors
-/// A disk that refuses, a newer format version, an unknown kind, another directory's file. Damage is an answer.
-pub fn load_newest(storage: &dyn Storage, directory_id: u128) -> Result<Newest, SnapshotError> {
-    let mut damage = None;
-    for position in positions(storage)?.into_iter().rev() {
-        match load(storage, directory_id, position) {
-            Ok(snapshot) => {
-                return Ok(match damage {
-                    None => Newest::Whole(snapshot),
-                    Some(error) => Newest::Damaged {
-                        error,
-                        older: Some(snapshot),
-                    },
-                });
-            }
-            Err(error) if error.is_damage() => damage = damage.or(Some(error)),
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(match damage {
-        None => Newest::None,
-        Some(error) => Newest::Damaged { error, older: None },
-    })
+/// Damage, a disk that refuses, a newer format version, an unknown kind, another directory's file.
+pub fn load_newest(storage: &dyn Storage, directory_id: u128) -> Result<Option<Snapshot>, SnapshotError> {
+    let newest = positions(storage)?.pop();
+    newest.map(|position| load(storage, directory_id, position)).transpose()
 }
 
-/// Removes all but the newest two snapshots, and what unfinished writes left. After it no caller loads an older one,
-/// so that journal and segments that only those need may go; returns the position of the oldest that is kept.
-pub fn prune(storage: &dyn Storage) -> Result<Option<u64>, SnapshotError> {
-    let positions = positions(storage)?;
-    let kept_from = positions.len().saturating_sub(KEPT);
-    let (old, kept) = positions.split_at(kept_from);
-    let mut removed = false;
-    let mut remove = |path: &str| {
-        removed = true;
-        storage.remove(path).map_err(SnapshotError::io(path, "remove"))
-    };
-    for position in old {
-        remove(&path(*position))?;
+/// Removes all but the newest snapshot, and what unfinished writes left. After it journal and segments that only
+/// older ones need may go.
+pub fn prune(storage: &dyn Storage) -> Result<(), SnapshotError> {
+    let mut old = positions(storage)?;
+    old.pop();
+    remove(storage, old)
+}
+
+/// Removes every snapshot behind `position`, all if it is `None`: a write of one failed, and it may be there all the
+/// same. Until this has succeeded nothing may be changed that such a snapshot lists.
+pub fn discard_after(storage: &dyn Storage, position: Option<u64>) -> Result<(), SnapshotError> {
+    let mut late = positions(storage)?;
+    late.retain(|found| position.is_none_or(|position| *found > position));
+    remove(storage, late)?;
+    match storage.sync_dir(DIRECTORY) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(SnapshotError::io(DIRECTORY, "sync")(error)),
+        _ => Ok(()),
     }
-    for name in list(storage)? {
-        if name.strip_suffix(".tmp").and_then(digits).is_some() {
-            remove(&format!("{DIRECTORY}/{name}"))?;
-        }
+}
+
+fn remove(storage: &dyn Storage, positions: Vec<u64>) -> Result<(), SnapshotError> {
+    let mut paths: Vec<String> = positions.into_iter().map(path).collect();
+    let names = list(storage)?.into_iter();
+    let unfinished = names.filter(|name| name.strip_suffix(".tmp").and_then(digits).is_some());
+    paths.extend(unfinished.map(|name| format!("{DIRECTORY}/{name}")));
+    for path in &paths {
+        storage.remove(path).map_err(SnapshotError::io(path, "remove"))?;
     }
-    if removed {
+    if !paths.is_empty() {
         storage
             .sync_dir(DIRECTORY)
             .map_err(SnapshotError::io(DIRECTORY, "sync"))?;
     }
-    Ok(kept.first().copied())
+    Ok(())
 }
 
 /// Writes a file under a temporary name, syncs it, gives it its name and syncs the directory.

@@ -3,6 +3,9 @@
 
 mod basics;
 mod crash;
+mod damage;
+mod faults;
+mod full;
 mod harness;
 mod oracle;
 mod regressions;

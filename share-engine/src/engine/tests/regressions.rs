@@ -258,3 +258,47 @@ fn a_damaged_segment_fails_a_redrive_and_does_not_hold_up_a_dead_letter() {
     );
     assert!(engine.engine.stats().log_failures > 0);
 }
+
+/// New batches went into the last segment, which was finished with and dropped in the same drain.
+#[test]
+fn a_drain_that_drops_the_last_segment_keeps_what_it_appends() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["old"]);
+    engine.drain();
+    let held = engine.acquire(&member, 1);
+    engine.accept(&member, &held);
+    engine.produce("orders", &["new"]);
+    engine.drain();
+    drop(engine);
+    assert_eq!(world.open().values("orders"), [(1, "new".to_owned())]);
+}
+
+/// The name of the format file was not yet on disk when an open that had been cut short was repeated.
+#[test]
+fn an_open_that_failed_at_its_last_call_and_was_repeated_is_durable() {
+    let world = World::new();
+    drop(world.open());
+    let calls = world.storage.calls();
+    let mut reached = 0;
+    for nth in 1..=calls {
+        let world = World::new();
+        world.storage.fail(Fault::nth(FaultKind::Io, nth));
+        if world.try_open().is_ok() {
+            continue;
+        }
+        reached += 1;
+        let mut engine = world.open();
+        engine.topic("orders");
+        engine.produce("orders", &["a"]);
+        let left = world.after(world.storage.crash(crate::storage::CrashPlan::Lose));
+        assert_eq!(
+            left.open().values("orders"),
+            [(0, "a".to_owned())],
+            "call {nth} of {calls}"
+        );
+    }
+    assert!(reached > 10, "{reached} of {calls} calls matter");
+}
