@@ -153,5 +153,5 @@ fn cpu() -> Duration {
 }
 
 fn cpu_since(earlier: Duration) -> Duration {
-    cpu() - earlier
+    cpu().saturating_sub(earlier)
 }

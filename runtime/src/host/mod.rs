@@ -155,7 +155,8 @@ async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), Hos
         }
     };
     let mut watchers = tokio::task::JoinSet::new();
-    for deployment in host.deployments().iter().cloned() {
+    for deployment in host.deployments() {
+        let deployment = deployment.clone();
         watchers.spawn(async move {
             let reason = deployment.failed().await;
             (deployment.spec().name.to_string(), reason)

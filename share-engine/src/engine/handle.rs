@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -13,10 +13,12 @@ use super::member::Member;
 use super::message::{Admission, Append, Entry, Operation, Origin, ToJournal};
 use super::partitioner::partition_of;
 use super::reply::{Reply, reply};
+use super::reset::ResetGroup;
+use super::routes::Routes;
 use super::shard::{AdminReply, AdminRequest, Request, ToShard};
 use super::stats::{EngineStats, StatsSnapshot};
 use crate::catalog::{Group, Topic};
-use crate::config::{EngineConfig, GroupConfig, Start, TopicConfig};
+use crate::config::{EngineConfig, GroupConfig, TopicConfig};
 use crate::error::{AdminError, Fenced, ProduceError};
 use crate::ids::{Offset, PartitionKey};
 use crate::record::{NewRecord, RecordLimits, StoredBatch, encode_batch};
@@ -38,50 +40,6 @@ pub(super) struct Inner {
     pub(super) config: EngineConfig,
     pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
     pub(super) turn: AtomicU32,
-}
-
-/// Where topics lie, for producers; the shard publishes it after each change.
-#[derive(Debug, Default)]
-pub(crate) struct Routes {
-    topics: RwLock<Arc<BTreeMap<String, Arc<[PartitionKey]>>>>,
-}
-
-impl Routes {
-    pub(crate) fn publish(&self, topics: BTreeMap<String, Arc<[PartitionKey]>>) {
-        *self.topics.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(topics);
-    }
-
-    fn find(&self, topic: &str) -> Option<Arc<[PartitionKey]>> {
-        self.topics
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(topic)
-            .cloned()
-    }
-}
-
-/// What of a group is set back, and where to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ResetGroup {
-    /// The group.
-    pub group: String,
-    /// Only this topic.
-    pub topic: Option<String>,
-    /// Only this partition.
-    pub partition: Option<u32>,
-    /// Where to.
-    pub to: ResetTo,
-    /// Even if the group has members.
-    pub force: bool,
-}
-
-/// Where a group is set to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResetTo {
-    /// As a new group would begin.
-    Start(Start),
-    /// At this offset.
-    Offset(Offset),
 }
 
 /// Where a record went.

@@ -7,20 +7,22 @@ use std::thread;
 
 use super::clock::{SystemClock, SystemEntropy};
 use super::gate::Gate;
-use super::handle::{Engine, Inner, Routes};
+use super::handle::{Engine, Inner};
 use super::mailbox::Mailbox;
+use super::message::ToJournal;
 use super::reader::Reader;
 use super::recovery::{self, Recovered};
+use super::routes::Routes;
 use super::sequencer::{Sequencer, SequencerInit};
-use super::shard::{Shard, ShardInit};
+use super::shard::{Shard, ShardInit, ToReader, ToShard};
 use super::stats::EngineStats;
 use crate::config::EngineConfig;
-use crate::drain::{Drainer, DrainerInit};
+use crate::drain::{Drainer, DrainerInit, ToDrain};
 use crate::entropy::Entropy;
 use crate::error::OpenError;
 use crate::journal::Hook;
 use crate::storage::{FileStorage, FileStorageError, Storage};
-use crate::time::Clock;
+use crate::time::{Clock, Now};
 
 /// What an engine needs of the world: replaced as a whole in tests and simulations.
 #[derive(Clone)]
@@ -144,6 +146,17 @@ impl Engine {
     }
 }
 
+/// The ways between the parts.
+#[derive(Default)]
+struct Ways {
+    shard: Arc<Mailbox<ToShard>>,
+    journal: Arc<Mailbox<ToJournal>>,
+    reader: Arc<Mailbox<ToReader>>,
+    drain: Arc<Mailbox<ToDrain>>,
+    stats: Arc<EngineStats>,
+    routes: Arc<Routes>,
+}
+
 fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
     config.check()?;
     let Environment {
@@ -153,83 +166,81 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
         hook,
     } = environment;
     let now = clock.now();
-    let Recovered {
-        directory_id,
-        world,
-        writers,
-        snapshot,
-        journal,
-        position,
-        report,
-    } = recovery::recover(&storage, &config, &*entropy, hook, now)?;
+    let recovered = recovery::recover(&storage, &config, &*entropy, hook, now)?;
     let report = RecoveryReport {
-        clean: report.clean,
-        entries: report.entries,
-        torn: report.torn.map(|torn| (torn.file, torn.offset, torn.bytes)),
-        held: recovery::held(&world).iter().map(|(_, held)| held).sum(),
+        clean: recovered.report.clean,
+        entries: recovered.report.entries,
+        torn: recovered
+            .report
+            .torn
+            .as_ref()
+            .map(|torn| (torn.file.clone(), torn.offset, torn.bytes)),
+        held: recovery::held(&recovered.world).iter().map(|(_, held)| held).sum(),
     };
-    let to_shard = Arc::new(Mailbox::default());
-    let to_journal = Arc::new(Mailbox::default());
-    let to_reader = Arc::new(Mailbox::default());
-    let to_drain = Arc::new(Mailbox::default());
-    let stats = Arc::new(EngineStats::default());
-    let routes = Arc::new(Routes::default());
-    let sequencer = Sequencer::new(SequencerInit {
-        journal,
-        partitions: recovery::registrations(&world),
-        durability: config.durability,
-        group_bytes: config.limits.group_bytes,
-        inbox: Arc::clone(&to_journal),
-        shard: Arc::clone(&to_shard),
-        drain: Arc::clone(&to_drain),
-        clock: Arc::clone(&clock),
-        stats: Arc::clone(&stats),
-    });
-    let drainer = Drainer::new(DrainerInit {
-        storage,
-        directory_id,
-        reserve_bytes: config.reserve_bytes,
-        writers,
-        snapshot,
-        inbox: Arc::clone(&to_drain),
-        shard: Arc::clone(&to_shard),
-        journal: Arc::clone(&to_journal),
-    });
-    let reader = Reader::new(Arc::clone(&to_reader), Arc::clone(&to_shard));
-    let init = ShardInit {
-        config: config.clone(),
-        world,
-        routes: Arc::clone(&routes),
-        position,
-        inbox: Arc::clone(&to_shard),
-        journal: Arc::clone(&to_journal),
-        reader: to_reader,
-        drain: to_drain,
-        entropy,
-        stats: Arc::clone(&stats),
-    };
-    let shard = Shard::new(init, now);
+    let ways = Ways::default();
+    let parts = parts(recovered, storage, &clock, entropy, &config, &ways, now);
     let inner = Inner {
-        shard: to_shard,
-        journal: to_journal,
-        routes,
+        shard: ways.shard,
+        journal: ways.journal,
+        routes: ways.routes,
         gate: Gate::new(config.limits.produce_bytes),
         clock,
-        stats,
+        stats: ways.stats,
         config,
         threads: Mutex::new(Vec::new()),
         turn: AtomicU32::new(0),
     };
-    Ok((
-        Engine { inner: Arc::new(inner) },
-        Parts {
-            sequencer,
-            shard,
-            drainer,
-            reader,
-        },
-        report,
-    ))
+    Ok((Engine { inner: Arc::new(inner) }, parts, report))
+}
+
+fn parts(
+    recovered: Recovered,
+    storage: Arc<dyn Storage>,
+    clock: &Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    config: &EngineConfig,
+    ways: &Ways,
+    now: Now,
+) -> Parts {
+    let sequencer = Sequencer::new(SequencerInit {
+        journal: recovered.journal,
+        partitions: recovery::registrations(&recovered.world),
+        durability: config.durability,
+        group_bytes: config.limits.group_bytes,
+        inbox: Arc::clone(&ways.journal),
+        shard: Arc::clone(&ways.shard),
+        drain: Arc::clone(&ways.drain),
+        clock: Arc::clone(clock),
+        stats: Arc::clone(&ways.stats),
+    });
+    let drainer = Drainer::new(DrainerInit {
+        storage,
+        directory_id: recovered.directory_id,
+        reserve_bytes: config.reserve_bytes,
+        writers: recovered.writers,
+        snapshot: recovered.snapshot,
+        inbox: Arc::clone(&ways.drain),
+        shard: Arc::clone(&ways.shard),
+        journal: Arc::clone(&ways.journal),
+    });
+    let init = ShardInit {
+        config: config.clone(),
+        world: recovered.world,
+        routes: Arc::clone(&ways.routes),
+        position: recovered.position,
+        inbox: Arc::clone(&ways.shard),
+        journal: Arc::clone(&ways.journal),
+        reader: Arc::clone(&ways.reader),
+        drain: Arc::clone(&ways.drain),
+        entropy,
+        stats: Arc::clone(&ways.stats),
+    };
+    Parts {
+        sequencer,
+        shard: Shard::new(init, now),
+        drainer,
+        reader: Reader::new(Arc::clone(&ways.reader), Arc::clone(&ways.shard)),
+    }
 }
 
 /// Steps the parts of an engine one at a time, on the caller's thread.

@@ -193,7 +193,9 @@ impl EmbeddedAdmin {
                 force: request.force,
             })
             .await;
-        here.iter().for_each(|deployment| deployment.resume());
+        for deployment in &here {
+            deployment.resume();
+        }
         result?;
         let after = self.engine.describe_group(name).await?;
         let changed = before
@@ -238,7 +240,9 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 
 /// Nothing more is acquired; what runs may end. What does not end in time is stale after the reset.
 async fn pause(deployments: &[&DeploymentHandle]) {
-    deployments.iter().for_each(|deployment| deployment.pause());
+    for deployment in deployments {
+        deployment.pause();
+    }
     let quiet = async {
         let mut look = tokio::time::interval(Duration::from_millis(5));
         while deployments.iter().any(|one| one.held() + one.settling() > 0) {

@@ -2,26 +2,26 @@
 
 use std::sync::Arc;
 
-use super::letters::{ORIGIN_HEADER, copy_record};
 use super::message::{AdminReply, AdminRequest};
+use super::redrive::redrive_group;
 use super::{Pending, Shard, Then};
 use crate::catalog::{Catalog, CatalogChange, CatalogError};
 use crate::config::{GroupConfig, Retention, Start, TopicConfig};
 use crate::engine::gauge::TopicGauge;
-use crate::engine::handle::{Receipt, ResetGroup, ResetTo};
-use crate::engine::message::{Admission, Append, Operation, Registration};
+use crate::engine::handle::Receipt;
+use crate::engine::message::{Operation, Registration};
 use crate::engine::reply::Sender;
+use crate::engine::reset::{ResetGroup, ResetTo};
 use crate::error::{AdminError, Fenced};
 use crate::ids::{Offset, PartitionKey, ShareKey, TopicId};
-use crate::record::{NewRecord, RecordLimits, encode_batch};
 use crate::share::Change;
 use crate::time::Now;
 
 /// An answer that waits for the disk, and what is left to do after it.
 pub(super) struct Continuation {
-    reply: Reply,
+    pub(super) reply: Reply,
     /// It is the catalog change that others wait for.
-    catalog: bool,
+    pub(super) catalog: bool,
 }
 
 impl Continuation {
@@ -30,7 +30,7 @@ impl Continuation {
     }
 }
 
-type Reply = Sender<Result<AdminReply, AdminError>>;
+pub(super) type Reply = Sender<Result<AdminReply, AdminError>>;
 
 impl Shard {
     /// While a change of the catalog is on its way to the disk the next one waits its turn: each is checked against
@@ -287,127 +287,6 @@ impl Shard {
         Ok(keys)
     }
 
-    /// One entry: the record goes back to its topic and the dead letter is acknowledged.
-    fn redrive(
-        &mut self,
-        topic: &str,
-        partition: u32,
-        offset: Offset,
-        reply: Reply,
-        now: Now,
-    ) -> Result<(), (AdminError, Reply)> {
-        match self.plan_redrive(topic, partition, offset, now) {
-            Ok(Redrive::Go { share, append }) => {
-                let Some(entry) = self.world.shares.get_mut(&share) else {
-                    return Ok(());
-                };
-                let settled = entry.state.conclude(offset, now);
-                let Some(transition) = settled.transition else {
-                    let missing = AdminError::NoDeadLetter {
-                        topic: topic.to_owned(),
-                        offset: offset.get(),
-                    };
-                    return Err((missing, reply));
-                };
-                let operations = vec![
-                    Operation::Share {
-                        share,
-                        changes: settled.changes,
-                    },
-                    Operation::Append(append),
-                ];
-                self.catalog_busy = true;
-                let then = Then::Admin(Continuation { reply, catalog: true });
-                self.submit(
-                    operations,
-                    Pending {
-                        transitions: vec![(share, transition)],
-                        apply: vec![],
-                        then,
-                    },
-                );
-                Ok(())
-            }
-            Ok(Redrive::Read(key)) => {
-                let request = AdminRequest::Redrive {
-                    topic: topic.to_owned(),
-                    partition,
-                    offset,
-                };
-                self.reading_admin.push((key, request, reply));
-                self.read_ahead(key, offset);
-                Ok(())
-            }
-            Err(error) => Err((error, reply)),
-        }
-    }
-
-    fn plan_redrive(&self, topic: &str, partition: u32, offset: Offset, now: Now) -> Result<Redrive, AdminError> {
-        let unknown = || AdminError::from(CatalogError::UnknownTopic(topic.to_owned()));
-        let dead = self.world.catalog.topic(topic).ok_or_else(unknown)?;
-        let index = usize::try_from(partition).unwrap_or(usize::MAX);
-        let no_partition = || AdminError::UnknownPartition {
-            topic: topic.to_owned(),
-            partition,
-        };
-        let key = *dead.partitions.get(index).ok_or_else(no_partition)?;
-        let missing = || AdminError::NoDeadLetter {
-            topic: topic.to_owned(),
-            offset: offset.get(),
-        };
-        let group = self.world.catalog.group(&redrive_group(topic)).ok_or_else(missing)?;
-        let share = *group
-            .topics
-            .get(topic)
-            .and_then(|shares| shares.get(index))
-            .ok_or_else(missing)?;
-        let held = self.world.partitions.get(&key).ok_or_else(missing)?;
-        let Some(batch) = held.find(offset) else {
-            return if held.is_cold(offset) {
-                Ok(Redrive::Read(key))
-            } else {
-                Err(missing())
-            };
-        };
-        let letter = copy_record(batch, offset).ok_or_else(missing)?;
-        let (target, record) = self.original(letter).ok_or_else(missing)?;
-        let limits = RecordLimits {
-            record_bytes: RecordLimits::MAX_BATCH_BYTES,
-            batch_bytes: RecordLimits::MAX_BATCH_BYTES,
-        };
-        let batch =
-            encode_batch(&[record], now.wall, limits).map_err(|error| AdminError::Refused(error.to_string()))?;
-        Ok(Redrive::Go {
-            share,
-            append: Append {
-                partition: target,
-                batch,
-                records: 1,
-                admission: Admission::Always,
-            },
-        })
-    }
-
-    /// The record as it was, and where it came from.
-    fn original(&self, mut letter: NewRecord) -> Option<(PartitionKey, NewRecord)> {
-        let text = |name: &str| {
-            let header = letter
-                .headers
-                .iter()
-                .find(|header| header.name.as_ref() == name.as_bytes())?;
-            String::from_utf8(header.value.as_ref()?.to_vec()).ok()
-        };
-        let topic = self.world.catalog.topic(&text("__dlq.errors.topic")?)?;
-        let index: usize = text("__dlq.errors.partition")?.parse().ok()?;
-        let target = *topic.partitions.get(index.checked_rem(topic.partitions.len())?)?;
-        letter.headers.retain(|header| {
-            let added = header.name.starts_with(b"__dlq.") || header.name.starts_with(b"sharemill.");
-            !added || header.name.as_ref() == ORIGIN_HEADER.as_bytes()
-        });
-        letter.timestamp = None;
-        Some((target, letter))
-    }
-
     fn submit_catalog(&mut self, changes: Vec<CatalogChange>, apply: StartChanges, reply: Reply) {
         let mut operations = Vec::new();
         for change in changes {
@@ -548,16 +427,6 @@ impl Shard {
 }
 
 type StartChanges = Vec<(ShareKey, Change)>;
-
-enum Redrive {
-    Go { share: ShareKey, append: Append },
-    Read(PartitionKey),
-}
-
-/// The group that hands a dead-letter topic's records out for redrive.
-pub fn redrive_group(topic: &str) -> String {
-    format!("__redrive.{topic}")
-}
 
 fn register(partitions: &[PartitionKey], gauge: &Arc<TopicGauge>) -> Vec<Registration> {
     let one = |partition: &PartitionKey| Registration {

@@ -8,6 +8,7 @@ mod members;
 mod message;
 mod partition;
 mod query;
+mod redrive;
 mod settle;
 mod upkeep;
 mod world;
@@ -15,10 +16,10 @@ mod world;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::handle::Routes;
 use super::mailbox::Mailbox;
 use super::message::{Entry, FromJournal, Operation, Origin, ToJournal};
 use super::reply::Sender;
+use super::routes::Routes;
 use super::stats::EngineStats;
 use crate::config::EngineConfig;
 use crate::drain::ToDrain;
@@ -29,13 +30,13 @@ use crate::journal::Position;
 use crate::share::{Change, Persisted, SharePartition, TransitionId};
 use crate::time::{Instant, Now};
 
-pub use admin::redrive_group;
 pub(crate) use deliver::AcquiredPart;
 pub use letters::ORIGIN_HEADER;
 pub(crate) use message::{
     AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
 };
 pub(crate) use partition::{Partition, PartitionInit};
+pub use redrive::redrive_group;
 pub(crate) use settle::clip;
 pub(crate) use upkeep::directory;
 pub(crate) use world::World;

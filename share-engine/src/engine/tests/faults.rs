@@ -84,7 +84,7 @@ fn a_failed_sync_fences_the_engine_until_it_is_opened_again() {
     ));
     let acquired = engine
         .pump
-        .wait(member.acquire(1, crate::share::AcquireMode::RecordLimit));
+        .wait(member.acquire(1, u64::MAX, crate::share::AcquireMode::RecordLimit));
     assert!(matches!(acquired, Err(AdminError::Fenced(_))));
     assert!(engine.pump.wait(engine.engine.close()).is_err());
     drop(engine);
