@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::engine::{Mailbox, ToJournal, ToShard};
+use crate::hook::{Hook, Phase};
 use crate::ids::{Offset, PartitionKey, TopicId};
 use crate::journal::{Growth, Position};
 use crate::log::{LogError, LogIdentity, LogOptions, LogReader, LogState, LogWriter, delete_log};
@@ -90,6 +91,7 @@ pub(crate) struct Drainer {
     /// As the last snapshot lists them: what a failed log is opened again with.
     known: BTreeMap<PartitionKey, LogState>,
     reserve: Reserve,
+    hook: Hook,
     inbox: Arc<Mailbox<ToDrain>>,
     queue: VecDeque<ToDrain>,
     shard: Arc<Mailbox<ToShard>>,
@@ -104,6 +106,7 @@ pub(crate) struct DrainerInit {
     pub(crate) segment_bytes: u64,
     pub(crate) reserve_bytes: u64,
     pub(crate) writers: BTreeMap<PartitionKey, LogWriter>,
+    pub(crate) hook: Hook,
     pub(crate) inbox: Arc<Mailbox<ToDrain>>,
     pub(crate) shard: Arc<Mailbox<ToShard>>,
     pub(crate) journal: Arc<Mailbox<ToJournal>>,
@@ -127,6 +130,7 @@ impl Drainer {
                 .map(|(key, writer)| (*key, writer.state()))
                 .collect(),
             writers: init.writers,
+            hook: init.hook,
             inbox: init.inbox,
             queue: VecDeque::new(),
             shard: init.shard,
@@ -198,6 +202,7 @@ impl Drainer {
                 drained: part.end,
             });
         }
+        self.hook.reach(Phase::LogsSynced);
         let partitions = image::encode_partitions(&images);
         let mut sections = vec![
             (SectionKind::Catalog, job.catalog.clone()),
@@ -208,7 +213,13 @@ impl Drainer {
                 .iter()
                 .map(|share| (SectionKind::SharePartition, share.clone())),
         );
-        snapshot::write(&*self.storage, self.directory_id, job.position.get(), &sections)?;
+        snapshot::write(
+            &*self.storage,
+            self.directory_id,
+            job.position.get(),
+            &sections,
+            &self.hook,
+        )?;
         for log in &logs {
             self.known.insert(log.key, log.state.clone());
         }

@@ -18,7 +18,7 @@ use crate::config::EngineConfig;
 use crate::drain::{Drainer, DrainerInit};
 use crate::entropy::Entropy;
 use crate::error::OpenError;
-use crate::journal::Hook;
+use crate::hook::Hook;
 use crate::storage::{FileStorage, FileStorageError, Storage};
 use crate::time::Clock;
 
@@ -31,7 +31,7 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Random numbers.
     pub entropy: Arc<dyn Entropy>,
-    /// Called at the phases of a commit, in tests.
+    /// Called at the phases of its work, in tests.
     pub hook: Hook,
 }
 
@@ -160,7 +160,7 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
         journal,
         position,
         report,
-    } = recovery::recover(&storage, &config, &*entropy, hook, now)?;
+    } = recovery::recover(&storage, &config, &*entropy, hook.clone(), now)?;
     let report = RecoveryReport {
         clean: report.clean,
         entries: report.entries,
@@ -190,6 +190,7 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
         segment_bytes: config.segment_bytes,
         reserve_bytes: config.reserve_bytes,
         writers,
+        hook: hook.clone(),
         inbox: Arc::clone(&to_drain),
         shard: Arc::clone(&to_shard),
         journal: Arc::clone(&to_journal),
@@ -206,6 +207,7 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
         drain: to_drain,
         entropy,
         stats: Arc::clone(&stats),
+        hook,
     };
     let shard = Shard::new(init, now);
     let inner = Inner {
