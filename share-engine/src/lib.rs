@@ -17,6 +17,7 @@ pub mod config;
 pub mod drain;
 pub mod engine;
 pub mod error;
+pub mod hook;
 pub mod journal;
 pub mod log;
 pub mod record;

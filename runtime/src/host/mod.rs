@@ -1,6 +1,8 @@
 //! The running host: engine, deployments, admin socket and metrics, put together from a manifest and wound up in
 //! stages. Called by `sharemill run`.
 
+#[cfg(feature = "testing")]
+mod kill;
 mod logging;
 mod observe;
 mod setup;
@@ -8,6 +10,8 @@ mod setup;
 use std::path::Path;
 use std::sync::Arc;
 
+#[cfg(not(feature = "testing"))]
+use share_engine::config::EngineConfig;
 use share_engine::engine::{Engine, RecoveryReport, SystemClock, SystemEntropy};
 use share_engine::error::{AdminError, Fenced, OpenError};
 
@@ -83,6 +87,14 @@ pub enum HostError {
     Wedged(usize),
 }
 
+#[cfg(feature = "testing")]
+use kill::open;
+
+#[cfg(not(feature = "testing"))]
+fn open(directory: &Path, config: EngineConfig) -> Result<(Engine, RecoveryReport), OpenError> {
+    Engine::open(directory, config)
+}
+
 /// Runs the deployments of a plan until a signal, or until nothing is left to do.
 pub async fn run(plan: RunPlan) -> Result<(), HostError> {
     logging::start(&plan.manifest.host);
@@ -92,7 +104,7 @@ pub async fn run(plan: RunPlan) -> Result<(), HostError> {
         None => None,
     };
     let profile = plan.manifest.host.profile;
-    let (engine, report) = Engine::open(&plan.source.data_dir, engine_config(&plan.source, profile))?;
+    let (engine, report) = open(&plan.source.data_dir, engine_config(&plan.source, profile))?;
     tell(&plan.source.data_dir, &report);
     let result = run_on(&plan, &engine, signals, metrics).await;
     engine.close().await?;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::engine::{Mailbox, ToJournal, ToShard};
+use crate::hook::{Hook, Phase};
 use crate::ids::{Offset, PartitionKey, TopicId};
 use crate::journal::{Growth, Position};
 use crate::log::{LogError, LogIdentity, LogOptions, LogReader, LogState, LogWriter, delete_log};
@@ -104,6 +105,7 @@ pub(crate) struct Drainer {
     /// A later one may be there, although its write failed.
     uncertain: bool,
     reserve: Reserve,
+    hook: Hook,
     inbox: Arc<Mailbox<ToDrain>>,
     queue: VecDeque<ToDrain>,
     shard: Arc<Mailbox<ToShard>>,
@@ -118,6 +120,7 @@ pub(crate) struct DrainerInit {
     pub(crate) reserve_bytes: u64,
     pub(crate) writers: BTreeMap<PartitionKey, LogWriter>,
     pub(crate) snapshot: Option<u64>,
+    pub(crate) hook: Hook,
     pub(crate) inbox: Arc<Mailbox<ToDrain>>,
     pub(crate) shard: Arc<Mailbox<ToShard>>,
     pub(crate) journal: Arc<Mailbox<ToJournal>>,
@@ -141,6 +144,7 @@ impl Drainer {
             writers: init.writers,
             snapshot: init.snapshot,
             uncertain: false,
+            hook: init.hook,
             inbox: init.inbox,
             queue: VecDeque::new(),
             shard: init.shard,
@@ -218,6 +222,7 @@ impl Drainer {
                 drained: part.end,
             });
         }
+        self.hook.reach(Phase::LogsSynced);
         let partitions = image::encode_partitions(&images);
         let mut sections = vec![
             (SectionKind::Catalog, job.catalog.clone()),
@@ -229,7 +234,13 @@ impl Drainer {
                 .map(|share| (SectionKind::SharePartition, share.clone())),
         );
         self.uncertain = true;
-        snapshot::write(&*self.storage, self.directory_id, job.position.get(), &sections)?;
+        snapshot::write(
+            &*self.storage,
+            self.directory_id,
+            job.position.get(),
+            &sections,
+            &self.hook,
+        )?;
         self.uncertain = false;
         self.snapshot = Some(job.position.get());
         for log in &logs {

@@ -20,7 +20,7 @@ use crate::config::EngineConfig;
 use crate::drain::{Drainer, DrainerInit, ToDrain};
 use crate::entropy::Entropy;
 use crate::error::OpenError;
-use crate::journal::Hook;
+use crate::hook::Hook;
 use crate::storage::{FileStorage, FileStorageError, Storage};
 use crate::time::{Clock, Now};
 
@@ -33,7 +33,7 @@ pub struct Environment {
     pub clock: Arc<dyn Clock>,
     /// Random numbers.
     pub entropy: Arc<dyn Entropy>,
-    /// Called at the phases of a commit, in tests.
+    /// Called at the phases of its work, in tests.
     pub hook: Hook,
 }
 
@@ -155,6 +155,7 @@ struct Ways {
     drain: Arc<Mailbox<ToDrain>>,
     stats: Arc<EngineStats>,
     routes: Arc<Routes>,
+    hook: Hook,
 }
 
 fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
@@ -166,7 +167,7 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
         hook,
     } = environment;
     let now = clock.now();
-    let recovered = recovery::recover(&storage, &config, &*entropy, hook, now)?;
+    let recovered = recovery::recover(&storage, &config, &*entropy, hook.clone(), now)?;
     let report = RecoveryReport {
         clean: recovered.report.clean,
         entries: recovered.report.entries,
@@ -177,7 +178,10 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
             .map(|torn| (torn.file.clone(), torn.offset, torn.bytes)),
         held: recovery::held(&recovered.world).iter().map(|(_, held)| held).sum(),
     };
-    let ways = Ways::default();
+    let ways = Ways {
+        hook,
+        ..Ways::default()
+    };
     let parts = parts(recovered, storage, &clock, entropy, &config, &ways, now);
     let inner = Inner {
         shard: ways.shard,
@@ -219,6 +223,7 @@ fn parts(
         reserve_bytes: config.reserve_bytes,
         writers: recovered.writers,
         snapshot: recovered.snapshot,
+        hook: ways.hook.clone(),
         inbox: Arc::clone(&ways.drain),
         shard: Arc::clone(&ways.shard),
         journal: Arc::clone(&ways.journal),
@@ -234,6 +239,7 @@ fn parts(
         drain: Arc::clone(&ways.drain),
         entropy,
         stats: Arc::clone(&ways.stats),
+        hook: ways.hook.clone(),
     };
     Parts {
         sequencer,

@@ -104,7 +104,6 @@ mod fuzz;
 mod group;
 mod growth;
 mod header;
-mod hook;
 mod open;
 mod options;
 mod position;
@@ -116,6 +115,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use crate::hook::{Hook, Phase};
 pub use codec::{
     BATCH_LEN_MIN, DecodeError, ENTRY_OVERHEAD, OPERATION_OVERHEAD, Operation, changes_len, decode_changes,
     encode_changes,
@@ -126,7 +126,6 @@ pub use fuzz::fuzz_journal;
 pub use group::{DoesNotFit, EntryWriter, GroupBuilder, entry_len};
 pub use growth::{GrownFile, Growth};
 pub use header::GROUP_HEADER;
-pub use hook::{Hook, Phase};
 pub use options::JournalOptions;
 pub use position::{Position, SECTOR};
 pub use recovery::{Entry, Report, TornTail, Visitor, VisitorError};

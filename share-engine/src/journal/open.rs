@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use super::error::JournalError;
 use super::header::FileHeader;
-use super::hook::Phase;
 use super::options::JournalOptions;
 use super::position::{Geometry, Position, SECTOR};
 use super::recovery::{self, Report, Visitor};
 use super::ring::{self, DIRECTORY, Ring};
 use super::writer::Journal;
+use crate::hook::Phase;
 use crate::storage::Storage;
 
 impl Journal {

@@ -1,8 +1,8 @@
 //! How large the journal is. Read at creation (`file_size`, `initial_files`) and at every open (`journal_size`).
 
 use super::error::JournalError;
-use super::hook::Hook;
 use super::position::{FILE_SIZE_MAX, FILE_SIZE_MIN, Geometry};
+use crate::hook::Hook;
 
 /// Sizes of the journal.
 #[derive(Clone, Debug)]

@@ -8,10 +8,10 @@ use super::error::{CommitError, RefusedError};
 use super::group::GroupBuilder;
 use super::growth::{GrownFile, Growth};
 use super::header::{FileHeader, GroupHeader, VERSION};
-use super::hook::Phase;
 use super::options::JournalOptions;
 use super::position::{Position, SECTOR};
 use super::ring::{self, Extent, Ring};
+use crate::hook::Phase;
 use crate::storage::Storage;
 
 /// When a commit returns.

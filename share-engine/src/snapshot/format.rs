@@ -51,5 +51,5 @@ pub fn write_format(storage: &dyn Storage, directory_id: u128) -> Result<(), Sna
     bytes.extend_from_slice(&VERSION.to_le_bytes());
     bytes.extend_from_slice(&directory_id.to_le_bytes());
     put_crc(&mut bytes);
-    store::replace(storage, "", TEMPORARY, PATH, &[bytes.into()])
+    store::replace(storage, "", TEMPORARY, PATH, &[bytes.into()], || {})
 }

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::container::{self, SectionKind, Snapshot};
 use super::error::SnapshotError;
+use crate::hook::{Hook, Phase};
 use crate::storage::{OpenMode, Storage};
 
 const DIRECTORY: &str = "snapshots";
@@ -19,6 +20,7 @@ pub fn write(
     directory_id: u128,
     position: u64,
     sections: &[(SectionKind, Bytes)],
+    hook: &Hook,
 ) -> Result<(), SnapshotError> {
     storage
         .create_dir(DIRECTORY)
@@ -26,7 +28,10 @@ pub fn write(
     storage.sync_dir("").map_err(SnapshotError::io("", "sync"))?;
     let parts = container::encode(directory_id, position, sections);
     let temporary = format!("{DIRECTORY}/{position:020}.tmp");
-    replace(storage, DIRECTORY, &temporary, &path(position), &parts)
+    let written = || hook.reach(Phase::SnapshotWritten);
+    replace(storage, DIRECTORY, &temporary, &path(position), &parts, written)?;
+    hook.reach(Phase::SnapshotNamed);
+    Ok(())
 }
 
 /// Loads the newest snapshot, the one with the highest position in its name; `None` if there is none. The journal
@@ -75,13 +80,15 @@ fn remove(storage: &dyn Storage, positions: Vec<u64>) -> Result<(), SnapshotErro
     Ok(())
 }
 
-/// Writes a file under a temporary name, syncs it, gives it its name and syncs the directory.
+/// Writes a file under a temporary name, syncs it, calls `written`, gives it its name and syncs the
+/// directory.
 pub(super) fn replace(
     storage: &dyn Storage,
     directory: &str,
     temporary: &str,
     path: &str,
     parts: &[Bytes],
+    written: impl FnOnce(),
 ) -> Result<(), SnapshotError> {
     match storage.remove(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -94,6 +101,7 @@ pub(super) fn replace(
         let _ = storage.remove(temporary);
         return Err(error);
     }
+    written();
     storage
         .rename(temporary, path)
         .map_err(SnapshotError::io(temporary, "rename"))?;

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use proptest::prelude::*;
 
 use super::*;
+use crate::hook::Hook;
 use crate::storage::{CrashPlan, Fault, FaultKind, MemoryStorage, OpenMode, Storage};
 
 const ID: u128 = 0xD1;
@@ -36,7 +37,7 @@ fn the_newest_is_loaded_and_the_only_one_that_is_kept() {
     assert!(load_newest(&storage, ID).unwrap().is_none());
     prune(&storage).unwrap();
     for position in [9, 4096, 77, 100_000] {
-        write(&storage, ID, position, &sections()).unwrap();
+        write(&storage, ID, position, &sections(), &Hook::default()).unwrap();
     }
     let newest = whole(&storage);
     assert_eq!((newest.position, newest.sections), (100_000, sections()));
@@ -50,8 +51,8 @@ fn the_newest_is_loaded_and_the_only_one_that_is_kept() {
 #[test]
 fn a_snapshot_of_the_same_position_replaces_the_other() {
     let storage = MemoryStorage::new(1);
-    write(&storage, ID, 4096, &sections()).unwrap();
-    write(&storage, ID, 4096, &[]).unwrap();
+    write(&storage, ID, 4096, &sections(), &Hook::default()).unwrap();
+    write(&storage, ID, 4096, &[], &Hook::default()).unwrap();
     assert_eq!(whole(&storage).sections, []);
     assert_eq!(storage.files(), [PATH]);
 }
@@ -62,7 +63,7 @@ fn large_sections_come_back() {
     let large: Vec<_> = [1, 262_144, 700_000, 3, 100_000, 200_000]
         .map(|len| (SectionKind::SharePartition, Bytes::from(vec![7; len])))
         .into();
-    write(&storage, ID, 1, &large).unwrap();
+    write(&storage, ID, 1, &large, &Hook::default()).unwrap();
     assert_eq!(whole(&storage).sections, large);
 }
 
@@ -74,6 +75,7 @@ fn golden_bytes() {
         ID,
         4096,
         &[(SectionKind::SharePartition, Bytes::from_static(b"hi"))],
+        &Hook::default(),
     )
     .unwrap();
     let found = storage.contents(PATH);
@@ -97,8 +99,8 @@ fn golden_bytes() {
 #[test]
 fn every_bit_and_length_of_the_newest_counts() {
     let storage = MemoryStorage::new(1);
-    write(&storage, ID, 7, &[]).unwrap();
-    write(&storage, ID, 4096, &sections()).unwrap();
+    write(&storage, ID, 7, &[], &Hook::default()).unwrap();
+    write(&storage, ID, 4096, &sections(), &Hook::default()).unwrap();
     let good = storage.contents(PATH);
     fuzz_snapshot(&good);
     let check = |bad: &[u8], what: &str| {
@@ -121,7 +123,7 @@ fn every_bit_and_length_of_the_newest_counts() {
 #[test]
 fn a_snapshot_under_a_wrong_name_is_damage() {
     let storage = MemoryStorage::new(1);
-    write(&storage, ID, 4096, &sections()).unwrap();
+    write(&storage, ID, 4096, &sections(), &Hook::default()).unwrap();
     storage.rename(PATH, "snapshots/00000000000000004097.snap").unwrap();
     assert!(load_newest(&storage, ID).unwrap_err().is_damage());
 }
@@ -129,7 +131,7 @@ fn a_snapshot_under_a_wrong_name_is_damage() {
 #[test]
 fn newer_versions_unknown_kinds_and_other_directories_are_refused() {
     let storage = MemoryStorage::new(1);
-    write(&storage, ID, 4096, &sections()).unwrap();
+    write(&storage, ID, 4096, &sections(), &Hook::default()).unwrap();
     let good = storage.contents(PATH);
     let with = |at: usize, value: u8, crc_at: usize, from: usize| {
         let mut bytes = good.clone();
@@ -213,7 +215,7 @@ proptest! {
 fn history(storage: &MemoryStorage, done: &mut Option<u64>) -> Result<(), SnapshotError> {
     write_format(storage, ID)?;
     for position in [10, 20, 30] {
-        write(storage, ID, position, &sections())?;
+        write(storage, ID, position, &sections(), &Hook::default())?;
         *done = Some(position);
         prune(storage)?;
     }
@@ -230,7 +232,7 @@ fn check_recovery(storage: &MemoryStorage, done: Option<u64>, story: &str) {
         snapshot.position
     });
     assert!(found >= done, "{story}: {found:?} loaded, {done:?} was acknowledged");
-    write(storage, ID, 40, &sections()).unwrap();
+    write(storage, ID, 40, &sections(), &Hook::default()).unwrap();
     prune(storage).unwrap();
     assert_eq!(whole(storage).position, 40);
     assert!(
@@ -280,14 +282,14 @@ fn every_call_fails_once() {
 #[test]
 fn a_full_disk_gets_its_space_back() {
     let storage = MemoryStorage::new(1);
-    write(&storage, ID, 10, &sections()).unwrap();
+    write(&storage, ID, 10, &sections(), &Hook::default()).unwrap();
     let files = storage.files();
     storage.set_capacity(400_000);
     let large = [
         (SectionKind::SharePartition, Bytes::from(vec![1; 300_000])),
         (SectionKind::Catalog, Bytes::from(vec![1; 300_000])),
     ];
-    let error = write(&storage, ID, 20, &large).unwrap_err();
+    let error = write(&storage, ID, 20, &large, &Hook::default()).unwrap_err();
     assert!(matches!(error, SnapshotError::Io { action: "write", .. }), "{error}");
     assert_eq!(storage.files(), files);
     assert_eq!(whole(&storage).position, 10);

@@ -25,6 +25,7 @@ use crate::config::EngineConfig;
 use crate::drain::ToDrain;
 use crate::entropy::Entropy;
 use crate::error::{AdminError, Fenced, ProduceError};
+use crate::hook::{Hook, Load, Phase};
 use crate::ids::{MemberIndex, Offset, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::share::{Change, Persisted, SharePartition, TransitionId};
@@ -61,6 +62,7 @@ pub(crate) struct Shard {
     upkeep: upkeep::Upkeep,
     entropy: Arc<dyn Entropy>,
     stats: Arc<EngineStats>,
+    hook: Hook,
     position: Position,
     routes: Arc<Routes>,
     /// Bytes of all batches in memory windows.
@@ -135,6 +137,7 @@ pub(crate) struct ShardInit {
     pub(crate) drain: Arc<Mailbox<ToDrain>>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) stats: Arc<EngineStats>,
+    pub(crate) hook: Hook,
 }
 
 impl Shard {
@@ -174,6 +177,7 @@ impl Shard {
             upkeep: upkeep::Upkeep::new(now.monotonic, forgotten),
             entropy: init.entropy,
             stats: init.stats,
+            hook: init.hook,
             position: init.position,
             fenced: None,
             closed: false,
@@ -215,6 +219,7 @@ impl Shard {
         worked |= self.handle_timeouts(now);
         worked |= self.serve_waiting(now);
         worked |= self.run_upkeep(now);
+        self.hook.load(|| self.load());
         self.finish_closing();
         worked
     }
@@ -387,7 +392,10 @@ impl Shard {
                 );
             }
             Request::Settle { items, reply } => self.settle(items, reply, now),
-            Request::Extend { leases, reply } => self.extend(&leases, reply, now),
+            Request::Extend { leases, reply } => {
+                self.hook.reach(Phase::Extending);
+                self.extend(&leases, reply, now);
+            }
             Request::Abandon { leases } => self.abandon(&leases, now),
             Request::Join { group, topics, reply } => self.join(&group, &topics, reply),
             Request::Leave { member, reply } => self.leave(member, reply, now),
@@ -402,6 +410,19 @@ impl Shard {
                 self.read(&topic, partition, from, max_bytes, reply);
             }
             Request::Close { reply } => self.close(reply, now),
+        }
+    }
+
+    /// What the hook is told.
+    fn load(&self) -> Load {
+        let settling = |pending: &Pending| match &pending.then {
+            Then::Settle { slots, .. } => slots.len() as u64,
+            _ => 0,
+        };
+        let shares = self.world.shares.values();
+        Load {
+            acquired: shares.map(|share| share.state.counts().acquired).sum(),
+            settling: self.pending.values().map(settling).sum(),
         }
     }
 

@@ -10,6 +10,7 @@ use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::reply::Sender;
 use crate::engine::settlement::Evidence;
 use crate::error::SettleResult;
+use crate::hook::Phase;
 use crate::ids::{LeaseKey, Offset, ShareKey};
 use crate::share::{Refusal, Settled, Verdict};
 use crate::time::{Instant, Now};
@@ -82,6 +83,7 @@ impl Shard {
         let Some(share) = self.world.shares.get_mut(&key) else {
             return;
         };
+        self.hook.reach(Phase::Settling);
         let settled = share.state.settle(&[(item.lease, item.verdict)], now);
         let applied = self.sort_results(call, &[slot], &settled);
         let Some(transition) = settled.transition else { return };

@@ -1,0 +1,131 @@
+//! A producer outside of the host's process: sends records over the admin socket for as long as the host lives, and
+//! writes down what was confirmed before it counts it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use sharemill::admin::{Admin as _, AdminClient, PRODUCE_BUFFER, ProduceOutcome, ProduceResult, Record};
+use tokio::sync::mpsc;
+
+/// Makes the record of a number.
+pub type Make = fn(u64) -> Record;
+
+/// Sends to one topic until it is told to stop; over every end of the host.
+#[derive(Debug)]
+pub struct Producer {
+    stop: Arc<AtomicBool>,
+    paused: Arc<AtomicBool>,
+    sent: Arc<AtomicU64>,
+    confirmed: PathBuf,
+    thread: JoinHandle<()>,
+}
+
+/// What a producer knows at its end.
+#[derive(Debug)]
+pub struct Produced {
+    /// Numbers below were sent, once each.
+    pub sent: u64,
+    /// Numbers whose record the host said it has.
+    pub confirmed: BTreeSet<u64>,
+}
+
+impl Producer {
+    /// Begins; confirmed numbers go to the file `confirmed`, one a line.
+    pub fn start(data: &Path, topic: &str, confirmed: PathBuf, make: Make) -> Self {
+        let (stop, paused, sent) = <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let (data, topic) = (data.to_owned(), topic.to_owned());
+        let mut journal = File::create(&confirmed).unwrap();
+        let until = stop.clone();
+        let waits = paused.clone();
+        let counter = sent.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                while !until.load(Ordering::Relaxed) {
+                    if let Ok(Some(client)) = AdminClient::connect(&data).await {
+                        stream(&client, &topic, &counter, &until, &waits, make, &mut journal).await;
+                    }
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            });
+        });
+        Self {
+            stop,
+            paused,
+            sent,
+            confirmed,
+            thread,
+        }
+    }
+
+    /// Records sent so far.
+    pub fn sent(&self) -> u64 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Sends nothing until it is told to go on.
+    pub fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Stops and reads back what was written down.
+    pub fn stop(self) -> Produced {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        let text = std::fs::read_to_string(self.confirmed).unwrap();
+        Produced {
+            sent: self.sent.load(Ordering::Relaxed),
+            confirmed: text.lines().map(|line| line.parse().unwrap()).collect(),
+        }
+    }
+}
+
+/// One connection: ends when it breaks.
+async fn stream(
+    client: &AdminClient,
+    topic: &str,
+    counter: &AtomicU64,
+    stop: &AtomicBool,
+    paused: &AtomicBool,
+    make: Make,
+    journal: &mut File,
+) {
+    let (records, taken) = mpsc::channel(PRODUCE_BUFFER);
+    let (results, mut answers) = mpsc::channel::<ProduceResult>(PRODUCE_BUFFER);
+    // Numbers in the order of the stream, which is the order of the results.
+    let (numbers, mut asked) = mpsc::unbounded_channel::<u64>();
+    let send = async move {
+        while !stop.load(Ordering::Relaxed) {
+            if paused.load(Ordering::Relaxed) {
+                tokio::select! {
+                    () = records.closed() => return,
+                    () = tokio::time::sleep(Duration::from_millis(5)) => continue,
+                }
+            }
+            let number = counter.fetch_add(1, Ordering::Relaxed);
+            let _ = numbers.send(number);
+            if records.send(make(number)).await.is_err() {
+                return;
+            }
+        }
+    };
+    let note = async {
+        while let Some(result) = answers.recv().await {
+            let number = asked.recv().await.unwrap();
+            if let ProduceOutcome::Stored { .. } = result.outcome {
+                journal.write_all(format!("{number}\n").as_bytes()).unwrap();
+            }
+        }
+    };
+    // How the stream ends is of no interest: what has no result is not known to be stored.
+    drop(tokio::join!(send, client.produce(topic, taken, results), note));
+}
