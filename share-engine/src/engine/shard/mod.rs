@@ -117,6 +117,8 @@ enum Then {
         call: u64,
         slots: Vec<usize>,
     },
+    /// A group moved on past records that retention is about to drop.
+    Retire,
     Admin(admin::Continuation),
 }
 
@@ -263,6 +265,7 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
+            Then::Retire => self.retired(now),
             Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
             Then::Admin(continuation) => self.admin_done(continuation, Ok(()), now),
@@ -279,6 +282,7 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
+            Then::Retire => self.retired(now),
             Then::Deliver { member, waiting, .. } => self.wait_again(member, waiting),
             Then::Settle { call, slots } => {
                 self.settled(call, &slots, &crate::error::SettleResult::Refused(error.to_string()));
@@ -308,7 +312,7 @@ impl Shard {
                 Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Unknown),
                 Then::Admin(continuation) => continuation.fence(&fenced),
                 Then::Deliver { waiting, .. } => waiting.fence(&fenced),
-                Then::Nothing => {}
+                Then::Nothing | Then::Retire => {}
             }
         }
         for member in self.members.values_mut() {

@@ -9,4 +9,5 @@ mod full;
 mod harness;
 mod oracle;
 mod regressions;
+mod retention;
 mod scripts;
