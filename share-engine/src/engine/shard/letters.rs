@@ -260,14 +260,17 @@ impl Shard {
             });
         }
         if letter.lost {
-            record.headers.push(Header {
-                name: Bytes::from_static(b"sharemill.payload"),
-                value: Some(Bytes::from_static(b"lost")),
-            });
+            record.headers.push(LOST);
         }
         record
     }
 }
+
+/// Says that the record itself could not be read.
+const LOST: Header = Header {
+    name: Bytes::from_static(b"sharemill.payload"),
+    value: Some(Bytes::from_static(b"lost")),
+};
 
 /// Where a record was first produced: kept over dead letter and redrive, so that its idempotency key stays the same.
 pub(crate) const ORIGIN: &str = "sharemill.origin";
