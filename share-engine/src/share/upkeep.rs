@@ -29,13 +29,13 @@ impl SharePartition {
         })
     }
 
-    /// Whether a member holds a record of `range`, one is parked, or a change of one is under way.
-    pub fn holds_any(&self, range: OffsetRange) -> bool {
-        let Some(open) = OffsetRange::new(self.start_offset().max(range.first()), range.last()) else {
-            return false;
-        };
-        self.records(open)
-            .any(|record| matches!(record.state, RecordState::Acquired | RecordState::Parked) || record.in_transition)
+    /// The first record of `range` that a member holds, that is parked, or that has a change under way.
+    pub fn first_held(&self, range: OffsetRange) -> Option<Offset> {
+        let open = OffsetRange::new(self.start_offset().max(range.first()), range.last())?;
+        let mut records = self.records(open);
+        let held = records
+            .find(|record| matches!(record.state, RecordState::Acquired | RecordState::Parked) || record.in_transition);
+        held.map(|record| record.offset)
     }
 
     /// How long the present attempt at a record has lasted: since the acquisition that raised its count.

@@ -260,16 +260,20 @@ impl Shard {
             });
         }
         if letter.lost {
-            record.headers.push(Header {
-                name: Bytes::from_static(b"sharemill.payload"),
-                value: Some(Bytes::from_static(b"lost")),
-            });
+            record.headers.push(LOST);
         }
         record
     }
 }
 
-/// Header that names where a record was first produced, as `TOPIC/PARTITION/OFFSET`: kept over dead letter and redrive, so that its idempotency key stays the same.
+/// Says that the record itself could not be read.
+const LOST: Header = Header {
+    name: Bytes::from_static(b"sharemill.payload"),
+    value: Some(Bytes::from_static(b"lost")),
+};
+
+/// Header that names where a record was first produced, as `TOPIC/PARTITION/OFFSET`: kept over dead letter and
+/// redrive, so that its idempotency key stays the same.
 pub const ORIGIN_HEADER: &str = "sharemill.origin";
 
 /// A record of a batch, as it was produced.

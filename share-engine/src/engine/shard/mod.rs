@@ -122,6 +122,8 @@ enum Then {
         call: u64,
         slots: Vec<usize>,
     },
+    /// A group moved on past records that retention is about to drop.
+    Retire,
     Admin(admin::Continuation),
 }
 
@@ -275,6 +277,7 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
+            Then::Retire => self.retired(now),
             Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
             Then::Admin(continuation) => self.admin_done(continuation, Ok(appended), now),
@@ -291,6 +294,7 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
+            Then::Retire => self.retired(now),
             Then::Deliver { member, waiting, .. } => self.wait_again(member, waiting),
             Then::Settle { call, slots } => {
                 self.settled(call, &slots, &crate::error::SettleResult::Refused(error.to_string()));
@@ -320,7 +324,7 @@ impl Shard {
                 Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Unknown),
                 Then::Admin(continuation) => continuation.fence(&fenced),
                 Then::Deliver { waiting, .. } => waiting.fence(&fenced),
-                Then::Nothing => {}
+                Then::Nothing | Then::Retire => {}
             }
         }
         for member in self.members.values_mut() {

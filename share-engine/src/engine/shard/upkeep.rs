@@ -25,6 +25,9 @@ pub(super) struct Upkeep {
     deleted: Vec<(PartitionKey, String)>,
     /// How many of them the job under way removes.
     removing: usize,
+    /// Entries under way that archive what retention drops. Nothing is dropped and no snapshot taken before they are
+    /// durable: the dead letters are in them.
+    retiring: usize,
     /// Everything before is in logs and a snapshot.
     drained_to: Position,
     /// The last drain failed: how long to wait before the next.
@@ -32,6 +35,8 @@ pub(super) struct Upkeep {
 }
 
 const PERIOD: Duration = Duration::from_secs(1);
+/// Offsets that retention takes from a group in one entry.
+const RETIRED_AT_ONCE: u64 = 64;
 const BACKOFF: Duration = Duration::from_millis(500);
 
 impl Upkeep {
@@ -44,6 +49,7 @@ impl Upkeep {
             wanted: !deleted.is_empty(),
             deleted,
             removing: 0,
+            retiring: 0,
             drained_to: Position::ZERO,
             backoff_until: None,
         }
@@ -91,7 +97,10 @@ impl Shard {
     }
 
     fn needs_drain(&self, now: Now) -> bool {
-        if self.upkeep.draining || self.upkeep.backoff_until.is_some_and(|until| until > now.monotonic) {
+        if self.upkeep.draining
+            || self.upkeep.retiring > 0
+            || self.upkeep.backoff_until.is_some_and(|until| until > now.monotonic)
+        {
             return false;
         }
         self.upkeep.wanted
@@ -324,44 +333,69 @@ impl Shard {
             self.upkeep.wanted |= gone;
             let by_age = by_age(&topic, partition, now);
             let by_size = by_size(&topic, partition);
-            if let Some(to) = by_age.max(by_size) {
-                self.retire(key, to, now);
+            let Some(to) = by_age.max(by_size) else { continue };
+            // The oldest that goes is as far as the first that somebody holds or has parked.
+            let to = self
+                .first_held(partition, to)
+                .map_or(to, |held| boundary(partition, held));
+            if self.upkeep.retiring == 0 && !self.archive_before(key, to, now) {
+                self.retire(key, to);
             }
         }
     }
 
-    /// Moves a partition's start, unless somebody holds or has parked a record before it.
-    fn retire(&mut self, key: PartitionKey, to: Offset, now: Now) {
+    /// The first record before `to` that a group holds or has parked.
+    fn first_held(&self, partition: &Partition, to: Offset) -> Option<Offset> {
+        let range = OffsetRange::new(partition.start, to.previous()?)?;
+        let shares = partition.shares.iter().filter_map(|key| self.world.shares.get(key));
+        shares.filter_map(|share| share.state.first_held(range)).min()
+    }
+
+    /// Lets every group pass what is to be dropped; a step at a time, since the dead letters of one step are one entry.
+    /// `false` if all have.
+    fn archive_before(&mut self, key: PartitionKey, to: Offset, now: Now) -> bool {
         let Some(partition) = self.world.partitions.get(&key) else {
-            return;
+            return false;
         };
-        let (start, shares) = (partition.start, partition.shares.clone());
-        let Some(range) = to.previous().and_then(|last| OffsetRange::new(start, last)) else {
-            return;
-        };
-        let held = |key: &ShareKey| {
-            self.world
-                .shares
-                .get(key)
-                .is_some_and(|share| share.state.holds_any(range))
-        };
-        if shares.iter().any(held) {
-            return;
-        }
-        for key in shares {
+        let mut behind = false;
+        for key in partition.shares.clone() {
             let Some(share) = self.world.shares.get_mut(&key) else {
                 continue;
             };
             if share.state.start_offset() >= to {
                 continue;
             }
-            let settled = share.state.handle_log_start(to, now);
+            behind = true;
+            let step = share.state.start_offset().max(share.state.next_new_offset().min(to));
+            let step = if step == share.state.start_offset() {
+                to
+            } else {
+                to.min(share.state.start_offset().plus(RETIRED_AT_ONCE))
+            };
+            let settled = share.state.handle_log_start(step, now);
             self.stats.dropped(settled.dropped);
-            self.persist_settled(key, settled, Then::Nothing, &[], now);
+            self.upkeep.retiring += 1;
+            self.persist_settled(key, settled, Then::Retire, &[], now);
         }
+        behind
+    }
+
+    /// An archiving entry is durable, or refused: the rest follows.
+    pub(super) fn retired(&mut self, now: Now) {
+        self.upkeep.retiring -= 1;
+        if self.upkeep.retiring == 0 {
+            self.upkeep.next = self.upkeep.next.min(now.monotonic);
+        }
+    }
+
+    /// Moves a partition's start; every group is past it.
+    fn retire(&mut self, key: PartitionKey, to: Offset) {
         let Some(partition) = self.world.partitions.get_mut(&key) else {
             return;
         };
+        if to <= partition.start {
+            return;
+        }
         partition.start = to;
         let mut freed = 0;
         while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < to) {
@@ -401,6 +435,17 @@ pub(crate) fn directory(partition: &Partition) -> String {
 fn segment_range(segment: &SegmentState) -> OffsetRange {
     let last = segment.end.previous().unwrap_or(segment.base);
     OffsetRange::new(segment.base, last).unwrap_or(OffsetRange::single(segment.base))
+}
+
+/// The end of the last segment or batch that lies wholly before `offset`.
+fn boundary(partition: &Partition, offset: Offset) -> Offset {
+    let segments = partition.segments.segments.iter().map(|segment| segment.end);
+    let batches = partition
+        .window
+        .since(partition.drained)
+        .map(|batch| batch.last().next());
+    let whole = segments.chain(batches).filter(|end| *end <= offset);
+    whole.max().unwrap_or(partition.start)
 }
 
 /// Up to where segments are too old.

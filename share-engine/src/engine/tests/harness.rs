@@ -161,6 +161,10 @@ impl Running {
         self.pump.run();
     }
 
+    pub(super) fn jump_wall(&mut self, seconds: u64) {
+        self.clock.jump_wall(i64::try_from(seconds * 1_000).unwrap());
+    }
+
     pub(super) fn drain(&mut self) {
         self.pump.wait(self.engine.drain()).unwrap();
     }

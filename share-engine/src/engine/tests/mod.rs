@@ -1,5 +1,15 @@
 //! The engine as a whole, stepped on one thread over a disk in memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::too_many_lines,
+    clippy::single_match_else,
+    clippy::cast_possible_truncation,
+    clippy::case_sensitive_file_extension_comparisons,
+    reason = "tests; the number of states that were visited is printed"
+)]
 
 mod basics;
 mod crash;
@@ -8,5 +18,7 @@ mod faults;
 mod full;
 mod harness;
 mod oracle;
+mod properties;
 mod regressions;
+mod retention;
 mod scripts;

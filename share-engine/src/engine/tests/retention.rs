@@ -1,0 +1,172 @@
+//! What is dropped, what is not, and what is said of it.
+
+use std::time::Duration;
+
+use super::harness::*;
+use crate::config::{GroupConfig, Retention, TopicConfig};
+use crate::engine::Outcome;
+
+const HOUR: u64 = 3_600;
+
+fn topic(engine: &mut Running, retention: Retention) {
+    let config = TopicConfig {
+        retention,
+        ..TopicConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_topic("orders", config)).unwrap();
+}
+
+fn aged() -> Retention {
+    Retention::Bounded {
+        millis: Some(HOUR * 1_000),
+        bytes: None,
+    }
+}
+
+/// Twelve records in four segments.
+fn segments(engine: &mut Running) {
+    for number in 0..12 {
+        engine.produce("orders", &[&format!("{number}-{}", "x".repeat(2_500))]);
+    }
+    engine.drain();
+}
+
+fn settle_down(engine: &mut Running) {
+    for _ in 0..6 {
+        engine.advance(Duration::from_secs(2));
+    }
+    engine.drain();
+}
+
+fn release() -> Outcome {
+    Outcome::Release {
+        after: None,
+        reason: None,
+    }
+}
+
+fn present(engine: &mut Running) -> Vec<u64> {
+    let start = engine
+        .pump
+        .wait(engine.engine.describe_topic("orders"))
+        .unwrap()
+        .partitions[0]
+        .start;
+    let values = engine.values("orders");
+    values
+        .into_iter()
+        .map(|(offset, _)| offset)
+        .filter(|offset| *offset >= start)
+        .collect()
+}
+
+#[test]
+fn old_segments_go_and_what_had_been_tried_leaves_dead_letters() {
+    let world = World::new();
+    let mut engine = world.open();
+    topic(&mut engine, aged());
+    let member = engine.group("work", "orders", dead_letters("work.dead"));
+    segments(&mut engine);
+    let held = engine.acquire(&member, 5);
+    engine.settle(&member, held.iter().map(|one| (one.lease, release())).collect());
+    engine.advance(Duration::from_secs(2 * HOUR));
+    settle_down(&mut engine);
+    assert_eq!(present(&mut engine), [0_u64; 0]);
+    let letters = engine.values("work.dead");
+    let values: Vec<_> = letters
+        .iter()
+        .map(|(_, value)| value.split('-').next().unwrap().to_owned())
+        .collect();
+    assert_eq!(values, ["0", "1", "2", "3", "4"]);
+    assert_eq!(engine.engine.stats().archived_retention, 5);
+    assert_eq!(engine.engine.stats().dropped, 7);
+    drop(engine);
+    let mut engine = world.open();
+    assert_eq!(engine.values("work.dead").len(), 5);
+    let member = engine.join("work", "orders");
+    assert!(engine.try_acquire(&member, 10).is_empty());
+}
+
+#[test]
+fn held_and_parked_records_stay_and_what_is_older_goes() {
+    let world = World::new();
+    let mut engine = world.open();
+    topic(&mut engine, aged());
+    let member = engine.group("work", "orders", GroupConfig::default());
+    segments(&mut engine);
+    let held = engine.acquire(&member, 12);
+    let park = Outcome::Renew {
+        after: Duration::from_secs(24 * HOUR),
+        checkpoint: None,
+    };
+    let list = held.iter().map(|one| {
+        let parked = one.offset().get() == 7;
+        (one.lease, if parked { park.clone() } else { accept() })
+    });
+    engine.settle(&member, list.collect());
+    // An attempt may last ten minutes, so that the clock of retention alone goes on.
+    engine.jump_wall(2 * HOUR);
+    settle_down(&mut engine);
+    assert!(present(&mut engine).contains(&7), "{:?}", present(&mut engine));
+    assert!(!present(&mut engine).contains(&2));
+}
+
+#[test]
+fn the_largest_log_is_bounded() {
+    let world = World::new();
+    let mut engine = world.open();
+    topic(
+        &mut engine,
+        Retention::Bounded {
+            millis: None,
+            bytes: Some(16_000),
+        },
+    );
+    segments(&mut engine);
+    settle_down(&mut engine);
+    let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+    assert!(topic.partitions[0].log_bytes <= 16_000 && topic.partitions[0].log_bytes > 4_000);
+    assert!(present(&mut engine).contains(&11));
+}
+
+#[test]
+fn a_queue_drops_in_the_middle_and_keeps_for_the_abandoned() {
+    let world = World::new();
+    let mut engine = world.open();
+    topic(&mut engine, Retention::Queue);
+    let one = engine.group("one", "orders", GroupConfig::default());
+    let two = engine.group("two", "orders", GroupConfig::default());
+    segments(&mut engine);
+    let held = engine.acquire(&one, 12);
+    engine.accept(&one, &held);
+    settle_down(&mut engine);
+    assert_eq!(present(&mut engine).len(), 12, "group two has not seen them");
+    let held = engine.acquire(&two, 12);
+    engine.accept(&two, &held[3..]);
+    settle_down(&mut engine);
+    let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+    assert!(
+        topic.partitions[0].segments <= 2,
+        "{} segments",
+        topic.partitions[0].segments
+    );
+    // What is finished may stay in memory as long as the process.
+    drop((held, engine));
+    let mut engine = world.open();
+    let left = present(&mut engine);
+    assert!(left.contains(&0) && left.len() < 6, "{left:?}");
+    let late = engine.group("late", "orders", GroupConfig::default());
+    let seen = engine.acquire(&late, 12);
+    assert_eq!(seen.iter().map(|one| one.offset().get()).collect::<Vec<_>>(), left);
+}
+
+#[test]
+fn a_queue_without_groups_keeps_everything() {
+    let world = World::new();
+    let mut engine = world.open();
+    topic(&mut engine, Retention::Queue);
+    segments(&mut engine);
+    engine.advance(Duration::from_secs(30 * 24 * HOUR));
+    settle_down(&mut engine);
+    assert_eq!(present(&mut engine).len(), 12);
+}
