@@ -1,4 +1,5 @@
 //! Developer commands, one module each.
+mod bench;
 mod guests;
 
 use clap::{Parser, Subcommand};
@@ -13,12 +14,15 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure the engine and the host.
+    Bench(bench::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
     }
 }
