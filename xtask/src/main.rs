@@ -4,6 +4,7 @@
     reason = "developer commands time themselves and poll programs that tell nobody"
 )]
 
+mod bench;
 mod guests;
 mod test;
 
@@ -22,6 +23,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Measure the engine and the host.
+    Bench(bench::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
     /// Run everything that must pass.
@@ -30,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };

@@ -1,6 +1,6 @@
 //! `cargo xtask guests`: builds the handlers of `guest-examples` to components. Works on a new machine without a question,
 //! and takes a second or two when nothing has changed. Other commands call [`build`] for the components that they need.
-mod toolchain;
+pub(crate) mod toolchain;
 
 use std::fs;
 use std::io::Write as _;
@@ -231,7 +231,7 @@ pub(crate) fn root() -> PathBuf {
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
