@@ -1,5 +1,14 @@
 //! Developer commands, one module each.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "developer commands time themselves and poll programs that tell nobody"
+)]
+
+mod demo;
 mod guests;
+
+use std::io::Write as _;
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -13,12 +22,23 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Feed real files through the three example handlers, kill the host once, and check every count.
+    Demo(demo::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // No trace of this program: what went wrong is in the messages, and above them.
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+pub(crate) use toolchain::Source;
 use toolchain::Toolchain;
 
 /// Prepare the Wasm target and build the guests.
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     check: bool,
     /// Where the Wasm target comes from.
     #[arg(long, value_enum, default_value_t)]
-    toolchain: toolchain::Source,
+    toolchain: Source,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -42,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Builds every guest and returns the paths of the components, sorted by name.
-pub(crate) fn build(out: &Path, source: toolchain::Source) -> Result<Vec<PathBuf>> {
+pub(crate) fn build(out: &Path, source: Source) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::prepare(source)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut components = Vec::new();
@@ -217,12 +218,12 @@ fn native_cargo(workspace: &str, command: &[&str], arguments: &[PathBuf]) -> Res
     Ok(())
 }
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
     xtask.parent().unwrap_or(xtask).to_path_buf()
 }
 
-fn target_dir() -> PathBuf {
+pub(crate) fn target_dir() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
 }
 
