@@ -63,7 +63,8 @@ pub(super) fn print(report: &Report<'_>) -> Result<()> {
         "dead show thumbnail.dead/0/0",
         "topic read order-lines --limit 5",
         "group describe poll",
-        "dead redrive --group poll --cause reject",
+        "dead redrive --all --group poll",
+        "run --until-idle",
     ] {
         writeln!(out, "  {binary} {command} --manifest {manifest}")?;
     }
