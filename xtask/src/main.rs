@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod demo;
 mod guests;
 mod test;
 
@@ -25,6 +26,8 @@ struct Arguments {
 enum Command {
     /// Measure the engine and the host.
     Bench(bench::Arguments),
+    /// Feed real files through the three example handlers, kill the host once, and check every count.
+    Demo(demo::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
     /// Run everything that must pass.
@@ -34,6 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };

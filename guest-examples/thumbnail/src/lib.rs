@@ -4,7 +4,8 @@ use std::io::Cursor;
 use std::path::{Component, Path, PathBuf};
 use std::{fs, io};
 
-use image::{ImageFormat, ImageReader};
+use image::error::DecodingError;
+use image::{ImageError, ImageFormat, ImageReader};
 use serde::Deserialize;
 use sharemill_handler::{Outcome, Record, Reject, Release, Result, ResultExt, handler};
 
@@ -62,13 +63,24 @@ fn store(thumbnail: &[u8], partial: &Path, target: &Path) -> io::Result<()> {
     fs::rename(partial, target)
 }
 
-/// The error is the decoder's own.
+/// The error is the decoder's own, but for one thing that it forgives.
 fn thumbnail(bytes: &[u8]) -> image::ImageResult<Vec<u8>> {
-    let image = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.decode()?;
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    if reader.format() == Some(ImageFormat::Jpeg) && is_cut(bytes) {
+        let reason = "unexpected end of file";
+        return Err(ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), reason)));
+    }
+    let image = reader.decode()?;
     let mut small = Cursor::new(Vec::new());
     image
         .thumbnail(SIZE, SIZE)
         .into_rgb8()
         .write_to(&mut small, ImageFormat::Jpeg)?;
     Ok(small.into_inner())
+}
+
+/// The decoder makes grey of what is missing at the end of a JPEG: here the end marker must follow the last scan.
+fn is_cut(jpeg: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| jpeg.windows(2).rposition(|pair| pair == marker);
+    last([0xff, 0xd9]) < last([0xff, 0xda])
 }

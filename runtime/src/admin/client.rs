@@ -19,8 +19,9 @@ use super::lines::{LineBody, Lines, ProduceLine};
 use super::socket::socket_path;
 use super::{
     About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
-    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, PROTOCOL, ProduceResult, Record, RecordsPage, RecordsQuery,
-    RedriveRequest, RedriveResult, ResetGroup, ResetResult, TopicDeleted, TopicDetail, TopicSummary,
+    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, PROTOCOL, ProduceResult, ReadPage, ReadQuery, Record,
+    RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetResult, TopicDeleted, TopicDetail,
+    TopicSummary,
 };
 
 /// Largest answer that is taken: ten thousand records or dead letters fit many times over.
@@ -186,6 +187,16 @@ impl Admin for AdminClient {
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()> {
         Box::pin(self.stream(topic, records, results))
+    }
+
+    fn read<'a>(&'a self, topic: &'a str, query: ReadQuery) -> Answer<'a, ReadPage> {
+        let fields = [
+            ("partition", query.partition.map(|number| number.to_string())),
+            ("from", query.from.map(|offset| offset.to_string())),
+            ("limit", query.limit.map(|count| count.to_string())),
+        ];
+        let path = format!("/v1/topics/{}/records{}", encoded(topic), query_string(&fields));
+        Box::pin(async move { self.get(&path).await })
     }
 
     fn groups(&self) -> Answer<'_, Vec<GroupSummary>> {

@@ -30,7 +30,7 @@ pub use group::{
     GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery, ResetGroup,
     ResetPartition, ResetResult, ResetTo, SharePartitionView,
 };
-pub use record::{Header, ProduceOutcome, ProduceResult, Record};
+pub use record::{Header, ProduceOutcome, ProduceResult, ReadPage, ReadQuery, Record, StoredRecord};
 pub use server::router;
 pub use socket::{AdminSocket, SocketError, socket_path};
 pub use topic::{CreateTopic, DeleteTopic, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary};
@@ -90,6 +90,8 @@ pub trait Admin: Send + Sync {
         records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()>;
+    /// Records of a topic as they stand there. Acquires nothing and changes nothing.
+    fn read<'a>(&'a self, topic: &'a str, query: ReadQuery) -> Answer<'a, ReadPage>;
     /// All share groups, by name.
     fn groups(&self) -> Answer<'_, Vec<GroupSummary>>;
     /// One share group.

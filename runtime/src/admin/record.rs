@@ -34,6 +34,43 @@ pub struct Header {
     pub value: Option<Bytes>,
 }
 
+/// A record in a topic, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct StoredRecord {
+    /// Partition.
+    pub partition: u32,
+    /// Offset.
+    pub offset: u64,
+    /// What it holds.
+    pub record: Record,
+}
+
+/// Which records of a topic to read. Reading acquires nothing and changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct ReadQuery {
+    /// Only this partition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partition: Option<u32>,
+    /// Begin at this offset, in every partition; `None`: the oldest that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// At most so many, 1 to 10,000; `None`: 100.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+}
+
+/// Records of a topic, by partition and offset.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ReadPage {
+    /// Records.
+    pub records: Vec<StoredRecord>,
+    /// There are more: the limit or 32 MiB were reached.
+    pub more: bool,
+}
+
 /// What became of one produced record.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProduceResult {

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use super::lines::{LineBody, Lines, ProduceLine, push_line};
 use super::{
     Admin, AdminError, CreateTopic, DeadFilter, DeadLetterId, DeadQuery, DeleteTopic, ErrorCode, PRODUCE_BUFFER,
-    ProduceResult, Record, RecordState, RecordsQuery,
+    ProduceResult, ReadQuery, Record, RecordState, RecordsQuery,
 };
 
 type Shared = State<Arc<dyn Admin>>;
@@ -31,7 +31,7 @@ pub fn router(admin: Arc<dyn Admin>) -> Router {
         .route("/v1", get(about))
         .route("/v1/topics", get(topics).post(create_topic))
         .route("/v1/topics/{topic}", get(topic).delete(delete_topic))
-        .route("/v1/topics/{topic}/records", post(produce))
+        .route("/v1/topics/{topic}/records", get(read).post(produce))
         .route("/v1/groups", get(groups))
         .route("/v1/groups/{group}", get(group).delete(delete_group))
         .route("/v1/groups/{group}/reset", post(reset_group))
@@ -67,6 +67,16 @@ async fn delete_topic(
     request: Result<Query<DeleteTopic>, QueryRejection>,
 ) -> Answered {
     answer(&admin.delete_topic(&path(name)?, query(request)?).await?)
+}
+
+async fn read(
+    State(admin): Shared,
+    name: Result<Path<String>, PathRejection>,
+    request: Result<Query<ReadQuery>, QueryRejection>,
+) -> Answered {
+    let mut request = query(request)?;
+    request.limit = Some(limit(request.limit)?);
+    answer(&admin.read(&path(name)?, request).await?)
 }
 
 async fn groups(State(admin): Shared) -> Answered {

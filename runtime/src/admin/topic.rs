@@ -16,8 +16,8 @@ pub struct TopicSummary {
     pub records: u64,
     /// Bytes held, over all partitions.
     pub bytes: u64,
-    /// Bytes that it may hold.
-    pub max_bytes: u64,
+    /// Bytes that it may hold; `None`: as many as the disk.
+    pub max_bytes: Option<u64>,
     /// What happens when it holds that.
     pub on_full: OnFull,
     /// How long records are kept.

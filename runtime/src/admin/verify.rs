@@ -6,12 +6,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct VerifyReport {
-    /// Files that were read.
-    pub files: u64,
+    /// Segments of partition logs.
+    pub segments: u64,
+    /// Records in them.
+    pub records: u64,
+    /// Entries of the journal behind the snapshot.
+    pub journal_entries: u64,
     /// Bytes that were read.
     pub bytes: u64,
-    /// Record batches whose checksum was compared.
-    pub batches: u64,
+    /// The engine was closed before.
+    pub clean: bool,
+    /// What was being written when the process ended: no damage, the next start cuts it.
+    pub torn: Option<Damage>,
     /// What is damaged; empty if all is well.
     pub damage: Vec<Damage>,
 }
@@ -24,8 +30,6 @@ pub struct Damage {
     pub file: String,
     /// Where it begins, bytes.
     pub position: u64,
-    /// How long it is, bytes.
-    pub bytes: u64,
     /// What is wrong.
     pub message: String,
 }

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use super::args::{DeadCommand, DeadFilterArgs, DeadList, DeadRedrive};
 use super::open::{Absent, with};
+use super::shown::{self, shortened};
 use crate::admin::{Admin, DeadFilter, DeadLetterDetail, DeadQuery, RedriveRequest};
-use crate::output::{self, Align, Failure, Format, Table, bytes, counted, timestamp};
+use crate::output::{self, Align, Failure, Format, Table, bytes, timestamp};
 
 /// Runs one of the dead-letter commands.
 pub(super) async fn run(command: DeadCommand) -> Result<(), Failure> {
@@ -53,7 +54,7 @@ async fn list(args: DeadList) -> Result<(), Failure> {
             timestamp(letter.timestamp),
             letter.delivery_count.to_string(),
             letter.cause,
-            shortened(&letter.reason.unwrap_or_else(|| "-".to_owned())),
+            shortened(letter.reason.as_deref().unwrap_or("-"), REASON_CHARACTERS),
         ]);
     }
     output::data(&table.render())?;
@@ -127,11 +128,14 @@ fn described(letter: &DeadLetterDetail) -> String {
     if let Some(size) = letter.checkpoint_bytes {
         line("checkpoint", &bytes(size.into()));
     }
-    line("key", &shown(letter.record.key.as_deref()));
+    line("key", &shown::text(letter.record.key.as_deref()));
     for header in &letter.record.headers {
-        line("header", &format!("{}={}", header.name, shown(header.value.as_deref())));
+        line(
+            "header",
+            &format!("{}={}", header.name, shown::text(header.value.as_deref())),
+        );
     }
-    line("value", &shown(letter.record.value.as_deref()));
+    line("value", &shown::text(letter.record.value.as_deref()));
     section(&mut text, "trap", letter.trap.as_deref().unwrap_or_default().lines());
     section(&mut text, "attempts", letter.attempts.iter().map(String::as_str));
     section(&mut text, "log", letter.log.iter().map(String::as_str));
@@ -145,20 +149,5 @@ fn section<'a>(text: &mut String, name: &str, lines: impl Iterator<Item = &'a st
     }
 }
 
-/// Text as it is, other bytes by their number; `--format json` has them all.
-fn shown(bytes: Option<&[u8]>) -> String {
-    match bytes.map(std::str::from_utf8) {
-        None => "null".to_owned(),
-        Some(Ok(text)) => text.to_owned(),
-        Some(Err(_)) => format!("({}, not text)", counted(bytes.map_or(0, <[u8]>::len) as u64, "byte")),
-    }
-}
-
-/// Enough of a reason for a table.
-fn shortened(text: &str) -> String {
-    const CHARACTERS: usize = 60;
-    if text.chars().count() <= CHARACTERS {
-        return text.to_owned();
-    }
-    text.chars().take(CHARACTERS - 3).chain("...".chars()).collect()
-}
+/// What a table shows of a reason.
+const REASON_CHARACTERS: usize = 60;

@@ -1,10 +1,13 @@
 //! Opens the engine of a data directory for one command, where no host runs on it.
 
-use share_engine::engine::Engine;
+use std::sync::Arc;
+
+use share_engine::engine::{self, Engine};
 use share_engine::error::OpenError;
+use share_engine::storage::{FileStorage, Storage};
 
 use super::open::Place;
-use crate::admin::{Admin, AdminError, EmbeddedAdmin, ErrorCode, VerifyReport};
+use crate::admin::{Admin, AdminError, Damage, EmbeddedAdmin, ErrorCode, VerifyReport};
 use crate::config::EmbeddedSource;
 use crate::output;
 
@@ -26,8 +29,32 @@ pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, 
 
 /// Reads everything in a data directory that nobody owns.
 pub(super) async fn verify(source: &EmbeddedSource) -> Result<VerifyReport, AdminError> {
-    let message = format!("{} cannot be verified by this build", source.data_dir.display());
-    Err(AdminError::new(ErrorCode::Unavailable, message))
+    let directory = source.data_dir.clone();
+    let read = tokio::task::spawn_blocking(move || {
+        let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory)?);
+        engine::verify(&storage)
+    });
+    let read = read
+        .await
+        .map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
+    let report = read.map_err(open_error)?;
+    Ok(VerifyReport {
+        segments: report.segments,
+        records: report.records,
+        journal_entries: report.entries,
+        bytes: report.bytes,
+        clean: report.clean,
+        torn: report.torn.map(damage),
+        damage: report.problems.into_iter().map(damage).collect(),
+    })
+}
+
+fn damage(problem: engine::Problem) -> Damage {
+    Damage {
+        file: problem.file,
+        position: problem.position,
+        message: problem.what,
+    }
 }
 
 fn open_error(error: OpenError) -> AdminError {

@@ -15,6 +15,7 @@ mod open;
 mod produce;
 mod records;
 mod run;
+mod shown;
 pub mod specs;
 mod topic;
 mod verify;

@@ -1,9 +1,10 @@
 //! `sharemill topic`.
 
-use super::args::{TopicCommand, TopicCreate};
+use super::args::{TopicCommand, TopicCreate, TopicRead};
 use super::open::{Absent, with};
-use crate::admin::{CreateTopic, DeleteTopic, TopicDetail, TopicSummary};
-use crate::output::{self, Align, Failure, Format, Table, bytes, counted};
+use super::shown::{self, shortened};
+use crate::admin::{CreateTopic, DeleteTopic, ReadQuery, TopicDetail, TopicSummary};
+use crate::output::{self, Align, Failure, Format, Table, bytes, counted, timestamp};
 
 /// Runs one of the topic commands.
 pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
@@ -20,6 +21,7 @@ pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
             let topic = with(&args.query.data, Absent::Refuse, describe).await?;
             print(&topic, args.query.format.into())
         }
+        TopicCommand::Read(args) => read(&args).await,
         TopicCommand::Create(args) => create(&args).await,
         TopicCommand::Delete(args) => {
             let request = DeleteTopic { force: args.force };
@@ -37,6 +39,44 @@ pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
         }
     }
 }
+
+async fn read(args: &TopicRead) -> Result<(), Failure> {
+    let query = ReadQuery {
+        partition: args.partition,
+        from: args.from,
+        limit: Some(args.limit),
+    };
+    let read = async |admin: &dyn crate::admin::Admin| Ok(admin.read(&args.topic, query).await?);
+    let page = with(&args.query.data, Absent::Refuse, read).await?;
+    if Format::from(args.query.format) == Format::Json {
+        return output::json(&page);
+    }
+    let mut table = Table::new(&[
+        ("partition", Align::Right),
+        ("offset", Align::Right),
+        ("when", Align::Left),
+        ("key", Align::Left),
+        ("value", Align::Left),
+    ]);
+    for stored in &page.records {
+        table.row([
+            stored.partition.to_string(),
+            stored.offset.to_string(),
+            stored.record.timestamp.map_or_else(|| "-".to_owned(), timestamp),
+            shortened(&shown::text(stored.record.key.as_deref()), KEY_CHARACTERS),
+            shortened(&shown::text(stored.record.value.as_deref()), VALUE_CHARACTERS),
+        ]);
+    }
+    output::data(&table.render())?;
+    if page.more {
+        output::message("there are more: raise --limit, or go on with --partition and --from");
+    }
+    Ok(())
+}
+
+/// What a table shows of a key and of a value; `--format json` has all of both.
+const KEY_CHARACTERS: usize = 30;
+const VALUE_CHARACTERS: usize = 120;
 
 async fn create(args: &TopicCreate) -> Result<(), Failure> {
     let request = CreateTopic {
@@ -75,12 +115,20 @@ fn list(topics: &[TopicSummary]) -> String {
             topic.partitions.to_string(),
             topic.records.to_string(),
             bytes(topic.bytes),
-            limit(topic.max_bytes),
+            topic.max_bytes.map_or_else(|| "-".to_owned(), bytes),
             topic.retention.to_string(),
             topic.groups.to_string(),
         ]);
     }
     table.render()
+}
+
+fn size(topic: &TopicSummary) -> String {
+    let held = bytes(topic.bytes);
+    topic.max_bytes.map_or_else(
+        || format!("{held}, without a limit"),
+        |limit| format!("{held} of {}, then {}", bytes(limit), topic.on_full.as_str()),
+    )
 }
 
 fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
@@ -89,12 +137,10 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
     }
     let summary = &topic.summary;
     let mut text = format!(
-        "topic      {}\nrecords    {}\nsize       {} of {}, then {}\nretention  {}\nsegments   {} each\n\n",
+        "topic      {}\nrecords    {}\nsize       {}\nretention  {}\nsegments   {} each\n\n",
         summary.name,
         summary.records,
-        bytes(summary.bytes),
-        limit(summary.max_bytes),
-        summary.on_full.as_str(),
+        size(summary),
         summary.retention,
         bytes(topic.segment_bytes),
     );
@@ -124,13 +170,4 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
         text.push_str(&groups.render());
     }
     output::data(&text)
-}
-
-/// A limit that no disk reaches is none.
-fn limit(max_bytes: u64) -> String {
-    if max_bytes == u64::MAX {
-        "no limit".to_owned()
-    } else {
-        bytes(max_bytes)
-    }
 }

@@ -20,24 +20,25 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
         let mut table = Table::new(&[
             ("file", Align::Left),
             ("position", Align::Right),
-            ("size", Align::Right),
             ("damage", Align::Left),
         ]);
         for damage in &report.damage {
-            table.row([
-                damage.file.clone(),
-                damage.position.to_string(),
-                bytes(damage.bytes),
-                damage.message.clone(),
-            ]);
+            table.row([damage.file.clone(), damage.position.to_string(), damage.message.clone()]);
         }
         let read = format!(
-            "{} with {} read, {} compared, {} damaged\n",
-            counted(report.files, "file"),
+            "{} read: {} in {}, {} journal entries; {} damaged\n",
             bytes(report.bytes),
-            counted(report.batches, "checksum"),
+            counted(report.records, "record"),
+            counted(report.segments, "segment"),
+            report.journal_entries,
             counted(report.damage.len() as u64, "place"),
         );
+        if let Some(torn) = &report.torn {
+            output::message(&format!(
+                "note: {} ends in a write that was cut short at byte {}; the next start cuts it off",
+                torn.file, torn.position
+            ));
+        }
         output::data(&if report.damage.is_empty() {
             read
         } else {

@@ -44,7 +44,7 @@ fn topic() -> TopicDetail {
             partitions: 1,
             records: 5,
             bytes: 1_500,
-            max_bytes: 10 << 30,
+            max_bytes: Some(10 << 30),
             on_full: OnFull::Refuse,
             retention: Retention::Queue,
             groups: 1,
@@ -185,7 +185,7 @@ impl Admin for FakeAdmin {
         created.summary.name = request.name;
         created.summary.partitions = request.partitions;
         created.summary.retention = request.retention.unwrap_or(Retention::DEFAULT);
-        created.summary.max_bytes = request.max_bytes.unwrap_or(10 << 30);
+        created.summary.max_bytes = Some(request.max_bytes.unwrap_or(10 << 30));
         done(created)
     }
 
@@ -232,6 +232,34 @@ impl Admin for FakeAdmin {
             }
             Ok(())
         })
+    }
+
+    fn read<'a>(&'a self, topic: &'a str, query: ReadQuery) -> Answer<'a, ReadPage> {
+        if topic != "orders" {
+            return failed(no_topic(topic));
+        }
+        let value = |offset| {
+            if offset == 2 {
+                None
+            } else {
+                Some(Bytes::from(format!("value {offset}")))
+            }
+        };
+        let records = (query.from.unwrap_or(0)..3).map(|offset| StoredRecord {
+            partition: query.partition.unwrap_or(0),
+            offset,
+            record: Record {
+                key: Some(Bytes::from_static(b"k")),
+                value: value(offset),
+                timestamp: Some(1_700_000_000_000),
+                ..Record::default()
+            },
+        });
+        let limit = query.limit.unwrap_or(100) as usize;
+        let mut records: Vec<_> = records.collect();
+        let more = records.len() > limit;
+        records.truncate(limit);
+        done(ReadPage { records, more })
     }
 
     fn groups(&self) -> Answer<'_, Vec<GroupSummary>> {

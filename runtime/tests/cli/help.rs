@@ -150,6 +150,7 @@ fn commands() {
     Commands:
       list      List all topics
       describe  Show one topic with its partitions and groups
+      read      Print the records of a topic; takes none away
       create    Create a topic; settings it is not given come from the defaults of the manifest
                 reference
       delete    Delete a topic with all its records

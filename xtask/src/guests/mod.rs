@@ -11,6 +11,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+pub(crate) use toolchain::Source;
 use toolchain::Toolchain;
 
 /// Prepare the Wasm target and build the guests.
@@ -25,7 +26,7 @@ pub(crate) struct Arguments {
     check: bool,
     /// Where the Wasm target comes from.
     #[arg(long, value_enum, default_value_t)]
-    toolchain: toolchain::Source,
+    toolchain: Source,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -46,12 +47,12 @@ pub(crate) fn build_and_check() -> Result<()> {
     run(&Arguments {
         out: None,
         check: true,
-        toolchain: toolchain::Source::default(),
+        toolchain: Source::default(),
     })
 }
 
 /// Builds every guest and returns the paths of the components, sorted by name.
-pub(crate) fn build(out: &Path, source: toolchain::Source) -> Result<Vec<PathBuf>> {
+pub(crate) fn build(out: &Path, source: Source) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::prepare(source)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     let mut components = Vec::new();

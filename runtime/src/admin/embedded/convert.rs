@@ -22,7 +22,7 @@ pub(super) fn topic_summary(topic: &TopicDescription) -> TopicSummary {
         partitions: topic.config.partitions,
         records: topic.partitions.iter().map(|one| one.end - one.start).sum(),
         bytes: topic.bytes,
-        max_bytes: topic.config.max_bytes.unwrap_or(u64::MAX),
+        max_bytes: topic.config.max_bytes,
         on_full: match topic.config.on_full {
             engine_config::OnFull::Refuse => OnFull::Refuse,
             engine_config::OnFull::DropOldest => OnFull::DropOldest,

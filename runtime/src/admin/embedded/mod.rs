@@ -3,6 +3,7 @@
 
 mod convert;
 mod dead;
+mod read;
 
 use std::time::Duration;
 
@@ -13,9 +14,9 @@ use tokio::sync::mpsc;
 
 use super::{
     About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
-    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceOutcome, ProduceResult, Record, RecordsPage,
-    RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition, ResetResult, TopicDeleted, TopicDetail,
-    TopicSummary,
+    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceOutcome, ProduceResult, ReadPage, ReadQuery,
+    Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition, ResetResult,
+    TopicDeleted, TopicDetail, TopicSummary,
 };
 use crate::supervisor::DeploymentHandle;
 
@@ -291,6 +292,10 @@ impl Admin for EmbeddedAdmin {
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()> {
         Box::pin(self.produce_stream(topic, records, results))
+    }
+
+    fn read<'a>(&'a self, topic: &'a str, query: ReadQuery) -> Answer<'a, ReadPage> {
+        Box::pin(self.read_page(topic, query))
     }
 
     fn groups(&self) -> Answer<'_, Vec<GroupSummary>> {

@@ -15,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use query::{
     DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, RecordsArgs, TopicCommand,
-    TopicCreate,
+    TopicCreate, TopicRead,
 };
 pub use work::{InvokeArgs, ProduceArgs, RunArgs};
 

@@ -24,6 +24,8 @@ pub enum TopicCommand {
     List(QueryArgs),
     /// Show one topic with its partitions and groups
     Describe(TopicName),
+    /// Print the records of a topic; takes none away
+    Read(TopicRead),
     /// Create a topic; settings it is not given come from the defaults of the manifest reference
     Create(TopicCreate),
     /// Delete a topic with all its records
@@ -36,6 +38,26 @@ pub struct TopicName {
     /// Topic
     #[arg(value_name = "TOPIC")]
     pub topic: String,
+    /// Where and how.
+    #[command(flatten)]
+    pub query: QueryArgs,
+}
+
+/// `sharemill topic read`.
+#[derive(Args, Debug)]
+pub struct TopicRead {
+    /// Topic
+    #[arg(value_name = "TOPIC")]
+    pub topic: String,
+    /// Only this partition [default: every partition]
+    #[arg(long, value_name = "NUMBER")]
+    pub partition: Option<u32>,
+    /// Begin at this offset [default: the oldest that is kept]
+    #[arg(long, value_name = "OFFSET")]
+    pub from: Option<u64>,
+    /// Records to print at most, 1 to 10000
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub limit: u32,
     /// Where and how.
     #[command(flatten)]
     pub query: QueryArgs,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::harness::*;
 use crate::config::{GroupConfig, Start, TopicConfig};
 use crate::engine::Outcome;
+use crate::engine::{ResetGroup, ResetTo};
 use crate::error::SettleResult;
 
 /// I3 and I7: two members never hold one record, and a lease lasts as long as it says.
@@ -70,14 +71,12 @@ fn a_reset_group_begins_anew_without_checkpoints() {
         checkpoint: Some(Bytes::from_static(b"old")),
     };
     engine.settle(&member, vec![(held[0].lease, park)]);
-    let running = engine
-        .pump
-        .wait(engine.engine.reset_group("work", None, Start::Earliest));
+    let running = engine.pump.wait(engine.engine.reset_group(whole_group("work")));
     assert!(running.is_err(), "it has a member");
     engine.pump.wait(member.leave()).unwrap();
     engine
         .pump
-        .wait(engine.engine.reset_group("work", None, Start::Earliest))
+        .wait(engine.engine.reset_group(whole_group("work")))
         .unwrap();
     drop(engine);
     let mut engine = world.open();
@@ -118,4 +117,14 @@ fn partitions_grow_under_a_running_member_and_groups_do_not_meet() {
     };
     let late = engine.group("late", "orders", latest);
     assert!(engine.try_acquire(&late, 1).is_empty());
+}
+
+fn whole_group(group: &str) -> ResetGroup {
+    ResetGroup {
+        group: group.to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Start(Start::Earliest),
+        force: false,
+    }
 }
