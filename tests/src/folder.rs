@@ -62,7 +62,7 @@ impl Folder {
         // Components are compiled once for all tests of a machine.
         let cache = beside().join("component-cache");
         let host = format!("[host]\ncache-dir = {:?}\n{host}\n", cache.display().to_string());
-        folder.file("sharemill.toml", &format!("{host}\n{manifest}"));
+        folder.file("sharemill.toml", format!("{host}\n{manifest}"));
         folder
     }
 

@@ -18,7 +18,7 @@ pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, 
     let directory = place.source.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || Engine::open(directory, config)).await;
     let opened = opened.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
-    let (engine, _) = opened.map_err(open_error)?;
+    let (engine, _) = opened.map_err(|error| open_error(&error))?;
     if topics && let Some(manifest) = &place.manifest {
         for line in crate::host::apply_topics(manifest, &engine).await? {
             output::message(&line);
@@ -37,7 +37,7 @@ pub(super) async fn verify(source: &EmbeddedSource) -> Result<VerifyReport, Admi
     let read = read
         .await
         .map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
-    let report = read.map_err(open_error)?;
+    let report = read.map_err(|error| open_error(&error))?;
     Ok(VerifyReport {
         segments: report.segments,
         records: report.records,
@@ -57,7 +57,7 @@ fn damage(problem: engine::Problem) -> Damage {
     }
 }
 
-fn open_error(error: OpenError) -> AdminError {
+fn open_error(error: &OpenError) -> AdminError {
     let text = error.to_string();
     match error {
         OpenError::InUse { .. } => AdminError::new(ErrorCode::InUse, text)

@@ -41,10 +41,11 @@ impl Receipts {
             .stderr(Stdio::piped())
             .spawn()
             .context("cannot start sharemill produce")?;
-        let lines: String = inputs
+        let lines: Vec<String> = inputs
             .iter()
-            .map(|(_, input)| format!("{}\n", json!({"key": input.name, "value": input.value})))
+            .map(|(_, input)| json!({"key": input.name, "value": input.value}).to_string())
             .collect();
+        let lines = lines.join("\n") + "\n";
         let stdin = child.stdin.take().context("no standard input")?;
         // Batches are small: the answers fit into the pipe until they are read below.
         { stdin }.write_all(lines.as_bytes())?;

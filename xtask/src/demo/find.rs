@@ -115,7 +115,9 @@ fn is_text(path: &Path, size: u64) -> bool {
         || ["LICENSE", "README", "COPYING", "GPL", "Apache"]
             .iter()
             .any(|start| name.starts_with(start));
-    let is_packed = name.ends_with(".gz") || name.ends_with(".html");
+    let is_packed = [b".gz".as_slice(), b".html"]
+        .iter()
+        .any(|end| name.as_bytes().ends_with(end));
     is_named && !is_packed && TEXT_BYTES.contains(&size)
 }
 

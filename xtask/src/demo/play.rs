@@ -26,9 +26,9 @@ pub(super) struct Played {
 const BATCH: usize = 25;
 const BETWEEN_BATCHES: Duration = Duration::from_millis(40);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-const BETWEEN_LINES: Duration = Duration::from_millis(1_000);
+const BETWEEN_LINES: Duration = Duration::from_secs(1);
 /// For one step of the run; each takes seconds.
-const STEP_LIMIT: Duration = Duration::from_secs(180);
+const STEP_LIMIT: Duration = Duration::from_mins(3);
 /// How long to look for a moment with leased records before killing anyway.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 

@@ -1,6 +1,8 @@
 //! The engine as a whole, stepped on one thread over a disk in memory.
 #![allow(
     clippy::unwrap_used,
+    clippy::duration_suboptimal_units,
+    clippy::needless_pass_by_value,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::print_stdout,

@@ -1,6 +1,12 @@
 //! Measures the engine and the host as a user runs them, beside a raw `fdatasync` control taken in the same run. A program, not a
 //! test: nothing here fails for being slow. Started by `cargo xtask bench`, which builds it optimised.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::unchecked_time_subtraction,
+    reason = "rates are floating point; clocks of one process do not run backwards"
+)]
+
 mod engine;
 mod host;
 mod latency;
