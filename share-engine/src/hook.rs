@@ -27,7 +27,7 @@ pub enum Phase {
     Extending,
 }
 
-/// What the engine is busy with; see [`Hook::load`].
+/// What the engine is busy with; see `Hook::load`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Load {
     /// Records that members hold.

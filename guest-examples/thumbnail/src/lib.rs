@@ -68,7 +68,10 @@ fn thumbnail(bytes: &[u8]) -> image::ImageResult<Vec<u8>> {
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
     if reader.format() == Some(ImageFormat::Jpeg) && is_cut(bytes) {
         let reason = "unexpected end of file";
-        return Err(ImageError::Decoding(DecodingError::new(ImageFormat::Jpeg.into(), reason)));
+        return Err(ImageError::Decoding(DecodingError::new(
+            ImageFormat::Jpeg.into(),
+            reason,
+        )));
     }
     let image = reader.decode()?;
     let mut small = Cursor::new(Vec::new());

@@ -79,7 +79,7 @@ impl AdminSocket {
         &self.files.socket
     }
 
-    /// Answers until `shutdown` is done; answers under way then get [`GRACE`] to finish.
+    /// Answers until `shutdown` is done; answers under way then get 2 s to finish.
     pub async fn serve(self, admin: Arc<dyn Admin>, shutdown: impl Future<Output = ()>) -> Result<(), SocketError> {
         let Self { listener, files } = self;
         let listener = SameUser {

@@ -1,10 +1,7 @@
 //! Opens the engine of a data directory for one command, where no host runs on it.
 
-use std::sync::Arc;
-
 use share_engine::engine::{self, Engine};
 use share_engine::error::OpenError;
-use share_engine::storage::{FileStorage, Storage};
 
 use super::open::Place;
 use crate::admin::{Admin, AdminError, Damage, EmbeddedAdmin, ErrorCode, VerifyReport};
@@ -30,11 +27,7 @@ pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, 
 /// Reads everything in a data directory that nobody owns.
 pub(super) async fn verify(source: &EmbeddedSource) -> Result<VerifyReport, AdminError> {
     let directory = source.data_dir.clone();
-    let read = tokio::task::spawn_blocking(move || {
-        let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory)?);
-        engine::verify(&storage)
-    });
-    let read = read
+    let read = tokio::task::spawn_blocking(move || engine::verify_directory(directory))
         .await
         .map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
     let report = read.map_err(|error| open_error(&error))?;

@@ -1,5 +1,5 @@
-//! From a source to lanes: how much to acquire ([`pace`], [`breaker`], [`rate`]), which lane gets it ([`spread`]), who comes first on a
-//! lane ([`fair`]): all pure. [`dispatcher`] is the task that carries it out, one per deployment, outside the lanes.
+//! From a source to lanes: how much to acquire (`pace`, `breaker`, `rate`), which lane gets it (`spread`), who comes first on a
+//! lane (`fair`): all pure. `dispatcher` is the task that carries it out, one per deployment, outside the lanes.
 
 mod breaker;
 mod dispatcher;

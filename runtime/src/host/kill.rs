@@ -3,22 +3,18 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use share_engine::config::EngineConfig;
-use share_engine::engine::{Engine, Environment, RecoveryReport, SystemClock, SystemEntropy};
+use share_engine::engine::{Engine, Environment, RecoveryReport};
 use share_engine::error::OpenError;
 use share_engine::hook::{Hook, Load, Phase};
-use share_engine::storage::FileStorage;
 
 /// As [`Engine::open`], with the kill that the environment asks for.
 pub(super) fn open(directory: &Path, config: EngineConfig) -> Result<(Engine, RecoveryReport), OpenError> {
     let environment = Environment {
-        storage: Arc::new(FileStorage::open_or_create(directory)?),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
         hook: std::env::var(VARIABLE).map_or_else(|_| Hook::default(), |plan| hook(&plan)),
+        ..Environment::system(directory)?
     };
     Engine::open_in(environment, config)
 }

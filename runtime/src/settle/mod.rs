@@ -1,4 +1,4 @@
-//! From the end of a call to an acknowledgement: one table ([`table`]), one policy for delays ([`policy`]). Pure: time and
+//! From the end of a call to an acknowledgement: one table (`table`), one policy for delays (`policy`). Pure: time and
 //! randomness are arguments. Called by slots for every record.
 
 mod policy;

@@ -674,7 +674,7 @@ fn show_prints_every_default() {
     [host]
     profile = "default"
     drain-timeout = "30s"
-    cache-dir = "[DIR]/home/.cache/sharemill"
+    cache-dir = "[DIR]/someone/.cache/sharemill"
     log = "info"
     log-format = "text"
 
@@ -753,7 +753,7 @@ fn show_prints_every_default() {
       "host": {
         "profile": "default",
         "drain-timeout": "30s",
-        "cache-dir": "[DIR]/home/.cache/sharemill",
+        "cache-dir": "[DIR]/someone/.cache/sharemill",
         "log": "info",
         "log-format": "text"
       },

@@ -71,7 +71,7 @@ impl Folder {
             .args(arguments)
             .current_dir(self.dir.path())
             .env_clear()
-            .env("HOME", self.dir.path().join("home"))
+            .env("HOME", self.dir.path().join("someone"))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         command

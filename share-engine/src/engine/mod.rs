@@ -42,7 +42,7 @@ pub use partitioner::partition_of;
 pub use reset::{ResetGroup, ResetTo};
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
-pub use verify::{Problem, VerifyReport, verify};
+pub use verify::{Problem, VerifyReport, verify, verify_directory};
 
 pub use shard::{ORIGIN_HEADER, redrive_group};
 

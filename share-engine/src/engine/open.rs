@@ -37,6 +37,19 @@ pub struct Environment {
     pub hook: Hook,
 }
 
+impl Environment {
+    /// A directory of this machine, its clocks and its random numbers. Takes the directory's lock.
+    pub fn system(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
+        let storage = FileStorage::open_or_create(directory.as_ref())?;
+        Ok(Self {
+            storage: Arc::new(storage),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+            hook: Hook::default(),
+        })
+    }
+}
+
 /// What opening found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecoveryReport {
@@ -61,14 +74,7 @@ struct Parts {
 impl Engine {
     /// Opens a data directory, making it if it does not exist, and starts the engine's threads.
     pub fn open(directory: impl AsRef<Path>, config: EngineConfig) -> Result<(Self, RecoveryReport), OpenError> {
-        let storage = FileStorage::open_or_create(directory.as_ref())?;
-        let environment = Environment {
-            storage: Arc::new(storage),
-            clock: Arc::new(SystemClock),
-            entropy: Arc::new(SystemEntropy),
-            hook: Hook::default(),
-        };
-        Self::open_in(environment, config)
+        Self::open_in(Environment::system(directory)?, config)
     }
 
     /// As [`Engine::open`], in an environment of the caller's.

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 use crate::drain::Image;
@@ -13,7 +14,7 @@ use crate::journal::{self, Position};
 use crate::log::{LogError, LogIdentity, LogReader, LogState};
 use crate::share::{ShareOptions, SharePartition};
 use crate::snapshot::{self, SnapshotError};
-use crate::storage::Storage;
+use crate::storage::{FileStorage, Storage};
 use crate::time::Now;
 
 pub use crate::log::Problem;
@@ -70,6 +71,12 @@ pub fn verify(storage: &Arc<dyn Storage>) -> Result<VerifyReport, OpenError> {
         Err(error) => report.note(error)?,
     }
     Ok(report)
+}
+
+/// [`verify`] for a directory of this machine, whose lock it takes.
+pub fn verify_directory(directory: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
+    let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory.as_ref())?);
+    verify(&storage)
 }
 
 impl VerifyReport {

@@ -20,15 +20,20 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ("share-engine/src", "storage", &["entropy", "sys", "testing"]),
     ("share-engine/src", "share", &["ids", "time"]),
     ("share-engine/src", "catalog", &["config", "ids"]),
-    ("share-engine/src", "journal", &["ids", "share", "storage", "time"]),
+    ("share-engine/src", "hook", &[]),
+    (
+        "share-engine/src",
+        "journal",
+        &["hook", "ids", "share", "storage", "time"],
+    ),
     ("share-engine/src", "log", &["ids", "record", "storage", "time"]),
-    ("share-engine/src", "snapshot", &["storage"]),
+    ("share-engine/src", "snapshot", &["hook", "storage"]),
     // `engine` for the mailboxes on both sides of the drain thread.
     (
         "share-engine/src",
         "drain",
         &[
-            "catalog", "engine", "ids", "journal", "log", "record", "share", "snapshot", "storage",
+            "catalog", "engine", "hook", "ids", "journal", "log", "record", "share", "snapshot", "storage",
         ],
     ),
     ("share-engine/src", "config", &["ids", "journal"]),

@@ -9,6 +9,7 @@ mod message;
 mod partition;
 mod query;
 mod redrive;
+mod retention;
 mod settle;
 mod upkeep;
 mod world;

@@ -3,31 +3,31 @@
 
 use std::time::Duration;
 
-use super::{Partition, Shard, Then};
+use super::{Partition, Shard};
 use crate::catalog::Topic;
-use crate::config::{OnFull, Retention};
+use crate::config::Retention;
 use crate::drain::{DrainDone, DrainJob, DrainedLog, PartitionDrain, ToDrain, encode_catalog, encode_share};
 use crate::error::AdminError;
-use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
+use crate::ids::{OffsetRange, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::log::SegmentState;
 use crate::time::{Instant, Now};
 
 /// When what is due.
 pub(super) struct Upkeep {
-    next: Instant,
+    pub(super) next: Instant,
     ring_used: u64,
     ring_capacity: u64,
     draining: bool,
     /// A drain was asked for, or freed segments wait for one.
-    wanted: bool,
+    pub(super) wanted: bool,
     /// Logs of deleted topics, until a job has removed them.
     deleted: Vec<(PartitionKey, String)>,
     /// How many of them the job under way removes.
     removing: usize,
     /// Entries under way that archive what retention drops. Nothing is dropped and no snapshot taken before they are
     /// durable: the dead letters are in them.
-    retiring: usize,
+    pub(super) retiring: usize,
     /// Everything before is in logs and a snapshot.
     drained_to: Position,
     /// The last drain failed: how long to wait before the next.
@@ -35,8 +35,6 @@ pub(super) struct Upkeep {
 }
 
 const PERIOD: Duration = Duration::from_secs(1);
-/// Offsets that retention takes from a group in one entry.
-const RETIRED_AT_ONCE: u64 = 64;
 const BACKOFF: Duration = Duration::from_millis(500);
 
 impl Upkeep {
@@ -300,7 +298,7 @@ impl Shard {
     }
 
     /// Whether nobody needs these offsets any more.
-    fn is_gone(&self, topic: &Topic, partition: &Partition, range: OffsetRange) -> bool {
+    pub(super) fn is_gone(&self, topic: &Topic, partition: &Partition, range: OffsetRange) -> bool {
         if range.last() < partition.start {
             return true;
         }
@@ -312,101 +310,6 @@ impl Shard {
                     .get(key)
                     .is_none_or(|share| share.state.is_finished(range))
             })
-    }
-
-    /// Time and size retention, `drop-oldest`, and finished segments of queues.
-    fn retain(&mut self, now: Now) {
-        let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
-        for key in keys {
-            let Some(partition) = self.world.partitions.get(&key) else {
-                continue;
-            };
-            let Some(topic) = self.world.catalog.topic(&partition.topic) else {
-                continue;
-            };
-            let topic = topic.clone();
-            let gone = partition
-                .segments
-                .segments
-                .iter()
-                .any(|one| self.is_gone(&topic, partition, segment_range(one)));
-            self.upkeep.wanted |= gone;
-            let by_age = by_age(&topic, partition, now);
-            let by_size = by_size(&topic, partition);
-            let Some(to) = by_age.max(by_size) else { continue };
-            // The oldest that goes is as far as the first that somebody holds or has parked.
-            let to = self
-                .first_held(partition, to)
-                .map_or(to, |held| boundary(partition, held));
-            if self.upkeep.retiring == 0 && !self.archive_before(key, to, now) {
-                self.retire(key, to);
-            }
-        }
-    }
-
-    /// The first record before `to` that a group holds or has parked.
-    fn first_held(&self, partition: &Partition, to: Offset) -> Option<Offset> {
-        let range = OffsetRange::new(partition.start, to.previous()?)?;
-        let shares = partition.shares.iter().filter_map(|key| self.world.shares.get(key));
-        shares.filter_map(|share| share.state.first_held(range)).min()
-    }
-
-    /// Lets every group pass what is to be dropped; a step at a time, since the dead letters of one step are one entry.
-    /// `false` if all have.
-    fn archive_before(&mut self, key: PartitionKey, to: Offset, now: Now) -> bool {
-        let Some(partition) = self.world.partitions.get(&key) else {
-            return false;
-        };
-        let mut behind = false;
-        for key in partition.shares.clone() {
-            let Some(share) = self.world.shares.get_mut(&key) else {
-                continue;
-            };
-            if share.state.start_offset() >= to {
-                continue;
-            }
-            behind = true;
-            let step = share.state.start_offset().max(share.state.next_new_offset().min(to));
-            let step = if step == share.state.start_offset() {
-                to
-            } else {
-                to.min(share.state.start_offset().plus(RETIRED_AT_ONCE))
-            };
-            let settled = share.state.handle_log_start(step, now);
-            self.stats.dropped(settled.dropped);
-            self.upkeep.retiring += 1;
-            self.persist_settled(key, settled, Then::Retire, &[], now);
-        }
-        behind
-    }
-
-    /// An archiving entry is durable, or refused: the rest follows.
-    pub(super) fn retired(&mut self, now: Now) {
-        self.upkeep.retiring -= 1;
-        if self.upkeep.retiring == 0 {
-            self.upkeep.next = self.upkeep.next.min(now.monotonic);
-        }
-    }
-
-    /// Moves a partition's start; every group is past it.
-    fn retire(&mut self, key: PartitionKey, to: Offset) {
-        let Some(partition) = self.world.partitions.get_mut(&key) else {
-            return;
-        };
-        if to <= partition.start {
-            return;
-        }
-        partition.start = to;
-        let mut freed = 0;
-        while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < to) {
-            self.window_bytes = self.window_bytes.saturating_sub(batch.size());
-            if batch.base() >= partition.drained {
-                freed += batch.size();
-                partition.drained = partition.drained.max(batch.last().next());
-            }
-        }
-        partition.gauge.subtract(freed);
-        self.upkeep.wanted |= partition.segments.segments.iter().any(|segment| segment.end <= to);
     }
 
     fn publish_gauges(&self) {
@@ -432,72 +335,7 @@ pub(crate) fn directory(partition: &Partition) -> String {
     format!("logs/{}-{}", partition.topic, partition.index)
 }
 
-fn segment_range(segment: &SegmentState) -> OffsetRange {
+pub(super) fn segment_range(segment: &SegmentState) -> OffsetRange {
     let last = segment.end.previous().unwrap_or(segment.base);
     OffsetRange::new(segment.base, last).unwrap_or(OffsetRange::single(segment.base))
-}
-
-/// The end of the last segment or batch that lies wholly before `offset`.
-fn boundary(partition: &Partition, offset: Offset) -> Offset {
-    let segments = partition.segments.segments.iter().map(|segment| segment.end);
-    let batches = partition
-        .window
-        .since(partition.drained)
-        .map(|batch| batch.last().next());
-    let whole = segments.chain(batches).filter(|end| *end <= offset);
-    whole.max().unwrap_or(partition.start)
-}
-
-/// Up to where segments are too old.
-fn by_age(topic: &Topic, partition: &Partition, now: Now) -> Option<Offset> {
-    let Retention::Bounded {
-        millis: Some(millis), ..
-    } = topic.config.retention
-    else {
-        return None;
-    };
-    let age = Duration::from_millis(millis);
-    let old = partition
-        .segments
-        .segments
-        .iter()
-        .take_while(|segment| now.wall.since(segment.max_timestamp) > age);
-    old.last()
-        .map(|segment| segment.end)
-        .filter(|end| *end > partition.start)
-}
-
-/// Up to where the oldest records have to go for the rest to fit.
-fn by_size(topic: &Topic, partition: &Partition) -> Option<Offset> {
-    let own = match topic.config.retention {
-        Retention::Bounded { bytes: Some(limit), .. } => {
-            let held: u64 = partition.segments.segments.iter().map(|segment| segment.bytes).sum();
-            held.saturating_sub(limit)
-        }
-        _ => 0,
-    };
-    let over = match topic.config.on_full {
-        OnFull::DropOldest => partition
-            .gauge
-            .bytes()
-            .saturating_sub(topic.config.max_bytes.unwrap_or(u64::MAX)),
-        OnFull::Refuse => 0,
-    };
-    let mut excess = own.max(over);
-    let mut to = None;
-    for segment in &partition.segments.segments {
-        if excess == 0 {
-            return to;
-        }
-        excess = excess.saturating_sub(segment.bytes);
-        to = Some(segment.end);
-    }
-    for batch in partition.window.since(partition.drained) {
-        if excess == 0 || over == 0 {
-            return to;
-        }
-        excess = excess.saturating_sub(batch.size());
-        to = Some(batch.last().next());
-    }
-    to.filter(|end| *end > partition.start)
 }
