@@ -21,7 +21,7 @@ pub(super) struct Host {
 }
 
 /// The first start compiles three components.
-const START_LIMIT: Duration = Duration::from_secs(180);
+const START_LIMIT: Duration = Duration::from_mins(3);
 /// Above the manifest's drain timeout.
 const STOP_LIMIT: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(20);

@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         plan.count(plan::Handler::Poll)
     ));
 
-    say("stage 4 of 5: feed them, kill the host with SIGKILL, start it again (about 20 s)");
+    say("stage 4 of 5: feed them, kill the host with SIGKILL, start it again (about 15 s)");
     let played = play::play(&binary, &room, &plan)?;
     say("stage 5 of 5: compare the counts with what is on disk (about 1 s)");
     let books = check::check(&binary, &room, &plan, &played)?;

@@ -135,7 +135,9 @@ fn order(count: usize, file: &str, number: usize, line: &str) -> Input {
         .collect();
     let mut value = json!({"id": id, "customer": file, "lines": order_lines}).to_string();
     if is_cut {
-        let middle = (value.len() / 2..).find(|&at| value.is_char_boundary(at)).unwrap_or(0);
+        let middle = (value.len() / 2..value.len())
+            .find(|&at| value.is_char_boundary(at))
+            .unwrap_or(0);
         value.truncate(middle);
     }
     let is_damaged = is_cut || is_void;
