@@ -75,15 +75,7 @@ fn build_host(target: &Path) -> Result<PathBuf> {
     let start = Instant::now();
     let status = Command::new("cargo")
         .current_dir(guests::root())
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--package",
-            "sharemill",
-            "--bin",
-            "sharemill",
-        ])
+        .args(["build", "--locked", "--package", "sharemill", "--bin", "sharemill"])
         .stdin(Stdio::null())
         .status()
         .context("cannot start cargo")?;
