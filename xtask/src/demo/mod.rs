@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     say("stage 1 of 5: build the handlers (about 1 min the first time, then 2 s)");
     let components = guests::default_out();
     guests::build(&components, guests::Source::default())?;
-    say("stage 2 of 5: build sharemill (about 6 min the first time on 2 cores, then 1 s)");
+    say("stage 2 of 5: build sharemill (6 to 10 min the first time on 2 cores, then 1 s)");
     let binary = build_host(&target)?;
     let built = start.elapsed();
 
