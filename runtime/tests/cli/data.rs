@@ -10,6 +10,43 @@ fn hosted() -> (Folder, FakeHost) {
 }
 
 #[test]
+fn records_of_a_topic() {
+    let (folder, _host) = hosted();
+    insta::assert_snapshot!(folder.run(&["topic", "read", "orders", "--limit", "2"]), @"
+    exit 0
+    --- stdout
+    PARTITION  OFFSET  WHEN                  KEY  VALUE
+            0       0  2023-11-14T22:13:20Z  k    value 0
+            0       1  2023-11-14T22:13:20Z  k    value 1
+    --- stderr
+    there are more: raise --limit, or go on with --partition and --from
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "read", "orders", "--partition", "1", "--from", "2", "--format", "json"]), @r#"
+    exit 0
+    --- stdout
+    {
+      "records": [
+        {
+          "partition": 1,
+          "offset": 2,
+          "record": {
+            "key": "k",
+            "timestamp": 1700000000000
+          }
+        }
+      ],
+      "more": false
+    }
+    "#);
+    insta::assert_snapshot!(folder.run(&["topic", "read", "nowhere"]), @"
+    exit 1
+    --- stderr
+    error: there is no topic nowhere
+    hint: sharemill topic list names them
+    ");
+}
+
+#[test]
 fn topics() {
     let (folder, _host) = hosted();
     insta::assert_snapshot!(folder.run(&["topic", "list"]), @"
@@ -55,32 +92,6 @@ fn topics() {
     error: there is no topic nowhere
     hint: sharemill topic list names them
     ");
-    insta::assert_snapshot!(folder.run(&["topic", "read", "orders", "--limit", "2"]), @"
-    exit 0
-    --- stdout
-    PARTITION  OFFSET  WHEN                  KEY  VALUE
-            0       0  2023-11-14T22:13:20Z  k    value 0
-            0       1  2023-11-14T22:13:20Z  k    value 1
-    --- stderr
-    there are more: raise --limit, or go on with --partition and --from
-    ");
-    insta::assert_snapshot!(folder.run(&["topic", "read", "orders", "--partition", "1", "--from", "2", "--format", "json"]), @r#"
-    exit 0
-    --- stdout
-    {
-      "records": [
-        {
-          "partition": 1,
-          "offset": 2,
-          "record": {
-            "key": "k",
-            "timestamp": 1700000000000
-          }
-        }
-      ],
-      "more": false
-    }
-    "#);
     insta::assert_snapshot!(folder.run(&["topic", "create", "new", "--partitions", "3", "--retention", "7d", "--max-bytes", "1GiB"]), @"
     exit 0
     --- stdout

@@ -74,7 +74,10 @@ pub(super) fn check(binary: &Path, room: &Room, plan: &Plan, played: &Played) ->
         }
     }
     if played.receipts.places.len() != plan.inputs.len() {
-        differences.push("records were confirmed at the same place twice".to_owned());
+        let (places, inputs) = (played.receipts.places.len(), plan.inputs.len());
+        differences.push(format!(
+            "{inputs} records were to be fed and confirmed, each at a place of its own, and {places} were"
+        ));
     }
     let is_accepted = |handler: Handler| {
         let of = plan

@@ -45,9 +45,9 @@ impl Receipts {
             .iter()
             .map(|(_, input)| json!({"key": input.name, "value": input.value}).to_string())
             .collect();
-        let lines = lines.join("\n") + "\n";
+        let lines = lines.join("\n");
         let stdin = child.stdin.take().context("no standard input")?;
-        // Batches are small: the answers fit into the pipe until they are read below.
+        // Bursts are small: the answers fit into the pipe until they are read below.
         { stdin }.write_all(lines.as_bytes())?;
         let output = child.wait_with_output()?;
         let errors = String::from_utf8_lossy(&output.stderr);

@@ -81,7 +81,7 @@ grants = { emit = ["order-lines"] }
 component = "COMPONENTS/thumbnail.wasm"
 topic = "images"
 memory = "256MiB"
-attempts = 8
+attempts = 10
 backoff = { first = "200ms", max = "1s" }
 grants = { files = [
   { host = "images", guest = "/images", access = "read" },

@@ -2,6 +2,7 @@
 //! large folder costs seconds.
 use std::collections::VecDeque;
 use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -63,7 +64,7 @@ pub(super) fn find(folder: Option<&Path>) -> Result<Found> {
     }
     for (count, what) in [(pictures.len(), "pictures"), (texts.len(), "texts")] {
         let from = folder.map_or_else(|| "the usual places".to_owned(), |folder| folder.display().to_string());
-        say(&format!("  {count} {what} taken from {from}"));
+        say(&format!("  {what}: {count} taken from {from}"));
     }
     ensure!(!texts.is_empty(), "there is no text to make orders of");
     Ok(Found { pictures, texts })
@@ -104,21 +105,21 @@ fn looked_at(path: PathBuf) -> Option<Picture> {
 }
 
 fn is_picture(path: &Path, size: u64) -> bool {
-    let extension = path.extension().map(std::ffi::OsStr::to_ascii_lowercase);
+    let extension = path.extension().map(OsStr::to_ascii_lowercase);
     let is_named = extension.is_some_and(|name| name == "png" || name == "jpg" || name == "jpeg");
     is_named && (1..=PICTURE_BYTES_MAX).contains(&size)
 }
 
 fn is_text(path: &Path, size: u64) -> bool {
-    let name = path.file_name().and_then(std::ffi::OsStr::to_str).unwrap_or_default();
-    let is_named = [".txt", ".md", ".rst"].iter().any(|end| name.ends_with(end))
-        || ["LICENSE", "README", "COPYING", "GPL", "Apache"]
-            .iter()
-            .any(|start| name.starts_with(start));
-    let is_packed = [b".gz".as_slice(), b".html"]
-        .iter()
-        .any(|end| name.as_bytes().ends_with(end));
-    is_named && !is_packed && TEXT_BYTES.contains(&size)
+    const NAMES: [&str; 5] = ["LICENSE", "README", "COPYING", "GPL", "Apache"];
+    let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+    let is_named = match path.extension().and_then(OsStr::to_str) {
+        Some("txt" | "md" | "rst") => true,
+        // Neither packed nor a page.
+        Some("gz" | "html") => false,
+        _ => NAMES.iter().any(|start| name.starts_with(start)),
+    };
+    is_named && TEXT_BYTES.contains(&size)
 }
 
 /// Files below the roots that fit, with their sizes, breadth first. Does not follow links.

@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     say("stage 1 of 5: build the handlers (about 1 min the first time, then 2 s)");
     let components = guests::default_out();
     guests::build(&components, guests::Source::default())?;
-    say("stage 2 of 5: build sharemill (about 6 min the first time on 2 cores, then 1 s)");
+    say("stage 2 of 5: build sharemill (6 to 10 min the first time on 2 cores, then 1 s)");
     let binary = build_host(&target)?;
     let built = start.elapsed();
 
@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         plan.count(plan::Handler::Poll)
     ));
 
-    say("stage 4 of 5: feed them, kill the host with SIGKILL, start it again (about 20 s)");
+    say("stage 4 of 5: feed them, kill the host with SIGKILL, start it again (about 15 s)");
     let played = play::play(&binary, &room, &plan)?;
     say("stage 5 of 5: compare the counts with what is on disk (about 1 s)");
     let books = check::check(&binary, &room, &plan, &played)?;
@@ -75,15 +75,7 @@ fn build_host(target: &Path) -> Result<PathBuf> {
     let start = Instant::now();
     let status = Command::new("cargo")
         .current_dir(guests::root())
-        .args([
-            "build",
-            "--locked",
-            "--quiet",
-            "--package",
-            "sharemill",
-            "--bin",
-            "sharemill",
-        ])
+        .args(["build", "--locked", "--package", "sharemill", "--bin", "sharemill"])
         .stdin(Stdio::null())
         .status()
         .context("cannot start cargo")?;

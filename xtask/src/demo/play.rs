@@ -24,6 +24,7 @@ pub(super) struct Played {
 }
 
 const BATCH: usize = 25;
+const BURST: usize = 250;
 const BETWEEN_BATCHES: Duration = Duration::from_millis(40);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 const BETWEEN_LINES: Duration = Duration::from_secs(1);
@@ -43,14 +44,14 @@ pub(super) fn play(binary: &Path, room: &Room, plan: &Plan) -> Result<Played> {
         told: Instant::now(),
     };
     run.feed(Handler::Poll, 0.0, 1.0, Duration::ZERO)?;
-    run.feed(Handler::Thumbnail, 0.0, 0.3, BETWEEN_BATCHES)?;
-    run.feed(Handler::Enrich, 0.0, 0.4, BETWEEN_BATCHES)?;
-    // Every job has been asked for in vain at least once.
+    // Every job is asked for in vain at first. Once they are there, their attempts count no further.
     let jobs = plan.count(Handler::Poll) as u64;
     run.wait("the first releases of poll", |counts| {
         counts.verdicts("poll", "release") >= jobs
     })?;
     run.write_jobs("running\n", |_| true)?;
+    run.feed(Handler::Thumbnail, 0.0, 0.3, BETWEEN_BATCHES)?;
+    run.feed(Handler::Enrich, 0.0, 0.4, BETWEEN_BATCHES)?;
     run.wait("the first renewals of poll", |counts| {
         counts.verdicts("poll", "renew") > 0
     })?;
@@ -92,12 +93,13 @@ impl Run<'_> {
         Ok(self.before.plus(&self.host.scrape()?))
     }
 
-    /// Produces the handler's inputs from one share of them to another.
+    /// Produces the handler's inputs from one share of them to another: at a pace, or in a burst.
     fn feed(&mut self, handler: Handler, from: f64, to: f64, between: Duration) -> Result<()> {
         let all: Vec<(usize, &Input)> = self.plan.inputs.iter().enumerate().collect();
         let all: Vec<_> = all.into_iter().filter(|(_, input)| input.handler == handler).collect();
+        let size = if between.is_zero() { BURST } else { BATCH };
         let (from, to) = (position(all.len(), from), position(all.len(), to));
-        for batch in all.get(from..to).unwrap_or_default().chunks(BATCH) {
+        for batch in all.get(from..to).unwrap_or_default().chunks(size) {
             self.receipts.produce(self.binary, &self.room.manifest, batch)?;
             self.tell()?;
             pause(between);
