@@ -52,8 +52,8 @@ pub(crate) struct PartitionDrain {
     pub(crate) start: Offset,
     pub(crate) end: Offset,
     pub(crate) batches: Vec<StoredBatch>,
-    /// Segments, by base offset, that are finished with.
-    pub(crate) drop: Vec<Offset>,
+    /// Segments, by base and end offset, that are finished with. One that grows meanwhile is kept.
+    pub(crate) drop: Vec<(Offset, Offset)>,
 }
 
 /// What a job came to.
@@ -252,7 +252,7 @@ impl Drainer {
         writer.append(&part.batches)?;
         writer.sync()?;
         if !part.drop.is_empty() {
-            writer.drop_segments(|segment| part.drop.contains(&segment.base));
+            writer.drop_segments(|segment| part.drop.contains(&(segment.base, segment.end)));
         }
         Ok(writer.state())
     }
