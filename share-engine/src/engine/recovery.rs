@@ -271,7 +271,7 @@ impl From<JournalError> for OpenError {
                 source,
             },
             JournalError::NewerVersion { found, supported, file } => Self::NewerFormat {
-                directory: file,
+                file,
                 found: u32::from(found),
                 known: u32::from(supported),
             },
@@ -288,7 +288,7 @@ impl From<LogError> for OpenError {
                 source,
             },
             LogError::Version { file, found, supported } => Self::NewerFormat {
-                directory: file,
+                file,
                 found,
                 known: supported,
             },
@@ -299,6 +299,17 @@ impl From<LogError> for OpenError {
 
 impl From<SnapshotError> for OpenError {
     fn from(error: SnapshotError) -> Self {
-        Self::Corrupt(error.to_string())
+        match error {
+            SnapshotError::Io { file, action, source } => Self::Io {
+                context: format!("cannot {action} {file}"),
+                source,
+            },
+            SnapshotError::Version { file, found, supported } => Self::NewerFormat {
+                file,
+                found,
+                known: supported,
+            },
+            other => Self::Corrupt(other.to_string()),
+        }
     }
 }
