@@ -5,6 +5,7 @@ use std::io;
 
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
+use crate::record::RecordError;
 
 /// Why nothing more is taken in: a write or sync failed, so that only recovery can tell what is on disk.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,10 +31,10 @@ pub enum OpenError {
         holder: String,
     },
     /// Written by a newer version; untouched.
-    #[error("data directory {directory} has format {found}, this program reads up to {known}")]
+    #[error("{file} in the data directory has format {found}, this program reads up to {known}")]
     NewerFormat {
-        /// The directory.
-        directory: String,
+        /// The file, relative to the data directory.
+        file: String,
         /// Its format.
         found: u32,
         /// The newest format known here.
@@ -72,6 +73,14 @@ pub enum ProduceError {
     /// The record or batch is malformed or too large.
     #[error("{0}")]
     Record(String),
+    /// The record, key and headers included, is too large.
+    #[error("a record takes {size} bytes with key, headers and overhead, the limit is {limit}")]
+    RecordTooLarge {
+        /// Bytes it takes.
+        size: u64,
+        /// Bytes it may take.
+        limit: u64,
+    },
     /// The topic is full.
     #[error("topic {topic:?} is full: it holds {bytes} of {limit} bytes{}", oldest(.oldest_group.as_deref()))]
     TopicFull {
@@ -98,6 +107,18 @@ pub enum ProduceError {
     /// The engine was closed.
     #[error("the engine is closed")]
     Closed,
+}
+
+impl From<RecordError> for ProduceError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::RecordTooLarge { size, limit, .. } => Self::RecordTooLarge {
+                size: size as u64,
+                limit: limit as u64,
+            },
+            other => Self::Record(other.to_string()),
+        }
+    }
 }
 
 fn oldest(group: Option<&str>) -> String {

@@ -53,8 +53,8 @@ pub(crate) struct PartitionDrain {
     pub(crate) start: Offset,
     pub(crate) end: Offset,
     pub(crate) batches: Vec<StoredBatch>,
-    /// Segments, by base offset, that are finished with.
-    pub(crate) drop: Vec<Offset>,
+    /// Segments, by base and end offset, that are finished with. One that grows meanwhile is kept.
+    pub(crate) drop: Vec<(Offset, Offset)>,
 }
 
 /// What a job came to.
@@ -272,7 +272,7 @@ impl Drainer {
         };
         // Before anything is appended: the last segment would take it, and go with it.
         if !part.drop.is_empty() {
-            writer.drop_segments(|segment| part.drop.contains(&segment.base));
+            writer.drop_segments(|segment| part.drop.contains(&(segment.base, segment.end)));
         }
         writer.append(&part.batches)?;
         writer.sync()?;

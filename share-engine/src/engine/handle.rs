@@ -21,7 +21,7 @@ use crate::catalog::{Group, Topic};
 use crate::config::{EngineConfig, GroupConfig, TopicConfig};
 use crate::error::{AdminError, Fenced, ProduceError};
 use crate::ids::{Offset, PartitionKey};
-use crate::record::{NewRecord, RecordLimits, StoredBatch, encode_batch};
+use crate::record::{NewRecord, RecordError, RecordLimits, StoredBatch, encode_batch};
 use crate::time::{Clock, Now};
 
 /// An open engine. Dropping the last handle does not close it; [`Engine::close`] does.
@@ -75,9 +75,10 @@ impl Engine {
         };
         let mut results = vec![Err(ProduceError::Closed); count];
         let mut waiting = Vec::with_capacity(parts.len());
-        for part in parts {
-            match self.inner.send(&part).await {
-                Ok(answer) => waiting.push((part, answer)),
+        for mut part in parts {
+            match self.inner.send(&mut part, &mut results).await {
+                Ok(Some(answer)) => waiting.push((part, answer)),
+                Ok(None) => {}
                 Err(error) => fill(&mut results, &part, &Err(error)),
             }
         }
@@ -400,9 +401,27 @@ impl Inner {
         Ok(full)
     }
 
-    async fn send(&self, part: &Part) -> Result<Reply<Result<Offset, ProduceError>>, ProduceError> {
-        let batch = encode_batch(&part.records, self.clock.now().wall, RecordLimits::default())
-            .map_err(|error| ProduceError::Record(error.to_string()))?;
+    /// Sends what is left of a part when records that are too large have got their result; `None` if nothing is.
+    async fn send(
+        &self,
+        part: &mut Part,
+        results: &mut [Result<Receipt, ProduceError>],
+    ) -> Result<Option<Reply<Result<Offset, ProduceError>>>, ProduceError> {
+        let batch = loop {
+            if part.records.is_empty() {
+                return Ok(None);
+            }
+            match encode_batch(&part.records, self.clock.now().wall, RecordLimits::default()) {
+                Ok(batch) => break batch,
+                Err(error @ RecordError::RecordTooLarge { index, .. }) if index < part.slots.len() => {
+                    part.records.remove(index);
+                    if let Some(result) = results.get_mut(part.slots.remove(index)) {
+                        *result = Err(error.into());
+                    }
+                }
+                Err(error) => return Err(error.into()),
+            }
+        };
         let pass = match self.gate.enter(batch.len() as u64) {
             Ok(pass) => pass,
             Err(turn) => turn.await.ok_or(ProduceError::Closed)?,
@@ -422,7 +441,7 @@ impl Inner {
                 pass: Some(pass),
             },
         }));
-        Ok(answer)
+        Ok(Some(answer))
     }
 }
 

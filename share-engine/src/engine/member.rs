@@ -156,8 +156,7 @@ impl Member {
         }
         let now = self.inner.clock.now().wall;
         let encode = |(partition, records): (PartitionKey, Vec<NewRecord>)| {
-            let batch = encode_batch(&records, now, RecordLimits::default())
-                .map_err(|error| ProduceError::Record(error.to_string()))?;
+            let batch = encode_batch(&records, now, RecordLimits::default())?;
             Ok(EmitBatch {
                 partition,
                 batch,

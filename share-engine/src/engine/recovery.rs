@@ -278,7 +278,7 @@ impl From<JournalError> for OpenError {
                 source,
             },
             JournalError::NewerVersion { found, supported, file } => Self::NewerFormat {
-                directory: file,
+                file,
                 found: u32::from(found),
                 known: u32::from(supported),
             },
@@ -295,7 +295,7 @@ impl From<LogError> for OpenError {
                 source,
             },
             LogError::Version { file, found, supported } => Self::NewerFormat {
-                directory: file,
+                file,
                 found,
                 known: supported,
             },
@@ -312,7 +312,7 @@ impl From<SnapshotError> for OpenError {
                 source,
             },
             SnapshotError::Version { file, found, supported } => Self::NewerFormat {
-                directory: file,
+                file,
                 found,
                 known: supported,
             },

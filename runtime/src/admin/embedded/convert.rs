@@ -167,7 +167,10 @@ impl From<ProduceError> for AdminError {
                 Self::new(ErrorCode::NotFound, text).hint("sharemill topic list shows the topics there are")
             }
             ProduceError::UnknownPartition { .. } => Self::new(ErrorCode::Invalid, text),
-            ProduceError::Record(_) => Self::new(ErrorCode::TooLarge, text),
+            ProduceError::Record(_) => Self::new(ErrorCode::Invalid, text),
+            ProduceError::RecordTooLarge { .. } => {
+                Self::new(ErrorCode::TooLarge, text).hint("keep what is large in a file, and send where it lies")
+            }
             ProduceError::TopicFull { .. } => Self::new(ErrorCode::Full, text)
                 .hint("let its group catch up, raise max-bytes, or set on-full = \"drop-oldest\""),
             ProduceError::JournalFull { .. } => Self::new(ErrorCode::Full, text)

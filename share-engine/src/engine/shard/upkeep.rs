@@ -150,7 +150,7 @@ impl Shard {
                 .segments
                 .iter()
                 .filter(|segment| self.is_gone(topic, partition, segment_range(segment)))
-                .map(|segment| segment.base)
+                .map(|segment| (segment.base, segment.end))
                 .collect();
             parts.push(PartitionDrain {
                 key,

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::harness::*;
 use crate::config::GroupConfig;
 use crate::engine::Outcome;
-use crate::error::SettleResult;
+use crate::error::{ProduceError, SettleResult};
 use crate::ids::Offset;
+use crate::storage::Storage as _;
 use crate::storage::{CallKind, Fault, FaultKind};
 
 #[test]
@@ -301,4 +302,63 @@ fn a_topic_made_again_after_a_failed_drain_keeps_its_records() {
     drop(running);
     let mut running = world.open();
     assert_eq!(running.values("orders").len(), 1);
+}
+
+#[test]
+fn a_record_that_is_too_large_costs_its_neighbours_nothing() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let large = "x".repeat(2 << 20);
+    let records = ["a", &large, "b"].map(record).to_vec();
+    let results = engine.pump.wait(engine.engine.produce("orders", Some(0), records));
+    let offsets: Vec<_> = results
+        .iter()
+        .map(|result| result.as_ref().map(|receipt| receipt.offset.get()).ok())
+        .collect();
+    assert_eq!(offsets, [Some(0), None, Some(1)]);
+    assert!(matches!(
+        results[1],
+        Err(ProduceError::RecordTooLarge { limit: 1_048_588, .. })
+    ));
+}
+
+#[test]
+fn a_newer_format_is_named_as_such_and_left_alone() {
+    let world = World::new();
+    drop(world.open());
+    let mut bytes = world.storage.contents("format");
+    bytes[8] = 2;
+    let crc = crc32c::crc32c(&bytes[..28]).to_le_bytes();
+    bytes[28..].copy_from_slice(&crc);
+    let file = world
+        .storage
+        .open("format", crate::storage::OpenMode::ReadWrite)
+        .unwrap();
+    file.write_all_at(&bytes, 0).unwrap();
+    let Err(error) = world.try_open() else {
+        panic!("opened");
+    };
+    let text = "format in the data directory has format 2, this program reads up to 1";
+    assert_eq!(error.to_string(), text);
+    assert_eq!(world.storage.contents("format"), bytes);
+}
+
+#[test]
+fn a_segment_that_grows_while_it_is_to_be_dropped_keeps_what_is_new() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    engine.drain();
+    let deliveries = engine.acquire(&member, 1);
+    engine.accept(&member, &deliveries);
+    // The next drain may drop the segment of "a", and the log puts "b" into the same one.
+    engine.produce("orders", &["b"]);
+    engine.drain();
+    drop(engine);
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    assert_eq!(offsets(&engine.try_acquire(&member, 10)), [(1, 1)]);
 }
