@@ -427,6 +427,11 @@ impl Inner {
     fn split(&self, topic: &str, wanted: Option<u32>, records: Vec<NewRecord>) -> Result<Vec<Part>, ProduceError> {
         let keys = self.find(topic)?;
         self.turn.fetch_add(1, Ordering::Relaxed);
+        if let [key] = keys[..]
+            && wanted.unwrap_or(0) == 0
+        {
+            return Ok(one_after_the_other(key, records));
+        }
         let mut parts: BTreeMap<u32, Part> = BTreeMap::new();
         let mut full = Vec::new();
         for (slot, record) in records.into_iter().enumerate() {
@@ -466,6 +471,29 @@ impl Inner {
         }));
         Ok(answer)
     }
+}
+
+/// Records of a topic with one partition, which needs no choosing.
+fn one_after_the_other(key: PartitionKey, records: Vec<NewRecord>) -> Vec<Part> {
+    let mut full = Vec::new();
+    let mut part = Part::new(0, key);
+    let count = records.len();
+    for (slot, record) in records.into_iter().enumerate() {
+        if part.records.is_empty() {
+            let most = (count - slot).min(BATCH_RECORDS);
+            part.records.reserve_exact(most);
+            part.slots.reserve_exact(most);
+        }
+        part.slots.push(slot);
+        part.records.push(record);
+        if part.records.len() >= BATCH_RECORDS || part.size() >= BATCH_BYTES {
+            full.push(std::mem::replace(&mut part, Part::new(0, key)));
+        }
+    }
+    if !part.records.is_empty() {
+        full.push(part);
+    }
+    full
 }
 
 impl Part {

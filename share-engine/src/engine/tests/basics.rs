@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::harness::*;
 use crate::config::GroupConfig;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Part};
 use crate::error::SettleResult;
 use crate::ids::Offset;
 
@@ -277,4 +277,38 @@ fn a_queue_that_keeps_up_is_hardly_written_twice() {
         "600 KB went through a ring of 128 KiB, {in_logs} bytes of it into logs"
     );
     assert!(engine.engine.stats().drains >= 4);
+}
+
+#[test]
+fn a_produce_waits_while_the_ring_grows() {
+    let mut world = World::small();
+    world.config.journal_bytes = 1 << 20;
+    let mut running = world.open();
+    running.topic("jobs");
+    let value = "v".repeat(12 << 10);
+    let engine = running.engine.clone();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut waiting: Vec<_> = (0..20)
+        .map(|_| Box::pin(engine.produce("jobs", Some(0), vec![record(&value)])))
+        .collect();
+    for future in &mut waiting {
+        assert!(Future::poll(future.as_mut(), &mut context).is_pending());
+    }
+    // The ring of two files takes less than half of it; nobody has made a third yet.
+    while running.pump.step(Part::Journal) {}
+    let mut offsets = Vec::new();
+    waiting.retain_mut(|future| match Future::poll(future.as_mut(), &mut context) {
+        std::task::Poll::Ready(results) => {
+            offsets.extend(results.into_iter().map(|result| result.unwrap().offset.get()));
+            false
+        }
+        std::task::Poll::Pending => true,
+    });
+    assert!(!waiting.is_empty(), "it all went in");
+    running.pump.run();
+    for future in waiting {
+        let results = running.pump.wait(future);
+        offsets.extend(results.into_iter().map(|result| result.unwrap().offset.get()));
+    }
+    assert_eq!(offsets, (0..20).collect::<Vec<_>>());
 }
