@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::mailbox::Mailbox;
 use super::member::Member;
 use super::message::{Admission, Append, Entry, Operation, Origin, ToJournal};
+use super::part::{BATCH_BYTES, BATCH_RECORDS, Part, fill, one_after_the_other};
 use super::partitioner::partition_of;
 use super::reply::{Reply, reply};
 use super::reset::ResetGroup;
@@ -49,14 +50,6 @@ pub struct Receipt {
     pub partition: u32,
     /// Its offset.
     pub offset: Offset,
-}
-
-/// Records of one partition on their way to the journal.
-struct Part {
-    partition: u32,
-    key: PartitionKey,
-    slots: Vec<usize>,
-    records: Vec<NewRecord>,
 }
 
 impl Engine {
@@ -386,6 +379,11 @@ impl Inner {
     fn split(&self, topic: &str, wanted: Option<u32>, records: Vec<NewRecord>) -> Result<Vec<Part>, ProduceError> {
         let keys = self.find(topic)?;
         self.turn.fetch_add(1, Ordering::Relaxed);
+        if let [key] = keys[..]
+            && wanted.unwrap_or(0) == 0
+        {
+            return Ok(one_after_the_other(key, records));
+        }
         let mut parts: BTreeMap<u32, Part> = BTreeMap::new();
         let mut full = Vec::new();
         for (slot, record) in records.into_iter().enumerate() {
@@ -444,39 +442,3 @@ impl Inner {
         Ok(Some(answer))
     }
 }
-
-impl Part {
-    fn new(partition: u32, key: PartitionKey) -> Self {
-        Self {
-            partition,
-            key,
-            slots: Vec::new(),
-            records: Vec::new(),
-        }
-    }
-
-    fn size(&self) -> usize {
-        let last = self.records.last();
-        let bytes = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len);
-        last.map_or(0, |record| bytes(&record.key) + bytes(&record.value)) * self.records.len()
-    }
-}
-
-fn fill(results: &mut [Result<Receipt, ProduceError>], part: &Part, result: &Result<Offset, ProduceError>) {
-    for (index, slot) in part.slots.iter().enumerate() {
-        if let Some(place) = results.get_mut(*slot) {
-            *place = match result {
-                Ok(base) => Ok(Receipt {
-                    partition: part.partition,
-                    offset: base.plus(index as u64),
-                }),
-                Err(error) => Err(error.clone()),
-            };
-        }
-    }
-}
-
-/// Records in one batch.
-const BATCH_RECORDS: usize = 10_000;
-/// Bytes at which a batch is closed, by estimate.
-const BATCH_BYTES: usize = 1 << 20;

@@ -15,6 +15,7 @@ mod mailbox;
 mod member;
 mod message;
 mod open;
+mod part;
 mod partitioner;
 mod reader;
 mod recovery;

@@ -28,6 +28,10 @@ pub(crate) struct Sequencer {
     shard: Arc<Mailbox<ToShard>>,
     drain: Arc<Mailbox<ToDrain>>,
     backlog: VecDeque<ToJournal>,
+    /// Produces and emits that wait for the ring to grow, in their order.
+    held: VecDeque<Entry>,
+    /// The ring could not grow when it was last tried: nothing waits for that.
+    stunted: bool,
     written: Vec<Written>,
     durability: Durability,
     group_bytes: u64,
@@ -75,6 +79,8 @@ impl Sequencer {
             shard: init.shard,
             drain: init.drain,
             backlog: VecDeque::new(),
+            held: VecDeque::new(),
+            stunted: false,
             written: Vec::new(),
             durability: init.durability,
             group_bytes: init.group_bytes,
@@ -119,6 +125,7 @@ impl Sequencer {
                         journal.free_before(position);
                     }
                     self.tell_ring();
+                    self.try_held();
                 }
                 ToJournal::Grown(result) => {
                     self.adopt(result);
@@ -126,6 +133,9 @@ impl Sequencer {
                 }
                 ToJournal::Close(reply) => {
                     self.commit();
+                    for entry in std::mem::take(&mut self.held) {
+                        self.refuse(entry.origin, ProduceError::Closed);
+                    }
                     self.close(reply);
                     return true;
                 }
@@ -151,13 +161,12 @@ impl Sequencer {
             return Err(entry);
         }
         let admission = admission(&entry);
-        let room = journal.room(admission);
-        if len > room {
-            if !self.group.is_empty() {
+        let overtakes = admission == journal::Admission::Produce && !self.held.is_empty();
+        if overtakes || len > journal.room(admission) {
+            if !overtakes && !self.group.is_empty() {
                 return Err(entry);
             }
-            let (used, limit) = (journal.used(), limit(journal, admission));
-            self.refuse(entry.origin, ProduceError::JournalFull { used, limit });
+            self.hold(entry, admission);
             return Ok(());
         }
         if let Err(error) = self.admit(&entry) {
@@ -187,19 +196,57 @@ impl Sequencer {
         Ok(())
     }
 
+    /// There is no room. A produce waits while the ring grows, which takes some milliseconds; else it is refused.
+    fn hold(&mut self, entry: Entry, admission: journal::Admission) {
+        self.grow();
+        let Some(journal) = &self.journal else { return };
+        if admission == journal::Admission::Produce && journal.is_growing() && !self.stunted {
+            self.held.push_back(entry);
+            return;
+        }
+        let (used, limit) = (journal.used(), limit(journal, admission));
+        self.refuse(entry.origin, ProduceError::JournalFull { used, limit });
+    }
+
+    /// There may be room now: what waits for it comes before everything else.
+    fn try_held(&mut self) {
+        while let Some(entry) = self.held.pop_back() {
+            self.backlog.push_front(ToJournal::Entry(entry));
+        }
+    }
+
+    /// Orders one more file if the ring needs one.
+    fn grow(&mut self) {
+        if let Some(growth) = self.journal.as_mut().and_then(Journal::begin_growth) {
+            self.drain.post(ToDrain::Grow(growth));
+        }
+    }
+
     /// Checks everything that could refuse an entry before its first byte is written.
     fn admit(&self, entry: &Entry) -> Result<(), ProduceError> {
-        let mut added: BTreeMap<*const TopicGauge, u64> = BTreeMap::new();
+        // Nearly always one topic or two.
+        let mut added: Vec<(*const TopicGauge, u64)> = Vec::new();
         for operation in &entry.operations {
             let Operation::Append(append) = operation else { continue };
             let end = self
                 .ends
                 .get(&append.partition)
                 .ok_or_else(|| ProduceError::UnknownTopic(String::new()))?;
-            let more = added.entry(Arc::as_ptr(&end.gauge)).or_default();
-            *more += append.batch.len() as u64;
+            let gauge = Arc::as_ptr(&end.gauge);
+            let len = append.batch.len() as u64;
+            let more = match added.iter_mut().find(|(topic, _)| *topic == gauge) {
+                Some((_, more)) => {
+                    *more += len;
+                    *more
+                }
+                None if entry.operations.len() == 1 => len,
+                None => {
+                    added.push((gauge, len));
+                    len
+                }
+            };
             let (bytes, limit) = (end.gauge.bytes(), end.gauge.limit());
-            if append.admission == Admission::Bounded && bytes.saturating_add(*more) > limit {
+            if append.admission == Admission::Bounded && bytes.saturating_add(more) > limit {
                 return Err(ProduceError::TopicFull {
                     topic: String::new(),
                     bytes,
@@ -217,14 +264,19 @@ impl Sequencer {
 
     fn adopt(&mut self, result: Result<journal::GrownFile, journal::JournalError>) {
         let Some(journal) = &mut self.journal else { return };
+        self.stunted = result.is_err();
         match result {
-            Ok(file) => journal.adopt(file),
+            Ok(file) => {
+                journal.adopt(file);
+                self.grow();
+            }
             Err(error) => {
                 // The ring is as good as before, only smaller than it might be.
                 journal.abandon_growth();
                 self.stats.drain_failure(&error.to_string());
             }
         }
+        self.try_held();
     }
 
     fn refuse(&self, origin: Origin, error: ProduceError) {
@@ -268,12 +320,17 @@ impl Sequencer {
             entries.push(committed);
         }
         let (mut used, mut capacity) = (0, u64::MAX);
-        if let Some(journal) = &mut self.journal {
-            (used, capacity) = (journal.used(), journal.capacity());
-            if let Some(growth) = journal.begin_growth() {
-                self.drain.post(ToDrain::Grow(growth));
-            }
+        if let Some(journal) = &self.journal {
+            // What the ring may become counts: growing it is cheaper than writing everything twice.
+            let grows = !self.stunted;
+            used = journal.used();
+            capacity = if grows {
+                journal.capacity_max()
+            } else {
+                journal.capacity()
+            };
         }
+        self.grow();
         self.shard.post(ToShard::Journal(FromJournal::Group {
             entries,
             end,
@@ -321,6 +378,9 @@ impl Sequencer {
         }
         self.group.clear();
         self.shard.post(ToShard::Journal(FromJournal::Fenced(fenced.clone())));
+        for entry in std::mem::take(&mut self.held) {
+            self.refuse(entry.origin, ProduceError::Fenced(fenced.clone()));
+        }
         self.fenced = Some(fenced);
     }
 

@@ -157,6 +157,17 @@ impl Journal {
         !self.growing && self.used() > self.capacity() / 2 && grown <= self.options.journal_size
     }
 
+    /// Whether one more file is being made.
+    pub const fn is_growing(&self) -> bool {
+        self.growing
+    }
+
+    /// [`Journal::capacity`] once the ring has grown to all of its size.
+    pub fn capacity_max(&self) -> u64 {
+        let files = self.options.journal_size / self.ring.geometry.file_size();
+        self.capacity().max(files.saturating_mul(self.ring.geometry.room()))
+    }
+
     /// The order to make one more file, to be run by another thread; `None` unless [`Journal::needs_growth`].
     /// Ends with [`Journal::adopt`] or [`Journal::abandon_growth`].
     pub fn begin_growth(&mut self) -> Option<Growth> {

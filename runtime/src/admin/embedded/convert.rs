@@ -166,8 +166,7 @@ impl From<ProduceError> for AdminError {
             ProduceError::UnknownTopic(_) => {
                 Self::new(ErrorCode::NotFound, text).hint("sharemill topic list shows the topics there are")
             }
-            ProduceError::UnknownPartition { .. } => Self::new(ErrorCode::Invalid, text),
-            ProduceError::Record(_) => Self::new(ErrorCode::Invalid, text),
+            ProduceError::UnknownPartition { .. } | ProduceError::Record(_) => Self::new(ErrorCode::Invalid, text),
             ProduceError::RecordTooLarge { .. } => {
                 Self::new(ErrorCode::TooLarge, text).hint("keep what is large in a file, and send where it lies")
             }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::harness::*;
 use crate::config::GroupConfig;
-use crate::engine::Outcome;
+use crate::engine::{Outcome, Part};
 use crate::error::{ProduceError, SettleResult};
 use crate::ids::Offset;
 use crate::storage::Storage as _;
@@ -361,4 +361,38 @@ fn a_segment_that_grows_while_it_is_to_be_dropped_keeps_what_is_new() {
     let mut engine = world.open();
     let member = engine.join("work", "orders");
     assert_eq!(offsets(&engine.try_acquire(&member, 10)), [(1, 1)]);
+}
+
+#[test]
+fn a_produce_waits_while_the_ring_grows() {
+    let mut world = World::small();
+    world.config.journal_bytes = 1 << 20;
+    let mut running = world.open();
+    running.topic("jobs");
+    let value = "v".repeat(12 << 10);
+    let engine = running.engine.clone();
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    let mut waiting: Vec<_> = (0..20)
+        .map(|_| Box::pin(engine.produce("jobs", Some(0), vec![record(&value)])))
+        .collect();
+    for future in &mut waiting {
+        assert!(Future::poll(future.as_mut(), &mut context).is_pending());
+    }
+    // The ring of two files takes less than half of it; nobody has made a third yet.
+    while running.pump.step(Part::Journal) {}
+    let mut offsets = Vec::new();
+    waiting.retain_mut(|future| match Future::poll(future.as_mut(), &mut context) {
+        std::task::Poll::Ready(results) => {
+            offsets.extend(results.into_iter().map(|result| result.unwrap().offset.get()));
+            false
+        }
+        std::task::Poll::Pending => true,
+    });
+    assert!(!waiting.is_empty(), "it all went in");
+    running.pump.run();
+    for future in waiting {
+        let results = running.pump.wait(future);
+        offsets.extend(results.into_iter().map(|result| result.unwrap().offset.get()));
+    }
+    assert_eq!(offsets, (0..20).collect::<Vec<_>>());
 }
