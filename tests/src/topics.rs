@@ -13,6 +13,8 @@ use share_engine::record::{HeaderView, RecordView};
 pub struct Stored {
     pub partition: u32,
     pub offset: u64,
+    /// Milliseconds since the Unix epoch.
+    pub timestamp: i64,
     pub key: Option<String>,
     pub value: String,
     pub headers: BTreeMap<String, String>,
@@ -65,6 +67,7 @@ fn stored(partition: u32, record: &RecordView<'_>) -> Stored {
     Stored {
         partition,
         offset: record.offset.get(),
+        timestamp: record.timestamp.as_millis(),
         key: record.key.map(text),
         value: record.value.map(text).unwrap_or_default(),
         headers: record.headers().map(header).collect(),

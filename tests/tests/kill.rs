@@ -43,6 +43,9 @@ const HELD_MIN: u64 = 32;
 /// How long a host may take to get to its kill; then it is killed from outside and does not count.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long the last host may take to finish everything.
+const FINISH: Duration = Duration::from_mins(3);
+
 /// Every 20th order is malformed; the others have 1 to 3 lines.
 fn lines_of(number: u64) -> u64 {
     if number % 20 == 7 { 0 } else { 1 + number % 3 }
@@ -100,10 +103,11 @@ fn kill_once(folder: &Folder, producer: &Producer, round: usize, before: Option<
     };
     let host = Host::spawn(folder, &[], &[("SHAREMILL_KILL", &format!("{phase}:{after}"))]);
     if phase == "extend" && host.hears(sharemill_tests::host::RUNNING) {
-        folder.produce("naps", &["4000"; 4]);
+        folder.produce("naps", &["1500"; 4]);
     }
     let sent = producer.sent();
     let end = host.end_within(PATIENCE).unwrap_or_else(|host| {
+        eprintln!("{}", state(folder));
         host.kill();
         host.end()
     });
@@ -143,9 +147,22 @@ fn finish(folder: &Folder, producer: Producer) -> Produced {
     });
     let produced = producer.stop();
     last.stop();
-    let end = Host::spawn(folder, &["--until-idle"], &[]).end();
+    let end = Host::spawn(folder, &["--until-idle"], &[]).end_within(FINISH);
+    let end = end.unwrap_or_else(|_| panic!("not idle after {FINISH:?}: {}", state(folder)));
     assert_eq!(end.code, Some(0), "{}", end.stderr);
     produced
+}
+
+/// What the running host has still to do.
+fn state(folder: &Folder) -> String {
+    let show = |arguments: &[&str]| {
+        let output = folder.run(arguments);
+        format!("{arguments:?}\n{}{}", output.stdout, output.stderr)
+    };
+    ["enrich", "naps"]
+        .map(|group| show(&["group", "describe", group]))
+        .join("")
+        + &show(&["topic", "list"])
 }
 
 fn check(folder: &Folder, produced: &Produced) {

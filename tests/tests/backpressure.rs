@@ -1,0 +1,169 @@
+//! A full topic and a full disk: refusals with figures, neighbours go on, and space that becomes free is used without
+//! a restart.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "tests"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sharemill_tests::{Folder, Host, topics, until};
+
+/// Jobs are held until the test says in a file that they are done.
+const JOBS: &str = r#"
+grants = { files = [{ host = "jobs", guest = "/jobs", access = "read" }] }
+"#;
+
+fn gated(manifest: &str) -> Folder {
+    let folder = Folder::new(manifest).guest("poll");
+    folder.file("jobs/one", "running");
+    folder
+}
+
+/// One record of 100 KiB.
+fn large(folder: &Folder, topic: &str, job: &str) -> sharemill_tests::Output {
+    let key = "k".repeat(100 << 10);
+    folder.run_with_input(
+        &["produce", topic, "--ndjson", "-"],
+        &format!(r#"{{"key":"{key}","value":"{job}"}}"#),
+    )
+}
+
+#[test]
+fn a_full_topic_refuses_and_settling_frees_it() {
+    let folder = gated(&format!(
+        r#"
+[topics.orders]
+max-bytes = "1MiB"
+[topics.others]
+[deployments.slow]
+component = "poll.wasm"
+topic = "orders"
+{JOBS}"#
+    ));
+    let host = Host::start(&folder, &[]);
+    let mut stored = 0;
+    let refused = loop {
+        let output = large(&folder, "orders", "one");
+        if output.code != Some(0) {
+            break output;
+        }
+        stored += 1;
+        assert!(stored < 20, "more than the topic may hold");
+    };
+    assert!((8..=10).contains(&stored), "{stored} records of 100 KiB in 1 MiB");
+    let parts = [
+        "topic \"orders\" is full: it holds ",
+        " of 1048576 bytes",
+        "group \"slow\" is furthest behind",
+        "hint: let its group catch up, raise max-bytes",
+    ];
+    refused.failure(1, &parts);
+    for _ in 0..20 {
+        large(&folder, "others", "one").success();
+    }
+    folder.file("jobs/one", "done");
+    until("room in the topic", || {
+        (large(&folder, "orders", "one").code == Some(0)).then_some(())
+    });
+    host.stop();
+    assert_eq!(topics::read(&folder.data(), &["others"])[0].len(), 20);
+}
+
+/// A small file system of its own.
+struct Disk {
+    at: PathBuf,
+}
+
+impl Disk {
+    fn mount(at: &Path, size: &str) -> Self {
+        fs::create_dir_all(at).unwrap();
+        let options = format!("size={size}");
+        let output = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", &options, "tmpfs"])
+            .arg(at)
+            .output()
+            .unwrap();
+        let why = String::from_utf8_lossy(&output.stderr);
+        assert!(
+            output.status.success(),
+            "a small tmpfs cannot be mounted, run this test as root: {why}"
+        );
+        Self { at: at.to_owned() }
+    }
+
+    /// Leaves so many bytes free.
+    fn fill(&self, free: u64) -> PathBuf {
+        let ballast = self.at.join("ballast");
+        let stat = rustix::fs::statvfs(&self.at).unwrap();
+        let len = (stat.f_bavail * stat.f_frsize).checked_sub(free).unwrap();
+        let bytes = vec![0; usize::try_from(len).unwrap()];
+        fs::write(&ballast, bytes).unwrap();
+        ballast
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("--lazy").arg(&self.at).status());
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_and_free_space_resumes_service() {
+    let folder = gated(&format!(
+        r#"
+[sources.main]
+data-dir = "disk/data"
+journal-size = "16MiB"
+memory-window = "1MiB"
+reserve = "4MiB"
+[topics.others]
+[deployments.slow]
+component = "poll.wasm"
+topic = "orders"
+{JOBS}"#
+    ));
+    let disk = Disk::mount(&folder.path().join("disk"), "64m");
+    let host = Host::start(&folder, &[]);
+    // The first drains make the reserve.
+    for _ in 0..30 {
+        large(&folder, "others", "one").success();
+    }
+    large(&folder, "orders", "one").success();
+    until("the reserve", || disk.at.join("data/reserve").exists().then_some(()));
+    let ballast = disk.fill(1 << 20);
+    let mut stored = 31;
+    let refused = loop {
+        let output = large(&folder, "others", "one");
+        if output.code != Some(0) {
+            break output;
+        }
+        stored += 1;
+        assert!(stored < 600, "more than the disk holds");
+    };
+    eprintln!("{stored} records of 100 KiB stored: {}", refused.stderr.trim());
+    refused.failure(1, &["the journal is full: ", " bytes", "hint: ", "free disk space"]);
+    // What is there is still settled.
+    folder.file("jobs/one", "done");
+    until("the settlement", || {
+        let group = folder.run(&["group", "describe", "slow", "--format", "json"]).json();
+        (group["share-partitions"][0]["start-offset"] == 1).then_some(())
+    });
+    fs::remove_file(ballast).unwrap();
+    until("room again", || {
+        (large(&folder, "others", "one").code == Some(0)).then_some(())
+    });
+    host.stop();
+    let read = topics::read(&folder.path().join("disk/data"), &["others"]);
+    assert_eq!(read[0].len(), stored);
+    drop(disk);
+}

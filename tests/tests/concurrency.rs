@@ -1,0 +1,107 @@
+//! Concurrency comes from free places, never from partitions: a handler that sleeps 20 ms, on one partition.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    reason = "tests"
+)]
+
+use std::time::{Duration, Instant};
+
+use sharemill::admin::{Admin as _, AdminClient};
+use sharemill_tests::{Folder, Host};
+
+/// Sleep of one call.
+const CALL: Duration = Duration::from_millis(20);
+/// Machines that run tests are shared: the best of so many is taken.
+const TRIES: usize = 3;
+
+/// Records per second in the middle of a run, from what the group has still to do.
+fn rate(slots: u64, partitions: u32) -> f64 {
+    let manifest = format!(
+        r#"
+[topics.naps]
+partitions = {partitions}
+[deployments.naps]
+component = "sleeper.wasm"
+topic = "naps"
+concurrency = {slots}
+"#
+    );
+    let folder = Folder::new(&manifest).guest("sleeper");
+    folder.run(&["run", "--until-idle"]).success();
+    let records = (slots * 75).max(100);
+    folder.produce("naps", &vec!["nap"; usize::try_from(records).unwrap()]);
+    let host = Host::start(&folder, &[]);
+    let rate = tokio::runtime::Runtime::new()
+        .unwrap()
+        .block_on(middle(&folder, records));
+    host.stop();
+    rate
+}
+
+async fn middle(folder: &Folder, records: u64) -> f64 {
+    let client = AdminClient::connect(&folder.data()).await.unwrap().unwrap();
+    let began = Instant::now();
+    let mut first = None;
+    loop {
+        let group = client.group("naps").await.unwrap();
+        let left: u64 = group
+            .share_partitions
+            .iter()
+            .map(|share| share.log_end - share.start_offset)
+            .sum();
+        let now = Instant::now();
+        assert!(now - began < sharemill_tests::AMPLE, "{left} of {records} records left");
+        match first {
+            None if left * 10 <= records * 9 => first = Some((now, left)),
+            Some((then, before)) if left * 5 <= records => {
+                return (before - left) as f64 / (now - then).as_secs_f64();
+            }
+            _ => {}
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Best of three, or the first that is good enough.
+fn best(slots: u64, partitions: u32, enough: f64) -> f64 {
+    let mut best = 0.0_f64;
+    for _ in 0..TRIES {
+        best = best.max(rate(slots, partitions));
+        if best >= enough {
+            break;
+        }
+    }
+    best
+}
+
+#[test]
+fn one_partition_feeds_every_slot() {
+    let linear = |slots: u64| slots as f64 / CALL.as_secs_f64();
+    let mut at_64 = 0.0;
+    for slots in [1, 8, 64, 256] {
+        let wanted = linear(slots) * 0.9;
+        let found = best(slots, 1, wanted);
+        let share = found / linear(slots);
+        eprintln!("{slots:3} slots: {found:7.0} records/s, {share:.2} of linear");
+        assert!(
+            slots > 64 || found >= wanted,
+            "{slots} slots: {found:.0} records/s, wanted {wanted:.0}"
+        );
+        if slots == 64 {
+            at_64 = found;
+        }
+    }
+    let four = best(64, 4, at_64 * 0.9);
+    let change = four / at_64 - 1.0;
+    eprintln!(
+        " 64 slots, 4 partitions: {four:7.0} records/s, {:+.1} %",
+        change * 100.0
+    );
+    assert!(change > -0.1 && change < 0.12, "{at_64:.0} and {four:.0} records/s");
+}
