@@ -16,11 +16,11 @@ use tokio::sync::mpsc;
 /// Makes the record of a number.
 pub type Make = fn(u64) -> Record;
 
-/// Sends to one topic until it is told to stop; over every end of the host.
+/// Sends to one topic what it is allowed to, until it is told to stop; over every end of the host.
 #[derive(Debug)]
 pub struct Producer {
     stop: Arc<AtomicBool>,
-    paused: Arc<AtomicBool>,
+    allowed: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     confirmed: PathBuf,
     thread: JoinHandle<()>,
@@ -38,11 +38,11 @@ pub struct Produced {
 impl Producer {
     /// Begins; confirmed numbers go to the file `confirmed`, one a line.
     pub fn start(data: &Path, topic: &str, confirmed: PathBuf, make: Make) -> Self {
-        let (stop, paused, sent) = <(Arc<AtomicBool>, Arc<AtomicBool>, Arc<AtomicU64>)>::default();
+        let (stop, allowed, sent) = <(Arc<AtomicBool>, Arc<AtomicU64>, Arc<AtomicU64>)>::default();
         let (data, topic) = (data.to_owned(), topic.to_owned());
         let mut journal = File::create(&confirmed).unwrap();
         let until = stop.clone();
-        let waits = paused.clone();
+        let limit = allowed.clone();
         let counter = sent.clone();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
@@ -52,7 +52,7 @@ impl Producer {
             runtime.block_on(async {
                 while !until.load(Ordering::Relaxed) {
                     if let Ok(Some(client)) = AdminClient::connect(&data).await {
-                        stream(&client, &topic, &counter, &until, &waits, make, &mut journal).await;
+                        stream(&client, &topic, &counter, &until, &limit, make, &mut journal).await;
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -60,7 +60,7 @@ impl Producer {
         });
         Self {
             stop,
-            paused,
+            allowed,
             sent,
             confirmed,
             thread,
@@ -72,9 +72,9 @@ impl Producer {
         self.sent.load(Ordering::Relaxed)
     }
 
-    /// Sends nothing until it is told to go on.
-    pub fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
+    /// Lets it send so many more from now on; then it waits.
+    pub fn allow(&self, more: u64) {
+        self.allowed.store(self.sent() + more, Ordering::Relaxed);
     }
 
     /// Stops and reads back what was written down.
@@ -95,7 +95,7 @@ async fn stream(
     topic: &str,
     counter: &AtomicU64,
     stop: &AtomicBool,
-    paused: &AtomicBool,
+    allowed: &AtomicU64,
     make: Make,
     journal: &mut File,
 ) {
@@ -105,7 +105,7 @@ async fn stream(
     let (numbers, mut asked) = mpsc::unbounded_channel::<u64>();
     let send = async move {
         while !stop.load(Ordering::Relaxed) {
-            if paused.load(Ordering::Relaxed) {
+            if counter.load(Ordering::Relaxed) >= allowed.load(Ordering::Relaxed) {
                 tokio::select! {
                     () = records.closed() => return,
                     () = tokio::time::sleep(Duration::from_millis(5)) => continue,

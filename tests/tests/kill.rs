@@ -43,6 +43,8 @@ const HELD_MIN: u64 = 32;
 /// How long a host may take to get to its kill; then it is killed from outside and does not count.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Orders that the client may send between two kills: more would pile up faster than they are done.
+const SENT_MAX: u64 = 60_000;
 /// How long the last host may take to finish everything.
 const FINISH: Duration = Duration::from_mins(3);
 
@@ -101,9 +103,15 @@ fn kill_once(folder: &Folder, producer: &Producer, round: usize, before: Option<
         "emit" => 200 + 311 * (round % 7),
         _ => 1 + round / PHASES.len() % 2,
     };
+    producer.allow(SENT_MAX);
     let host = Host::spawn(folder, &[], &[("SHAREMILL_KILL", &format!("{phase}:{after}"))]);
     if phase == "extend" && host.hears(sharemill_tests::host::RUNNING) {
-        folder.produce("naps", &["1500"; 4]);
+        // Refused while the journal is full.
+        let naps = ["2500"; 4].join("\n");
+        until("the naps", || {
+            let output = folder.run_with_input(&["produce", "naps"], &naps);
+            (output.code == Some(0)).then_some(())
+        });
     }
     let sent = producer.sent();
     let end = host.end_within(PATIENCE).unwrap_or_else(|host| {
@@ -142,6 +150,7 @@ fn kill_once(folder: &Folder, producer: &Producer, round: usize, before: Option<
 fn finish(folder: &Folder, producer: Producer) -> Produced {
     let last = Host::start(folder, &[]);
     let sent = producer.sent();
+    producer.allow(2_000);
     until("records after the last kill", || {
         (producer.sent() > sent + 1000).then_some(())
     });
