@@ -37,7 +37,7 @@ const EDGES: &[(&str, &str, &[&str])] = &[
         ],
     ),
     ("share-engine/src", "config", &["ids", "journal"]),
-    ("share-engine/src", "error", &["catalog", "config"]),
+    ("share-engine/src", "error", &["catalog", "config", "record"]),
     ("share-engine/src", "engine", ANY),
     ("share-engine/src", "lib", ANY),
     ("runtime/src", "config", &[]),

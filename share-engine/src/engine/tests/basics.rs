@@ -291,8 +291,8 @@ fn a_topic_made_again_after_a_failed_drain_keeps_its_records() {
         path: "snapshots".to_owned(),
         ..Fault::nth(FaultKind::NoSpace, 1).on(CallKind::Create)
     });
-    running.drain();
     let engine = running.engine.clone();
+    assert!(running.pump.wait(engine.drain()).is_err());
     running.pump.wait(engine.delete_topic("orders")).unwrap();
     running.topic("orders");
     running.produce("orders", &["new"]);
