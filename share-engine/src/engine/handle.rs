@@ -14,6 +14,7 @@ use super::message::{Admission, Append, Entry, Operation, Origin, ToJournal};
 use super::partitioner::partition_of;
 use super::reply::{Reply, reply};
 use super::shard::{AdminReply, AdminRequest, Request, ToShard};
+use super::split::{BATCH_BYTES, BATCH_RECORDS, Part, fill, one_after_the_other};
 use super::stats::{EngineStats, StatsSnapshot};
 use crate::catalog::{Group, Topic};
 use crate::config::{EngineConfig, GroupConfig, Start, TopicConfig};
@@ -91,14 +92,6 @@ pub struct Receipt {
     pub partition: u32,
     /// Its offset.
     pub offset: Offset,
-}
-
-/// Records of one partition on their way to the journal.
-struct Part {
-    partition: u32,
-    key: PartitionKey,
-    slots: Vec<usize>,
-    records: Vec<NewRecord>,
 }
 
 impl Engine {
@@ -472,62 +465,3 @@ impl Inner {
         Ok(answer)
     }
 }
-
-/// Records of a topic with one partition, which needs no choosing.
-fn one_after_the_other(key: PartitionKey, records: Vec<NewRecord>) -> Vec<Part> {
-    let mut full = Vec::new();
-    let mut part = Part::new(0, key);
-    let count = records.len();
-    for (slot, record) in records.into_iter().enumerate() {
-        if part.records.is_empty() {
-            let most = (count - slot).min(BATCH_RECORDS);
-            part.records.reserve_exact(most);
-            part.slots.reserve_exact(most);
-        }
-        part.slots.push(slot);
-        part.records.push(record);
-        if part.records.len() >= BATCH_RECORDS || part.size() >= BATCH_BYTES {
-            full.push(std::mem::replace(&mut part, Part::new(0, key)));
-        }
-    }
-    if !part.records.is_empty() {
-        full.push(part);
-    }
-    full
-}
-
-impl Part {
-    fn new(partition: u32, key: PartitionKey) -> Self {
-        Self {
-            partition,
-            key,
-            slots: Vec::new(),
-            records: Vec::new(),
-        }
-    }
-
-    fn size(&self) -> usize {
-        let last = self.records.last();
-        let bytes = |part: &Option<bytes::Bytes>| part.as_ref().map_or(0, bytes::Bytes::len);
-        last.map_or(0, |record| bytes(&record.key) + bytes(&record.value)) * self.records.len()
-    }
-}
-
-fn fill(results: &mut [Result<Receipt, ProduceError>], part: &Part, result: &Result<Offset, ProduceError>) {
-    for (index, slot) in part.slots.iter().enumerate() {
-        if let Some(place) = results.get_mut(*slot) {
-            *place = match result {
-                Ok(base) => Ok(Receipt {
-                    partition: part.partition,
-                    offset: base.plus(index as u64),
-                }),
-                Err(error) => Err(error.clone()),
-            };
-        }
-    }
-}
-
-/// Records in one batch.
-const BATCH_RECORDS: usize = 10_000;
-/// Bytes at which a batch is closed, by estimate.
-const BATCH_BYTES: usize = 1 << 20;

@@ -22,6 +22,7 @@ mod reply;
 mod sequencer;
 mod settlement;
 mod shard;
+mod split;
 mod stats;
 mod window;
 

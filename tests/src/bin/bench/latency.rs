@@ -22,7 +22,7 @@ pub(crate) fn produce_one(rig: &Rig, _: &str) -> Result<Sample> {
         for number in 0..count {
             let began = machine::now();
             produce(&data.engine, number, 1, record).await?;
-            times.push(machine::now() - began);
+            times.push(machine::now().saturating_sub(began));
         }
         let mut sample = meter.sample(count, data.control);
         sample.latency = Some(Spread::of(times));
@@ -65,7 +65,7 @@ pub(crate) fn produce_to_acknowledgement(rig: &Rig, _: &str) -> Result<Sample> {
         let ended = running.watch.take_times();
         let took = ended
             .iter()
-            .filter_map(|(offset, at)| began.get(offset).map(|from| *at - *from));
+            .filter_map(|(offset, at)| began.get(offset).map(|from| at.saturating_sub(*from)));
         sample.latency = Some(Spread::of(took.collect()));
         running.stop().await;
         data.close().await?;

@@ -21,7 +21,7 @@ pub(crate) fn control(directory: &Path) -> Result<Spread> {
         let began = now();
         file.write_all_at(&[0xa5; BLOCK], ((round % BLOCKS) * BLOCK) as u64)?;
         file.sync_data()?;
-        times.push(now() - began);
+        times.push(now().saturating_sub(began));
     }
     std::fs::remove_file(path)?;
     Ok(Spread::of(times))

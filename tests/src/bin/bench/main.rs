@@ -1,6 +1,8 @@
 //! Measures the engine and the host as a user runs them, beside a raw `fdatasync` control taken in the same run. A program, not a
 //! test: nothing here fails for being slow. Started by `cargo xtask bench`, which builds it optimised.
 
+#![allow(clippy::cast_precision_loss, reason = "counts of records are far below 2^52")]
+
 mod engine;
 mod host;
 mod latency;

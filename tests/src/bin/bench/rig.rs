@@ -52,7 +52,6 @@ impl Rig {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        clippy::cast_precision_loss,
         reason = "a number of records"
     )]
     pub(crate) fn count(&self, count: u64) -> u64 {
@@ -109,8 +108,8 @@ impl Meter {
     pub(crate) fn sample(&self, records: u64, control: Spread) -> Sample {
         Sample {
             records,
-            took: machine::now() - self.began,
-            cpu: Some(machine::cpu() - self.cpu),
+            took: machine::now().saturating_sub(self.began),
+            cpu: Some(machine::cpu().saturating_sub(self.cpu)),
             latency: None,
             linear: None,
             control,

@@ -26,7 +26,7 @@ pub(crate) fn run(rig: &Rig, name: &str) -> Result<Sample> {
         let meter = Meter::start();
         running.watch.settled(count / 4 * 3).await;
         let mut sample = meter.sample(count / 2, data.control);
-        sample.took = machine::now() - began;
+        sample.took = machine::now().saturating_sub(began);
         sample.linear = Some((count / 2) as f64 / sample.took.as_secs_f64() / best);
         running.watch.settled(count).await;
         running.stop().await;

@@ -40,13 +40,13 @@ pub(crate) fn first_record(rig: &Rig, _: &str) -> Result<Sample> {
             let began = machine::now();
             let mut child = program(rig, &manifest).spawn().context("cannot start sharemill")?;
             let settled = tokio::time::timeout(PATIENCE, settled(&data, number + 1)).await;
-            times.push(machine::now() - began);
+            times.push(machine::now().saturating_sub(began));
             end(&mut child)?;
             settled.context("no acknowledgement within 30 s")??;
         }
         Ok(Sample {
             records: STARTS,
-            took: machine::now() - began,
+            took: machine::now().saturating_sub(began),
             cpu: None,
             latency: Some(Spread::of(times)),
             linear: None,
