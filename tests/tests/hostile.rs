@@ -198,9 +198,8 @@ const MODULES: [(&str, &str); 6] = [
 fn modules_that_no_compiler_makes() {
     let mut wrong = Vec::new();
     for instance in ["reuse", "fresh"] {
-        let mut manifest = String::new();
-        for (name, _) in MODULES {
-            manifest += &format!(
+        let deployments = MODULES.map(|(name, _)| {
+            format!(
                 r#"
 [deployments.{name}]
 component = "{name}.wasm"
@@ -212,9 +211,9 @@ max-lease = "2s"
 attempts = 1
 memory = "128MiB"
 "#
-            );
-        }
-        let folder = Folder::with_host("lanes = 2", &manifest);
+            )
+        });
+        let folder = Folder::with_host("lanes = 2", &deployments.concat());
         for (name, _) in MODULES {
             folder.file(&format!("{name}.wasm"), guests::hostile_wat(name));
         }
