@@ -4,10 +4,6 @@
     not(target_arch = "wasm32"),
     allow(dead_code, unused_imports, reason = "only a component exports the handler")
 )]
-#![allow(
-    clippy::disallowed_methods,
-    reason = "sleeping past its deadline is one of its crimes"
-)]
 
 use std::hint::black_box;
 use std::io::Write as _;

@@ -1,6 +1,5 @@
 //! Sleeps for as many milliseconds as the record's value says, or else the environment variable `SLEEP_MS`, or else 20, and
 //! accepts. Tests of concurrency measure the host with it.
-#![expect(clippy::disallowed_methods, reason = "sleeping is what this guest is for")]
 
 use std::thread::sleep;
 use std::time::Duration;
