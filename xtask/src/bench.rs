@@ -60,6 +60,8 @@ fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(guests::root());
+    // Optimised code that is put together from an earlier build's pieces is slower, and does not always link.
+    command.env("CARGO_INCREMENTAL", "0");
     command.args([
         "build",
         "--quiet",
