@@ -18,7 +18,7 @@ use sharemill_tests::{Folder, Host};
 /// Sleep of one call.
 const CALL: Duration = Duration::from_millis(20);
 /// Machines that run tests are shared: the best of so many is taken.
-const TRIES: usize = 5;
+const TRIES: usize = 3;
 
 /// Records per second in the middle of a run, from what the group has still to do.
 fn rate(slots: u64, partitions: u32) -> f64 {
@@ -68,7 +68,7 @@ async fn middle(folder: &Folder, records: u64) -> f64 {
     }
 }
 
-/// Best of a few, or the first that is good enough.
+/// Best of three, or the first that is good enough.
 fn best(slots: u64, partitions: u32, enough: f64) -> f64 {
     let mut best = 0.0_f64;
     for _ in 0..TRIES {
