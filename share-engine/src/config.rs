@@ -233,6 +233,16 @@ impl TopicConfig {
 }
 
 impl EngineConfig {
+    /// Bytes of the records that one journal entry should hold at most: one group.
+    pub(crate) fn entry_bytes(&self) -> u64 {
+        self.limits.group_bytes.min(self.journal_file_bytes / 2)
+    }
+
+    /// Bytes of the largest record that an entry of its own can hold: one ring file without what surrounds it.
+    pub(crate) const fn largest_entry_bytes(&self) -> u64 {
+        self.journal_file_bytes.saturating_sub(2 << 10)
+    }
+
     /// Checks every range and relation.
     pub fn check(&self) -> Result<(), ConfigError> {
         range("journal file (bytes)", self.journal_file_bytes, 64 << 10, 1 << 30)?;

@@ -81,6 +81,14 @@ pub enum ProduceError {
         /// Bytes it may take.
         limit: u64,
     },
+    /// What has to be written in one piece fits into no journal file.
+    #[error("one entry would take {size} bytes, a journal file has room for {limit}")]
+    EntryTooLarge {
+        /// Bytes it takes.
+        size: u64,
+        /// Bytes there are at most.
+        limit: u64,
+    },
     /// The topic is full.
     #[error("topic {topic:?} is full: it holds {bytes} of {limit} bytes{}", oldest(.oldest_group.as_deref()))]
     TopicFull {
@@ -155,6 +163,18 @@ pub enum AdminError {
         topic: String,
         /// The number asked for.
         partition: u32,
+    },
+    /// A group cannot be set to a record that does not exist yet.
+    #[error("topic {topic:?} partition {partition} ends at offset {end}, before {offset}")]
+    OffsetBeyondEnd {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: u32,
+        /// The offset asked for.
+        offset: u64,
+        /// The offset that the next record will get.
+        end: u64,
     },
     /// Nothing to redrive at this offset.
     #[error("no dead letter at offset {offset} of {topic:?}")]

@@ -126,6 +126,13 @@ pub(crate) struct DrainerInit {
     pub(crate) journal: Arc<Mailbox<ToJournal>>,
 }
 
+/// However its thread ends: nobody waits for an answer of it any more.
+impl Drop for Drainer {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
 impl Drainer {
     pub(crate) fn new(init: DrainerInit) -> Self {
         let reserve = Reserve {

@@ -1,21 +1,29 @@
 //! What a topic holds, shared between the sequencer, which admits produces, and the shard, which frees.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of one topic over all its partitions, and the most it may hold.
 #[derive(Debug)]
 pub(crate) struct TopicGauge {
+    topic: Arc<str>,
     bytes: AtomicU64,
     limit: AtomicU64,
 }
 
 impl TopicGauge {
     /// Without a limit if `None`.
-    pub(crate) fn new(limit: Option<u64>) -> Self {
+    pub(crate) fn new(topic: &str, limit: Option<u64>) -> Self {
         Self {
+            topic: Arc::from(topic),
             bytes: AtomicU64::new(0),
             limit: AtomicU64::new(limit.unwrap_or(u64::MAX)),
         }
+    }
+
+    /// Whose bytes these are.
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// Bytes held now.

@@ -16,6 +16,7 @@ pub(crate) struct Mailbox<T> {
 struct State<T> {
     queue: VecDeque<T>,
     waiting: bool,
+    closed: bool,
 }
 
 impl<T> Default for Mailbox<T> {
@@ -24,6 +25,7 @@ impl<T> Default for Mailbox<T> {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 waiting: false,
+                closed: false,
             }),
             changed: Condvar::new(),
         }
@@ -31,15 +33,33 @@ impl<T> Default for Mailbox<T> {
 }
 
 impl<T> Mailbox<T> {
-    /// Puts one message in.
+    /// Puts one message in. Dropped if the receiver is gone: whoever waits for an answer to it learns that.
     pub(crate) fn post(&self, message: T) {
         let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return;
+        }
         state.queue.push_back(message);
         let wake = std::mem::replace(&mut state.waiting, false);
         drop(state);
         if wake {
             self.changed.notify_one();
         }
+    }
+
+    /// The receiver ends, in whatever way: what is here, and what will be posted, is dropped.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.closed = true;
+        let left = std::mem::take(&mut state.queue);
+        drop(state);
+        drop(left);
+    }
+
+    /// Whether nothing waits to be taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().queue.is_empty()
     }
 
     /// Takes everything that is there, keeping the order; `into` must be empty.

@@ -296,6 +296,11 @@ impl Pump {
         {}
     }
 
+    /// When the engine has something to do by itself.
+    pub fn next_deadline(&self) -> crate::time::Instant {
+        self.parts.shard.poll_deadline()
+    }
+
     /// Runs a future to its end, stepping all parts meanwhile.
     ///
     /// # Panics

@@ -15,6 +15,13 @@ pub(crate) struct Reader {
     stopped: bool,
 }
 
+/// However its thread ends: nobody waits for an answer of it any more.
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.inbox.close();
+    }
+}
+
 impl Reader {
     pub(crate) fn new(inbox: Arc<Mailbox<ToReader>>, shard: Arc<Mailbox<ToShard>>) -> Self {
         Self {

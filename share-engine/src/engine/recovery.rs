@@ -16,7 +16,7 @@ use crate::error::OpenError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
 use crate::journal::{self, Entry, Journal, JournalError, JournalOptions, Operation, Position, Report, VisitorError};
 use crate::log::{LogError, LogIdentity, LogOptions, LogWriter, delete_log};
-use crate::record::StoredBatch;
+use crate::record::{RecordLimits, StoredBatch};
 use crate::share::SharePartition;
 use crate::snapshot::{self, SnapshotError};
 use crate::storage::Storage;
@@ -62,11 +62,16 @@ pub(super) fn recover(
         catalog: image.catalog.clone(),
         ..World::default()
     };
-    let writers = open_logs(storage, config, directory_id, &image, &mut world)?;
+    restore_partitions(&image, &mut world);
     restore_shares(&image, &mut world, now)?;
-    remove_orphans(&**storage, &world)?;
+    let orphans = find_orphans(&**storage, &world)?;
     let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
     let (journal, report) = Journal::open(Arc::clone(storage), options, directory_id, from, &mut visit)?;
+    // Logs are cut to what the snapshot lists only now: a journal that cannot be read leaves the directory as it is.
+    let writers = open_logs(storage, config, directory_id, &mut world)?;
+    for directory in orphans {
+        delete_log(&**storage, &directory)?;
+    }
     let position = journal.tail();
     Ok(Recovered {
         directory_id,
@@ -113,50 +118,60 @@ fn load_snapshot(storage: &dyn Storage, directory_id: u128) -> Result<(Image, Po
     Ok((image, Position::new(snapshot.position)))
 }
 
-fn open_logs(
-    storage: &Arc<dyn Storage>,
-    config: &EngineConfig,
-    directory_id: u128,
-    image: &Image,
-    world: &mut World,
-) -> Result<BTreeMap<PartitionKey, LogWriter>, OpenError> {
-    let mut writers = BTreeMap::new();
+/// The partitions as the snapshot has them, their logs not opened yet.
+fn restore_partitions(image: &Image, world: &mut World) {
     let images: BTreeMap<PartitionKey, _> = image.partitions.iter().map(|one| (one.key, one)).collect();
     for topic in image.catalog.topics() {
         let gauge = world.gauge(&topic.name, &topic.config);
         for (index, key) in topic.partitions.iter().enumerate() {
             let Some(one) = images.get(key) else { continue };
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let mut log = None;
-            if !one.log.segments.is_empty() {
-                let directory = format!("logs/{}-{index}", topic.name);
-                let identity = LogIdentity {
-                    directory_id,
-                    topic_id: topic.id,
-                };
-                let options = LogOptions {
-                    segment_bytes: topic.config.segment_bytes.unwrap_or(config.segment_bytes),
-                    ..LogOptions::default()
-                };
-                let writer = LogWriter::open(Arc::clone(storage), &directory, identity, options, &one.log)?;
-                log = Some(writer.reader());
-                gauge.add(one.log.segments.iter().map(|segment| segment.bytes).sum());
-                writers.insert(*key, writer);
-            }
+            gauge.add(one.log.segments.iter().map(|segment| segment.bytes).sum());
             let init = PartitionInit {
                 key: *key,
                 topic: Arc::from(topic.name.as_str()),
-                index,
+                index: u32::try_from(index).unwrap_or(u32::MAX),
                 shares: Vec::new(),
                 gauge: Arc::clone(&gauge),
                 start: one.start,
                 end: one.end,
-                log,
+                log: None,
                 segments: one.log.clone(),
+                // Nobody looks into the log for this.
+                largest: RecordLimits::default().record_bytes as u64,
             };
             world.partitions.insert(*key, Partition::new(init));
         }
         world.add_partitions(&topic.name);
+    }
+}
+
+/// Opens the logs of the partitions that the journal has left, cut to what the snapshot lists.
+fn open_logs(
+    storage: &Arc<dyn Storage>,
+    config: &EngineConfig,
+    directory_id: u128,
+    world: &mut World,
+) -> Result<BTreeMap<PartitionKey, LogWriter>, OpenError> {
+    let mut writers = BTreeMap::new();
+    for (key, partition) in &mut world.partitions {
+        if partition.segments.segments.is_empty() {
+            continue;
+        }
+        let Some(topic) = world.catalog.topic(&partition.topic) else {
+            continue;
+        };
+        let identity = LogIdentity {
+            directory_id,
+            topic_id: topic.id,
+        };
+        let options = LogOptions {
+            segment_bytes: topic.config.segment_bytes.unwrap_or(config.segment_bytes),
+            ..LogOptions::default()
+        };
+        let directory = directory(partition);
+        let writer = LogWriter::open(Arc::clone(storage), &directory, identity, options, &partition.segments)?;
+        partition.log = Some(writer.reader());
+        writers.insert(*key, writer);
     }
     Ok(writers)
 }
@@ -178,10 +193,10 @@ fn restore_shares(image: &Image, world: &mut World, now: Now) -> Result<(), Open
 }
 
 /// Logs that no snapshot lists: left by a drain that did not get to its snapshot, or by a deletion.
-fn remove_orphans(storage: &dyn Storage, world: &World) -> Result<(), OpenError> {
+fn find_orphans(storage: &dyn Storage, world: &World) -> Result<Vec<String>, OpenError> {
     let names = match storage.list("logs") {
         Ok(names) => names,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(source) => {
             return Err(OpenError::Io {
                 context: "list logs".to_owned(),
@@ -191,15 +206,11 @@ fn remove_orphans(storage: &dyn Storage, world: &World) -> Result<(), OpenError>
     };
     let listed = |name: &str| {
         let of = |partition: &Partition| format!("{}-{}", partition.topic, partition.index) == name;
-        world
-            .partitions
-            .values()
-            .any(|partition| partition.log.is_some() && of(partition))
+        let mut partitions = world.partitions.values();
+        partitions.any(|partition| !partition.segments.segments.is_empty() && of(partition))
     };
-    for name in names.iter().filter(|name| !listed(name)) {
-        delete_log(storage, &format!("logs/{name}"))?;
-    }
-    Ok(())
+    let orphans = names.iter().filter(|name| !listed(name));
+    Ok(orphans.map(|name| format!("logs/{name}")).collect())
 }
 
 /// Applies one entry of the journal.

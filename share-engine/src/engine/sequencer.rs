@@ -124,6 +124,8 @@ impl Sequencer {
                     if let Some(journal) = &mut self.journal {
                         journal.free_before(position);
                     }
+                    // There may be more room on the disk, too.
+                    self.stunted = false;
                     self.tell_ring();
                     self.try_held();
                 }
@@ -200,6 +202,11 @@ impl Sequencer {
     fn hold(&mut self, entry: Entry, admission: journal::Admission) {
         self.grow();
         let Some(journal) = &self.journal else { return };
+        let (size, most) = (journal::alone_on_disk(entry_len(&entry)), journal.group_len_max());
+        if size > most {
+            self.refuse(entry.origin, ProduceError::EntryTooLarge { size, limit: most });
+            return;
+        }
         if admission == journal::Admission::Produce && journal.is_growing() && !self.stunted {
             self.held.push_back(entry);
             return;
@@ -248,7 +255,7 @@ impl Sequencer {
             let (bytes, limit) = (end.gauge.bytes(), end.gauge.limit());
             if append.admission == Admission::Bounded && bytes.saturating_add(more) > limit {
                 return Err(ProduceError::TopicFull {
-                    topic: String::new(),
+                    topic: end.gauge.topic().to_owned(),
                     bytes,
                     limit,
                     oldest_group: None,
@@ -330,7 +337,9 @@ impl Sequencer {
                 journal.capacity()
             };
         }
-        self.grow();
+        if !self.stunted {
+            self.grow();
+        }
         self.shard.post(ToShard::Journal(FromJournal::Group {
             entries,
             end,
@@ -397,6 +406,13 @@ impl Sequencer {
             (None, None) => Ok(()),
         };
         drop(reply.send(result));
+    }
+}
+
+/// However its thread ends: nobody waits for an answer of it any more.
+impl Drop for Sequencer {
+    fn drop(&mut self) {
+        self.inbox.close();
     }
 }
 

@@ -25,6 +25,11 @@ pub struct DoesNotFit {
     pub room: u64,
 }
 
+/// Bytes on disk of a group that holds one entry of `entry_len` bytes and nothing else.
+pub const fn alone_on_disk(entry_len: usize) -> u64 {
+    padded(GROUP_HEADER as u64 + entry_len as u64)
+}
+
 impl Default for GroupBuilder {
     fn default() -> Self {
         Self {

@@ -123,7 +123,7 @@ pub use codec::{
 pub use error::{CommitError, Damage, JournalError, RefusedError};
 #[cfg(any(test, feature = "testing"))]
 pub use fuzz::fuzz_journal;
-pub use group::{DoesNotFit, EntryWriter, GroupBuilder, entry_len};
+pub use group::{DoesNotFit, EntryWriter, GroupBuilder, alone_on_disk, entry_len};
 pub use growth::{GrownFile, Growth};
 pub use header::GROUP_HEADER;
 pub use options::JournalOptions;

@@ -312,10 +312,11 @@ impl SharePartition {
             });
         }
         let fresh = Self::new(self.key, epoch, start, self.options);
-        let (last_transition, latest) = (self.last_transition, self.latest);
+        let (last_transition, latest, archive_limit) = (self.last_transition, self.latest, self.archive_limit);
         *self = fresh;
         self.last_transition = last_transition;
         self.latest = latest;
+        self.archive_limit = archive_limit;
         Ok(())
     }
 

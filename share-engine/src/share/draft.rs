@@ -10,6 +10,8 @@ use crate::ids::{DeliveryCount, Offset, OffsetRange};
 #[derive(Debug, Default)]
 pub(super) struct Draft {
     pub(super) settled: Settled,
+    /// Records among them that are archived and wanted by somebody.
+    archived: u32,
 }
 
 impl Draft {
@@ -51,7 +53,8 @@ impl Draft {
         }
     }
 
-    pub(super) fn archive(&mut self, offset: Offset, cause: ArchiveCause, count: DeliveryCount) {
+    /// Archives a record of which nobody is told.
+    pub(super) fn bury(&mut self, offset: Offset, cause: ArchiveCause) {
         if let Some(Change::Archive { range, cause: same }) = self.settled.changes.last_mut()
             && *same == cause
             && let Some(longer) = follow(*range, offset)
@@ -63,7 +66,17 @@ impl Draft {
                 cause,
             });
         }
+    }
+
+    pub(super) fn archive(&mut self, offset: Offset, cause: ArchiveCause, count: DeliveryCount) {
+        self.bury(offset, cause);
         note_archived(&mut self.settled.archived, offset, cause, count);
+        self.archived += 1;
+    }
+
+    /// Whether no more than what is here may be archived at once.
+    pub(super) const fn is_full(&self, limit: u32) -> bool {
+        self.archived >= limit
     }
 
     pub(super) fn push(&mut self, change: Change) {

@@ -20,7 +20,8 @@ const PAUSE: u64 = 16;
 
 impl SharePartition {
     /// Ends leases that have run out (released, or archived at the limit) and makes parked records available that are
-    /// due. A record in transition is left alone; it is looked at when its transition ends.
+    /// due. A record in transition is left alone; it is looked at when its transition ends. What is above the
+    /// [limit](SharePartition::set_archive_limit) is still due.
     pub fn handle_timeout(&mut self, now: Now) -> Settled {
         let mut draft = Draft::default();
         if !self.resetting {
@@ -30,9 +31,12 @@ impl SharePartition {
                     break;
                 }
                 self.expire_chunk(number, tick, &mut draft);
+                if draft.is_full(self.archive_limit) {
+                    break;
+                }
             }
             while let Some((due, offset)) = self.side.first_due() {
-                if due > now.monotonic {
+                if due > now.monotonic || draft.is_full(self.archive_limit) {
                     break;
                 }
                 self.unpark(offset, &mut draft, now);
@@ -43,6 +47,7 @@ impl SharePartition {
 
     fn expire_chunk(&mut self, number: u64, tick: u64, draft: &mut Draft) {
         let mut earliest = u64::MAX;
+        let mut left = false;
         for index in 0..CHUNK / BLOCK {
             let mut place = Place::of(number * CHUNK + index * BLOCK);
             place.mask = 0;
@@ -54,10 +59,15 @@ impl SharePartition {
                     earliest = earliest.min(deadline);
                     continue;
                 }
+                let last = self.is_last(slot.count);
+                if last && draft.is_full(self.archive_limit) {
+                    left = true;
+                    continue;
+                }
                 place.mask |= 1 << bit;
                 draft.settled.expired += 1;
                 let at = Offset::saturating(place.base + bit as u64);
-                if self.is_last(slot.count) {
+                if last {
                     draft.archive(at, ArchiveCause::DeliveryLimit, slot.count);
                 } else {
                     draft.release(at, None);
@@ -67,7 +77,9 @@ impl SharePartition {
                 self.window.mark(place);
             }
         }
-        let again = if earliest == u64::MAX {
+        let again = if left {
+            tick
+        } else if earliest == u64::MAX {
             earliest
         } else {
             earliest.max(tick + PAUSE)

@@ -39,6 +39,8 @@ pub struct SharePartition {
     pub(super) struck: Option<u64>,
     /// The start offset has moved over a hole of the log, and that is not durable yet.
     pub(super) jumped: Option<Offset>,
+    /// Records that one call may archive.
+    pub(super) archive_limit: u32,
 }
 
 /// What waits for the journal under one transition.
@@ -88,6 +90,7 @@ impl SharePartition {
             resetting: false,
             struck: None,
             jumped: None,
+            archive_limit: u32::MAX,
         }
     }
 
@@ -109,6 +112,14 @@ impl SharePartition {
     /// Replaces the options. Leases that run keep their deadlines; limits hold from the next decision on.
     pub fn set_options(&mut self, options: ShareOptions) {
         self.options = options;
+    }
+
+    /// How many records one call of [`handle_timeout`](SharePartition::handle_timeout),
+    /// [`release_member`](SharePartition::release_member), [`void_leases`](SharePartition::void_leases) or
+    /// [`retire`](SharePartition::retire) may archive; at least 1. The rest is left to the next call. Without limit at
+    /// first: whoever writes dead letters knows how many of them fit into one journal entry.
+    pub fn set_archive_limit(&mut self, records: u32) {
+        self.archive_limit = records.max(1);
     }
 
     /// The first offset that is not finished. Never moves back, except by a reset.
@@ -243,6 +254,11 @@ impl SharePartition {
     /// Bytes on the heap for window and state words, side entries not counted. For benchmarks.
     pub fn heap_bytes(&self) -> usize {
         self.window.heap_bytes()
+    }
+
+    /// Whether a transition waits for the journal, and no reset is about to make it void.
+    pub fn is_open(&self, transition: TransitionId) -> bool {
+        !self.resetting && self.open.contains_key(&transition)
     }
 
     /// Ends a transition: its changes hold, or are rolled back. Unknown transitions are those that a reset overtook.

@@ -70,22 +70,24 @@ impl SharePartition {
         Some(instant(deadline))
     }
 
-    /// A member has gone: everything that it holds is released, or archived at the delivery limit.
+    /// A member has gone: what it holds is released, or archived at the delivery limit. To be called until there is
+    /// nothing more to write.
     pub fn release_member(&mut self, member: MemberIndex, now: Now) -> Settled {
         let mut draft = Draft::default();
         if let Some(number) = self.members.number(member).filter(|_| !self.resetting) {
-            self.each_acquired(|_, slot| slot.member == number)
-                .into_iter()
-                .for_each(|offset| self.release_or_archive(offset, None, &mut draft));
+            for offset in self.some_acquired(|slot| slot.member == number) {
+                self.release_or_archive(offset, None, &mut draft);
+            }
         }
         self.finish_draft(draft, Kind::Settle, now)
     }
 
     /// At open: the leases of the earlier process are void. Their records are available with their count kept and one
-    /// strike, or archived if that was the last attempt or the second strike.
+    /// strike, or archived if that was the last attempt or the second strike. To be called until there is nothing more
+    /// to write.
     pub fn void_leases(&mut self, now: Now) -> Settled {
         let mut draft = Draft::default();
-        for offset in self.each_acquired(|_, _| true) {
+        for offset in self.some_acquired(|_| true) {
             let place = Place::of(offset);
             let struck = self
                 .window
@@ -123,19 +125,25 @@ impl SharePartition {
         settled
     }
 
-    /// Offsets of acquired records that are not in transition and fit `wanted`.
-    fn each_acquired(&self, wanted: impl Fn(u64, super::block::Slot) -> bool) -> Vec<u64> {
+    /// Offsets of acquired records that are not in transition and fit `wanted`, as many as one call deals with: up to
+    /// the limit of those that may have to be archived.
+    fn some_acquired(&self, wanted: impl Fn(super::block::Slot) -> bool) -> Vec<u64> {
         let mut found = Vec::new();
+        let mut doomed = 0;
         for number in self.window.acquired_chunks() {
             let Some(chunk) = self.window.chunk(number) else {
                 continue;
             };
             for (index, block) in (0..).zip(&chunk.blocks) {
                 let base = number * super::block::CHUNK + index * super::block::BLOCK;
-                let offsets = super::block::bits(block.acquired & !block.transition)
-                    .filter(|&bit| wanted(base + bit as u64, block.slot(bit)))
-                    .map(|bit| base + bit as u64);
-                found.extend(offsets);
+                for bit in super::block::bits(block.acquired & !block.transition).filter(|&bit| wanted(block.slot(bit)))
+                {
+                    if doomed >= self.archive_limit {
+                        return found;
+                    }
+                    doomed += u32::from(self.is_last(block.slot(bit).count) || block.struck & (1 << bit) != 0);
+                    found.push(base + bit as u64);
+                }
             }
         }
         found

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::block::{Place, Plane, run};
+use super::block::{Place, Plane, bits, places, run};
 use super::draft::Draft;
 use super::partition::Kind;
 use super::tick::{age, tick};
-use super::{Change, RecordState, Settled, SharePartition};
-use crate::ids::{Offset, OffsetRange};
+use super::{ArchiveCause, Change, RecordState, Settled, SharePartition};
+use crate::ids::{DeliveryCount, Offset, OffsetRange};
 use crate::time::{Instant, Now};
 
 impl SharePartition {
@@ -36,6 +36,49 @@ impl SharePartition {
         let held = records
             .find(|record| matches!(record.state, RecordState::Acquired | RecordState::Parked) || record.in_transition);
         held.map(|record| record.offset)
+    }
+
+    /// Whether [`retire`](SharePartition::retire) means anything: not while a reset is on its way.
+    pub const fn can_retire(&self) -> bool {
+        !self.resetting
+    }
+
+    /// Gives up what is available before `before`, since its log is about to drop it. What a member holds, what is parked
+    /// and what has a change under way stays. To be called, within the
+    /// [limit](SharePartition::set_archive_limit), until there is nothing more to write.
+    pub fn retire(&mut self, before: Offset, now: Now) -> Settled {
+        let mut draft = Draft::default();
+        let start = self.window.start();
+        let passed = before
+            .get()
+            .checked_sub(1)
+            .filter(|&last| last >= start && !self.resetting);
+        for place in passed
+            .and_then(|last| self.window.clamp(run(start, last)))
+            .into_iter()
+            .flat_map(places)
+        {
+            let Some(block) = self.window.block(place) else {
+                continue;
+            };
+            let open = (block.available | block.waiting) & !block.transition & place.mask;
+            let records: Vec<_> = bits(open).map(|bit| (bit, block.count(bit))).collect();
+            for (bit, count) in records {
+                if draft.is_full(self.archive_limit) {
+                    return self.finish_draft(draft, Kind::Settle, now);
+                }
+                let offset = place.base + bit as u64;
+                self.window.mark(Place::of(offset));
+                let at = Offset::saturating(offset);
+                if count == DeliveryCount(0) {
+                    draft.settled.dropped += 1;
+                    draft.bury(at, ArchiveCause::Retention);
+                } else {
+                    draft.archive(at, ArchiveCause::Retention, count);
+                }
+            }
+        }
+        self.finish_draft(draft, Kind::Settle, now)
     }
 
     /// How long the present attempt at a record has lasted: since the acquisition that raised its count.

@@ -161,8 +161,10 @@ impl Shard {
         let mut apply = Vec::new();
         if let (CatalogChange::Subscribe(subscription), Some(topic)) = (&change, self.world.catalog.topic(topic)) {
             for (share, partition) in subscription.shares.iter().zip(&topic.partitions) {
-                let offset = self.start_offset(*partition, start, now);
-                apply.push((*share, Change::StartOffset { offset }));
+                match self.start_offset(*partition, start, now) {
+                    Ok(offset) => apply.push((*share, Change::StartOffset { offset })),
+                    Err(error) => return Err((error, reply)),
+                }
             }
         }
         self.submit_catalog(vec![change], apply, reply);
@@ -170,11 +172,11 @@ impl Shard {
     }
 
     /// Where a group begins on a partition.
-    fn start_offset(&self, key: PartitionKey, start: Start, now: Now) -> Offset {
+    fn start_offset(&self, key: PartitionKey, start: Start, now: Now) -> Result<Offset, AdminError> {
         let Some(partition) = self.world.partitions.get(&key) else {
-            return Offset::ZERO;
+            return Ok(Offset::ZERO);
         };
-        match start {
+        Ok(match start {
             Start::Earliest => partition.start,
             Start::Latest => partition.end,
             Start::ByDuration(millis) => {
@@ -183,10 +185,13 @@ impl Shard {
                         .as_millis()
                         .saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)),
                 );
-                let in_log = partition
-                    .log
-                    .as_ref()
-                    .and_then(|log| log.offset_for_timestamp(at).ok().flatten());
+                // Damage is not taken for the end of the log.
+                let in_log = match &partition.log {
+                    Some(log) => log
+                        .offset_for_timestamp(at)
+                        .map_err(|error| AdminError::Log(error.to_string()))?,
+                    None => None,
+                };
                 let in_window = || {
                     let batch = partition
                         .window
@@ -197,9 +202,10 @@ impl Shard {
                         .find(|(view, _)| view.timestamp >= at)
                         .map(|(view, _)| view.offset)
                 };
-                in_log.or_else(in_window).unwrap_or(partition.end)
+                let found = in_log.or_else(in_window).unwrap_or(partition.end);
+                found.max(partition.start)
             }
-        }
+        })
     }
 
     fn check_idle(&self, group: &str) -> Result<(), AdminError> {
@@ -218,16 +224,16 @@ impl Shard {
             Ok(keys) => keys,
             Err(error) => return Err((error, reply)),
         };
+        let mut starts = Vec::with_capacity(keys.len());
+        for key in keys {
+            match self.reset_offset(key, request.to, now) {
+                Ok(start) => starts.push((key, start)),
+                Err(error) => return Err((error, reply)),
+            }
+        }
         let mut operations = Vec::new();
         let mut transitions = Vec::new();
-        for key in keys {
-            let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else {
-                continue;
-            };
-            let start = match request.to {
-                ResetTo::Start(start) => self.start_offset(partition, start, now),
-                ResetTo::Offset(offset) => offset,
-            };
+        for (key, start) in starts {
             let Some(share) = self.world.shares.get_mut(&key) else {
                 continue;
             };
@@ -249,6 +255,25 @@ impl Shard {
             },
         );
         Ok(())
+    }
+
+    /// Where a reset leads: an offset that the log has passed is its first one, one that it has not reached is refused,
+    /// since everything up to it would be lost unseen.
+    fn reset_offset(&self, key: ShareKey, to: ResetTo, now: Now) -> Result<Offset, AdminError> {
+        let partition = self.world.shares.get(&key).map(|share| share.partition);
+        let Some(partition) = partition.and_then(|key| self.world.partitions.get(&key)) else {
+            return Ok(Offset::ZERO);
+        };
+        match to {
+            ResetTo::Start(start) => self.start_offset(partition.key, start, now),
+            ResetTo::Offset(offset) if offset > partition.end => Err(AdminError::OffsetBeyondEnd {
+                topic: partition.topic.to_string(),
+                partition: partition.index,
+                offset: offset.get(),
+                end: partition.end.get(),
+            }),
+            ResetTo::Offset(offset) => Ok(offset.max(partition.start)),
+        }
     }
 
     /// The share partitions that a reset concerns.

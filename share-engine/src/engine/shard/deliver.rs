@@ -295,13 +295,16 @@ impl Shard {
             part.deadline = share.state.lease_deadline(first).unwrap_or_default();
             part.began = now.wall.before(share.state.attempt_age(first, now.monotonic));
         }
+        if !self.members.contains_key(&index) || waiting.reply.is_abandoned() {
+            let leases: Vec<_> = parts.iter().flat_map(AcquiredPart::leases).collect();
+            self.abandon(&leases, now);
+            return;
+        }
         let consignment = Consignment {
             parts,
             shard: Arc::clone(&self.inbox),
         };
-        if self.members.contains_key(&index) {
-            drop(waiting.reply.send(Ok(Some(consignment))));
-        }
+        drop(waiting.reply.send(Ok(Some(consignment))));
     }
 
     /// Asks the reader for what is needed from `from` on.
@@ -325,6 +328,9 @@ impl Shard {
 
     pub(super) fn handle_loaded(&mut self, loaded: Loaded, now: Now) {
         let Some(partition) = self.world.partitions.get_mut(&loaded.partition) else {
+            // Its topic was deleted meanwhile.
+            self.refuse_reading(loaded.partition, "the topic was deleted");
+            self.resume_blocked(loaded.partition, true, now);
             return;
         };
         match loaded.result {

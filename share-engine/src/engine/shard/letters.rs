@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::settle::EvidenceOf;
-use super::{Pending, Shard};
+use super::settle::{EvidenceOf, clip};
+use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::settlement::Evidence;
+use crate::error::SettleResult;
 use crate::ids::{DeliveryCount, Offset, PartitionKey, ShareKey};
 use crate::record::{Header, NewRecord, RecordLimits, StoredBatch, encode_batch};
-use crate::share::{ArchiveCause, Archived};
+use crate::share::{ArchiveCause, Archived, Persisted};
 use crate::time::Now;
 
 /// An entry that waits for records to be read back.
@@ -54,6 +55,18 @@ struct Letter {
 /// Bytes of one batch of dead letters; a single one may be larger.
 const BATCH_BYTES: usize = 1 << 20;
 
+/// Dead letters of one entry at most.
+const LETTERS_AT_ONCE: u64 = 1_024;
+
+/// What a dead letter may add to its record: 32 notes, a checkpoint, the evidence of the last attempt, names.
+const EVIDENCE_BYTES: u64 = 128 << 10;
+
+/// How much of the evidence of the last attempt is kept, in bytes.
+const REASON_BYTES: usize = 1 << 10;
+const TRAP_BYTES: usize = 4 << 10;
+const LOG_BYTES: usize = 16 << 10;
+const WORD_BYTES: usize = 256;
+
 impl Shard {
     /// Adds dead letters for what was archived and submits, now or when the records are there.
     pub(super) fn submit_with_letters(
@@ -91,6 +104,11 @@ impl Shard {
         if archived.iter().all(|run| run.cause == ArchiveCause::Gap) {
             return None;
         }
+        self.letter_target(key)
+    }
+
+    /// Where dead letters of a share partition come from and go to; `None` if its group wants none.
+    fn letter_target(&self, key: ShareKey) -> Option<(PartitionKey, PartitionKey)> {
         let share = self.world.shares.get(&key)?;
         let group = self.world.catalog.group(&share.group)?;
         let topic = self.world.catalog.topic(group.config.dead_letter.as_deref()?)?;
@@ -102,6 +120,25 @@ impl Shard {
         let count = topic.partitions.len();
         let index = usize::try_from(source.index).unwrap_or(0).checked_rem(count)?;
         Some((share.partition, *topic.partitions.get(index)?))
+    }
+
+    /// Tells a share partition how many records it may archive at once, so that the dead letters of one entry fit into
+    /// the journal whatever they hold. Returns that number.
+    pub(super) fn limit_letters(&mut self, key: ShareKey) -> u32 {
+        let most = self.letters_at_once(key);
+        if let Some(share) = self.world.shares.get_mut(&key) {
+            share.state.set_archive_limit(most);
+        }
+        most
+    }
+
+    fn letters_at_once(&self, key: ShareKey) -> u32 {
+        let source = self
+            .letter_target(key)
+            .and_then(|(source, _)| self.world.partitions.get(&source));
+        let Some(source) = source else { return u32::MAX };
+        let one = source.largest() + EVIDENCE_BYTES;
+        u32::try_from((self.config.entry_bytes() / one).clamp(1, LETTERS_AT_ONCE)).unwrap_or(1)
     }
 
     fn letters_for(&self, key: ShareKey, archived: &[Archived], evidence: &[EvidenceOf]) -> Vec<Letter> {
@@ -177,10 +214,14 @@ impl Shard {
     }
 
     fn send_letters(&mut self, mut blocked: Blocked, now: Now) {
+        if self.is_overtaken(&blocked) {
+            self.drop_overtaken(blocked.pending, now);
+            return;
+        }
         let mut batch = Vec::new();
         let mut bytes = 0;
         for letter in std::mem::take(&mut blocked.letters) {
-            let record = self.compose(&blocked, letter, now);
+            let record = fit(self.compose(&blocked, letter, now), self.config.largest_entry_bytes());
             let size = record_size(&record);
             if !batch.is_empty() && bytes + size > BATCH_BYTES {
                 push_batch(&mut blocked.operations, blocked.target, &batch, now);
@@ -192,6 +233,27 @@ impl Shard {
         }
         push_batch(&mut blocked.operations, blocked.target, &batch, now);
         self.submit(blocked.operations, blocked.pending);
+    }
+
+    /// Whether a reset or the end of the group came first: what the entry says fits no state any more.
+    fn is_overtaken(&self, blocked: &Blocked) -> bool {
+        let share = self.world.shares.get(&blocked.share);
+        share.is_none_or(|share| {
+            let mut transitions = blocked.pending.transitions.iter();
+            !transitions.all(|(_, transition)| share.state.is_open(*transition))
+        })
+    }
+
+    fn drop_overtaken(&mut self, pending: Pending, now: Now) {
+        for (key, transition) in pending.transitions {
+            self.persisted(key, transition, Persisted::Refused, now);
+        }
+        match pending.then {
+            Then::Settle { call, slots } => self.settled(call, &slots, &SettleResult::Stale),
+            Then::Retire => self.upkeep.retiring -= 1,
+            // Nothing else archives.
+            Then::Nothing | Then::Deliver { .. } | Then::Admin(_) => {}
+        }
     }
 
     fn compose(&self, blocked: &Blocked, letter: Letter, now: Now) -> NewRecord {
@@ -225,22 +287,22 @@ impl Shard {
         let reason = evidence
             .reason
             .unwrap_or_else(|| standard_message(letter.cause).to_owned());
-        add("__dlq.errors.message", reason);
+        add("__dlq.errors.message", cut(&reason, REASON_BYTES));
         let cause = if evidence.cause.is_empty() {
             cause_name(letter.cause).to_owned()
         } else {
             evidence.cause
         };
-        add("sharemill.cause", cause);
+        add("sharemill.cause", cut(&cause, WORD_BYTES));
         add("sharemill.archived-at", now.wall.as_millis().to_string());
         if !known {
             add(ORIGIN_HEADER, origin);
         }
         if let Some(module) = evidence.module {
-            add("sharemill.module", module);
+            add("sharemill.module", cut(&module, WORD_BYTES));
         }
         if let Some(trap) = evidence.trap {
-            add("sharemill.trap", trap);
+            add("sharemill.trap", cut(&trap, TRAP_BYTES));
         }
         if !letter.notes.is_empty() {
             let lines: Vec<_> = letter
@@ -251,7 +313,7 @@ impl Shard {
             add("sharemill.attempts", lines.join("\n"));
         }
         if !evidence.log.is_empty() {
-            add("sharemill.log", evidence.log.join("\n"));
+            add("sharemill.log", tail(&evidence.log, LOG_BYTES));
         }
         if let Some(checkpoint) = letter.checkpoint {
             record.headers.push(Header {
@@ -267,7 +329,7 @@ impl Shard {
 }
 
 /// Says that the record itself could not be read.
-const LOST: Header = Header {
+pub(super) const LOST: Header = Header {
     name: Bytes::from_static(b"sharemill.payload"),
     value: Some(Bytes::from_static(b"lost")),
 };
@@ -294,20 +356,13 @@ pub(super) fn copy_record(batch: &StoredBatch, offset: Offset) -> Option<NewReco
 }
 
 fn push_batch(operations: &mut Vec<Operation>, target: PartitionKey, records: &[NewRecord], now: Now) {
-    if records.is_empty() {
-        return;
-    }
     let limits = RecordLimits {
         record_bytes: RecordLimits::MAX_BATCH_BYTES,
         batch_bytes: RecordLimits::MAX_BATCH_BYTES,
     };
-    let batch = match encode_batch(records, now.wall, limits) {
-        Ok(batch) => batch,
-        // Too large with its evidence: headers alone.
-        Err(_) => match encode_batch(&without_payload(records), now.wall, limits) {
-            Ok(batch) => batch,
-            Err(_) => return,
-        },
+    // Refused are an empty list and what is above a limit; nothing here is.
+    let Ok(batch) = encode_batch(records, now.wall, limits) else {
+        return;
     };
     let count = u32::try_from(records.len()).unwrap_or(u32::MAX);
     operations.push(Operation::Append(Append {
@@ -318,15 +373,47 @@ fn push_batch(operations: &mut Vec<Operation>, target: PartitionKey, records: &[
     }));
 }
 
-fn without_payload(records: &[NewRecord]) -> Vec<NewRecord> {
-    records
-        .iter()
-        .map(|record| NewRecord {
-            key: None,
-            value: None,
-            ..record.clone()
-        })
-        .collect()
+/// A letter that no entry could hold goes without the record's content, and if need be with the facts alone.
+fn fit(mut record: NewRecord, limit: u64) -> NewRecord {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    if record_size(&record) <= limit {
+        return record;
+    }
+    record.key = None;
+    record.value = None;
+    record.headers.retain(|header| *header != LOST);
+    record.headers.push(LOST);
+    if record_size(&record) > limit {
+        let facts = [ORIGIN_HEADER, "sharemill.cause", "sharemill.archived-at"];
+        record.headers.retain(|header| {
+            let is_fact = facts.iter().any(|name| header.name.as_ref() == name.as_bytes());
+            is_fact || *header == LOST || header.name.starts_with(b"__dlq.")
+        });
+    }
+    record
+}
+
+/// Text of at most so many bytes, marked if it was longer.
+fn cut(text: &str, limit: usize) -> String {
+    String::from_utf8_lossy(&clip(text, limit)).into_owned()
+}
+
+/// The last lines that fit into `limit` bytes.
+fn tail(lines: &[String], limit: usize) -> String {
+    let mut left = limit;
+    let mut kept: Vec<String> = Vec::new();
+    for line in lines.iter().rev() {
+        if line.len() >= left {
+            if kept.is_empty() {
+                kept.push(cut(line, limit));
+            }
+            break;
+        }
+        left -= line.len() + 1;
+        kept.push(line.clone());
+    }
+    kept.reverse();
+    kept.join("\n")
 }
 
 fn record_size(record: &NewRecord) -> usize {

@@ -79,11 +79,8 @@ impl Shard {
             && self.fenced.is_none()
         {
             for key in member.shares {
-                let Some(share) = self.world.shares.get_mut(&key) else {
-                    continue;
-                };
-                let settled = share.state.release_member(index, now);
-                self.persist_settled(key, settled, super::Then::Nothing, &[], now);
+                self.limit_letters(key);
+                self.settle_all(key, now, |state, now| state.release_member(index, now));
             }
         }
         drop(reply.send(Ok(())));

@@ -43,6 +43,9 @@ pub(crate) use settle::clip;
 pub(crate) use upkeep::directory;
 pub(crate) use world::World;
 
+/// When a fenced engine, which waits to be closed, has something to do by itself.
+const NEVER: std::time::Duration = std::time::Duration::from_hours(24);
+
 /// The shard's state.
 pub(crate) struct Shard {
     config: EngineConfig,
@@ -55,6 +58,8 @@ pub(crate) struct Shard {
     blocked: Vec<letters::Blocked>,
     deadlines: BTreeSet<(Instant, ShareKey)>,
     changed: BTreeSet<ShareKey>,
+    /// Share partitions whose acquisition the journal refused: asked again when it has moved on.
+    stalled: BTreeSet<ShareKey>,
     inbox: Arc<Mailbox<ToShard>>,
     queue: VecDeque<ToShard>,
     journal: Arc<Mailbox<ToJournal>>,
@@ -123,7 +128,7 @@ enum Then {
         call: u64,
         slots: Vec<usize>,
     },
-    /// A group moved on past records that retention is about to drop.
+    /// A group gave up records that retention is about to drop.
     Retire,
     Admin(admin::Continuation),
 }
@@ -172,6 +177,7 @@ impl Shard {
             blocked: Vec::new(),
             deadlines: BTreeSet::new(),
             changed: BTreeSet::new(),
+            stalled: BTreeSet::new(),
             inbox: init.inbox,
             queue: VecDeque::new(),
             journal: init.journal,
@@ -199,6 +205,9 @@ impl Shard {
     /// When [`Shard::step`] has to be called again even if nobody says anything.
     pub(crate) fn poll_deadline(&self) -> Instant {
         let upkeep = self.upkeep.next();
+        if self.fenced.is_some() {
+            return upkeep.after(NEVER);
+        }
         self.deadlines.first().map_or(upkeep, |(lease, _)| upkeep.min(*lease))
     }
 
@@ -252,8 +261,13 @@ impl Shard {
                 }
                 self.position = end;
                 self.upkeep.ring(used, capacity);
+                self.changed.append(&mut self.stalled);
             }
-            FromJournal::Ring { used, capacity } => self.upkeep.ring(used, capacity),
+            FromJournal::Ring { used, capacity } => {
+                if self.upkeep.ring(used, capacity) {
+                    self.changed.append(&mut self.stalled);
+                }
+            }
             FromJournal::Refused { token, error } => {
                 if let Some(pending) = self.pending.remove(&token) {
                     self.roll_back(pending, &error, now);
@@ -295,8 +309,15 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
-            Then::Retire => self.retired(now),
-            Then::Deliver { member, waiting, .. } => self.wait_again(member, waiting),
+            // The next look at what has to go tries it again.
+            Then::Retire => self.upkeep.retiring -= 1,
+            Then::Deliver { member, waiting, .. } => {
+                for (key, _) in &pending.transitions {
+                    self.changed.remove(key);
+                    self.stalled.insert(*key);
+                }
+                self.wait_again(member, waiting);
+            }
             Then::Settle { call, slots } => {
                 self.settled(call, &slots, &crate::error::SettleResult::Refused(error.to_string()));
             }
@@ -452,12 +473,20 @@ impl Shard {
 
     /// Everything under way has reached the disk: the journal may write its end entry.
     fn finish_closing(&mut self) {
-        let idle = self.fenced.is_some() || (self.pending.is_empty() && self.blocked.is_empty());
+        let idle = self.fenced.is_some()
+            || (self.pending.is_empty() && self.blocked.is_empty() && self.queue.is_empty() && self.inbox.is_empty());
         if idle && let Some(reply) = self.closing.take() {
             self.drain.post(ToDrain::Stop);
             self.reader.post(ToReader::Stop);
             self.journal.post(ToJournal::Close(reply));
             self.closed = true;
         }
+    }
+}
+
+/// However its thread ends: nobody waits for an answer of it any more.
+impl Drop for Shard {
+    fn drop(&mut self) {
+        self.inbox.close();
     }
 }

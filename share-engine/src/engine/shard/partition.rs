@@ -28,6 +28,8 @@ pub(crate) struct Partition {
     pub(crate) segments: LogState,
     loaded: BTreeMap<Offset, StoredBatch>,
     loaded_bytes: u64,
+    /// No record that can be read is larger, in bytes.
+    largest: u64,
     /// Where a read of the log is under way.
     loading: Option<Offset>,
     /// Ranges of the log that hold nothing, as the last read found: from, up to.
@@ -45,6 +47,8 @@ pub(crate) struct PartitionInit {
     pub(crate) end: Offset,
     pub(crate) log: Option<LogReader>,
     pub(crate) segments: LogState,
+    /// No record of it is larger, in bytes.
+    pub(crate) largest: u64,
 }
 
 /// What a fetch from memory gives.
@@ -69,6 +73,7 @@ impl Partition {
             end: init.end,
             drained: init.end,
             window: Window::default(),
+            largest: init.largest,
             log: init.log,
             segments: init.segments,
             loaded: BTreeMap::new(),
@@ -81,7 +86,13 @@ impl Partition {
     /// A batch became durable.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
         self.end = batch.last().next();
+        self.largest = self.largest.max(batch.size());
         self.window.push(batch);
+    }
+
+    /// Bytes that no record of this partition exceeds.
+    pub(crate) const fn largest(&self) -> u64 {
+        self.largest
     }
 
     /// Consecutive batches from `from` on, with at least `records` records if there are so many and about

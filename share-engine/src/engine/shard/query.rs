@@ -178,6 +178,7 @@ impl Shard {
         let Some(held) = self.world.partitions.get(&key) else {
             return;
         };
+        let from = from.max(held.start);
         // What was finished before it was drained is in neither: a read of the log there would find its end.
         let in_log = held
             .log

@@ -1,7 +1,7 @@
 //! Redrive: a dead letter goes back to its topic and is acknowledged, in one journal entry.
 
 use super::admin::{Continuation, Reply};
-use super::letters::{ORIGIN_HEADER, copy_record};
+use super::letters::{LOST, ORIGIN_HEADER, copy_record};
 use super::message::AdminRequest;
 use super::{Pending, Shard, Then};
 use crate::catalog::CatalogError;
@@ -95,6 +95,11 @@ impl Shard {
             };
         };
         let letter = copy_record(batch, offset).ok_or_else(missing)?;
+        if letter.headers.contains(&LOST) {
+            return Err(AdminError::Refused(format!(
+                "the dead letter at offset {offset} holds no record, only what is known of it"
+            )));
+        }
         let (target, record) = self.original(letter).ok_or_else(missing)?;
         let limits = RecordLimits {
             record_bytes: RecordLimits::MAX_BATCH_BYTES,

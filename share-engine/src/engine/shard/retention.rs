@@ -5,11 +5,9 @@ use super::{Partition, Shard, Then};
 use crate::catalog::Topic;
 use crate::config::{OnFull, Retention};
 use crate::ids::{Offset, OffsetRange, PartitionKey};
-use crate::time::Now;
+use crate::log::SegmentState;
+use crate::time::{Now, WallTime};
 use std::time::Duration;
-
-/// Offsets that retention takes from a group in one entry.
-const RETIRED_AT_ONCE: u64 = 64;
 
 impl Shard {
     /// Time and size retention, `drop-oldest`, and finished segments of queues.
@@ -28,9 +26,15 @@ impl Shard {
                 .segments
                 .iter()
                 .any(|one| self.is_gone(&topic, partition, segment_range(one)));
-            self.upkeep.wanted |= gone;
+            // Behind a record that takes long there may be finished ones that were never drained.
+            let buried = partition.gauge.bytes() > partition.gauge.limit() / 2
+                && partition
+                    .window
+                    .since(partition.drained)
+                    .any(|batch| batch.base() >= partition.drained && self.is_gone(&topic, partition, batch.range()));
+            self.upkeep.wanted |= gone || buried;
             let by_age = by_age(&topic, partition, now);
-            let by_size = by_size(&topic, partition);
+            let by_size = by_size(&topic, partition, self.over(&topic, partition));
             let Some(to) = by_age.max(by_size) else { continue };
             // The oldest that goes is as far as the first that somebody holds or has parked.
             let to = self
@@ -42,6 +46,29 @@ impl Shard {
         }
     }
 
+    /// Bytes above the topic's `max-bytes` with `drop-oldest`, if this partition has the topic's oldest records: one
+    /// partition gives way at a time, so that the excess is dropped once. What waits for a drain counts as dropped.
+    fn over(&self, topic: &Topic, partition: &Partition) -> u64 {
+        let limit = match (topic.config.on_full, topic.config.max_bytes) {
+            (OnFull::DropOldest, Some(limit)) => limit,
+            _ => return 0,
+        };
+        let partitions = || topic.partitions.iter().filter_map(|key| self.world.partitions.get(key));
+        let leaving: u64 = partitions()
+            .flat_map(|one| one.segments.segments.iter().filter(|segment| segment.end <= one.start))
+            .map(|segment| segment.bytes)
+            .sum();
+        let oldest = partitions()
+            .filter_map(|one| Some((oldest(one)?, one.key)))
+            .min()
+            .map(|(_, key)| key);
+        if oldest == Some(partition.key) {
+            partition.gauge.bytes().saturating_sub(limit).saturating_sub(leaving)
+        } else {
+            0
+        }
+    }
+
     /// The first record before `to` that a group holds or has parked.
     fn first_held(&self, partition: &Partition, to: Offset) -> Option<Offset> {
         let range = OffsetRange::new(partition.start, to.previous()?)?;
@@ -49,14 +76,15 @@ impl Shard {
         shares.filter_map(|share| share.state.first_held(range)).min()
     }
 
-    /// Lets every group pass what is to be dropped; a step at a time, since the dead letters of one step are one entry.
-    /// `false` if all have.
+    /// Lets every group pass what is to be dropped; a step at a time, since the dead letters of one step are one entry,
+    /// and none is given up before its letter is durable. `false` if all have.
     fn archive_before(&mut self, key: PartitionKey, to: Offset, now: Now) -> bool {
         let Some(partition) = self.world.partitions.get(&key) else {
             return false;
         };
         let mut behind = false;
         for key in partition.shares.clone() {
+            self.limit_letters(key);
             let Some(share) = self.world.shares.get_mut(&key) else {
                 continue;
             };
@@ -64,13 +92,13 @@ impl Shard {
                 continue;
             }
             behind = true;
-            let step = share.state.start_offset().max(share.state.next_new_offset().min(to));
-            let step = if step == share.state.start_offset() {
-                to
-            } else {
-                to.min(share.state.start_offset().plus(RETIRED_AT_ONCE))
-            };
-            let settled = share.state.handle_log_start(step, now);
+            if !share.state.can_retire() {
+                continue;
+            }
+            let mut settled = share.state.retire(to, now);
+            if settled.changes.is_empty() {
+                settled = share.state.handle_log_start(to, now);
+            }
             self.stats.dropped(settled.dropped);
             self.upkeep.retiring += 1;
             self.persist_settled(key, settled, Then::Retire, &[], now);
@@ -78,7 +106,7 @@ impl Shard {
         behind
     }
 
-    /// An archiving entry is durable, or refused: the rest follows.
+    /// An archiving entry is durable: the rest follows.
     pub(super) fn retired(&mut self, now: Now) {
         self.upkeep.retiring -= 1;
         if self.upkeep.retiring == 0 {
@@ -106,6 +134,16 @@ impl Shard {
         partition.gauge.subtract(freed);
         self.upkeep.wanted |= partition.segments.segments.iter().any(|segment| segment.end <= to);
     }
+}
+
+/// When the oldest records of a partition that stay were produced.
+fn oldest(partition: &Partition) -> Option<WallTime> {
+    let segments = partition.segments.segments.iter();
+    let first = segments.filter(|segment| segment.end > partition.start).next();
+    let batch = || partition.window.since(partition.drained).next();
+    first
+        .map(|segment| segment.max_timestamp)
+        .or_else(|| batch().map(crate::record::StoredBatch::max_timestamp))
 }
 
 /// The end of the last segment or batch that lies wholly before `offset`.
@@ -139,24 +177,22 @@ fn by_age(topic: &Topic, partition: &Partition, now: Now) -> Option<Offset> {
 }
 
 /// Up to where the oldest records have to go for the rest to fit.
-fn by_size(topic: &Topic, partition: &Partition) -> Option<Offset> {
+fn by_size(topic: &Topic, partition: &Partition, over: u64) -> Option<Offset> {
     let own = match topic.config.retention {
         Retention::Bounded { bytes: Some(limit), .. } => {
-            let held: u64 = partition.segments.segments.iter().map(|segment| segment.bytes).sum();
+            let segments = partition.segments.segments.iter();
+            let held: u64 = segments
+                .filter(|segment| segment.end > partition.start)
+                .map(|segment| segment.bytes)
+                .sum();
             held.saturating_sub(limit)
         }
         _ => 0,
     };
-    let over = match topic.config.on_full {
-        OnFull::DropOldest => partition
-            .gauge
-            .bytes()
-            .saturating_sub(topic.config.max_bytes.unwrap_or(u64::MAX)),
-        OnFull::Refuse => 0,
-    };
     let mut excess = own.max(over);
     let mut to = None;
-    for segment in &partition.segments.segments {
+    let staying = |segment: &&SegmentState| segment.end > partition.start;
+    for segment in partition.segments.segments.iter().filter(staying) {
         if excess == 0 {
             return to;
         }

@@ -1,6 +1,7 @@
 //! Settlement, extension and release: one answer for each lease, one never affects another.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -12,7 +13,7 @@ use crate::engine::settlement::Evidence;
 use crate::error::SettleResult;
 use crate::hook::Phase;
 use crate::ids::{LeaseKey, Offset, ShareKey};
-use crate::share::{Refusal, Settled, Verdict};
+use crate::share::{Refusal, Settled, SharePartition, Verdict};
 use crate::time::{Instant, Now};
 
 /// A `settle` call whose parts are under way.
@@ -58,7 +59,36 @@ impl Shard {
         self.close_part(call);
     }
 
-    fn settle_plain(&mut self, call: u64, key: ShareKey, list: Vec<Plain>, now: Now) {
+    /// In as many entries as the dead letters that may come of it ask for.
+    fn settle_plain(&mut self, call: u64, key: ShareKey, mut list: Vec<Plain>, now: Now) {
+        let most = self.limit_letters(key);
+        let Some(share) = self.world.shares.get(&key) else {
+            return;
+        };
+        let limit = share.state.options().delivery_limit;
+        let mut doomed = 0;
+        let mut cuts = Vec::new();
+        for (index, (_, lease, verdict, _)) in list.iter().enumerate() {
+            let may_end = match verdict {
+                Verdict::Accept => false,
+                Verdict::Reject { .. } => true,
+                Verdict::Release { .. } | Verdict::Renew { .. } => lease.delivery_count >= limit,
+            };
+            if may_end && doomed == most {
+                cuts.push(index);
+                doomed = 0;
+            }
+            doomed += u32::from(may_end);
+        }
+        // From behind, so that what is cut off is moved once.
+        let mut parts: Vec<Vec<Plain>> = cuts.into_iter().rev().map(|cut| list.split_off(cut)).collect();
+        parts.push(list);
+        for part in parts.into_iter().rev() {
+            self.settle_part(call, key, part, now);
+        }
+    }
+
+    fn settle_part(&mut self, call: u64, key: ShareKey, list: Vec<Plain>, now: Now) {
         let Some(share) = self.world.shares.get_mut(&key) else {
             return;
         };
@@ -208,22 +238,25 @@ impl Shard {
         drop(reply.send(results));
     }
 
-    /// Records that reached nobody: available again at once.
+    /// Records that reached nobody: available again at once, and the attempt is not spent.
     pub(super) fn abandon(&mut self, leases: &[LeaseKey], now: Now) {
         for run in leases.chunk_by(|left, right| left.share == right.share) {
             let Some(key) = run.first().map(|lease| lease.share) else {
                 continue;
             };
-            let Some(share) = self.world.shares.get_mut(&key) else {
-                continue;
+            let most = usize::try_from(self.limit_letters(key)).unwrap_or(usize::MAX);
+            let release = Verdict::Renew {
+                after: Duration::ZERO,
+                checkpoint: None,
             };
-            let release = Verdict::Release {
-                after: None,
-                note: None,
-            };
-            let settlements: Vec<_> = run.iter().map(|lease| (*lease, release.clone())).collect();
-            let settled = share.state.settle(&settlements, now);
-            self.persist_settled(key, settled, Then::Nothing, &[], now);
+            for part in run.chunks(most) {
+                let settlements: Vec<_> = part.iter().map(|lease| (*lease, release.clone())).collect();
+                let Some(share) = self.world.shares.get_mut(&key) else {
+                    break;
+                };
+                let settled = share.state.settle(&settlements, now);
+                self.persist_settled(key, settled, Then::Nothing, &[], now);
+            }
         }
     }
 
@@ -239,6 +272,7 @@ impl Shard {
             }
             worked = true;
             self.deadlines.remove(&(deadline, key));
+            self.limit_letters(key);
             let Some(share) = self.world.shares.get_mut(&key) else {
                 continue;
             };
@@ -255,12 +289,25 @@ impl Shard {
     pub(super) fn void_leases(&mut self, now: Now) {
         let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
         for key in keys {
-            let Some(share) = self.world.shares.get_mut(&key) else {
-                continue;
-            };
-            let settled = share.state.void_leases(now);
-            self.persist_settled(key, settled, Then::Nothing, &[], now);
+            self.limit_letters(key);
+            self.settle_all(key, now, |state, now| state.void_leases(now));
             self.changed.insert(key);
+        }
+    }
+
+    /// A command that deals with a part at a time, until nothing is left.
+    pub(super) fn settle_all(
+        &mut self,
+        key: ShareKey,
+        now: Now,
+        mut command: impl FnMut(&mut SharePartition, Now) -> Settled,
+    ) {
+        while let Some(share) = self.world.shares.get_mut(&key) {
+            let settled = command(&mut share.state, now);
+            if settled.changes.is_empty() {
+                return;
+            }
+            self.persist_settled(key, settled, Then::Nothing, &[], now);
         }
     }
 }

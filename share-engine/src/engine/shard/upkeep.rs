@@ -25,8 +25,8 @@ pub(super) struct Upkeep {
     deleted: Vec<(PartitionKey, String)>,
     /// How many of them the job under way removes.
     removing: usize,
-    /// Entries under way that archive what retention drops. Nothing is dropped and no snapshot taken before they are
-    /// durable: the dead letters are in them.
+    /// Entries under way that archive what retention drops. Nothing is dropped before they are durable: the dead
+    /// letters are in them.
     pub(super) retiring: usize,
     /// Everything before is in logs and a snapshot.
     drained_to: Position,
@@ -67,10 +67,12 @@ impl Upkeep {
         self.next
     }
 
-    /// How full the ring is.
-    pub(super) fn ring(&mut self, used: u64, capacity: u64) {
+    /// How full the ring is. Whether it has more room than before.
+    pub(super) fn ring(&mut self, used: u64, capacity: u64) -> bool {
+        let more = used < self.ring_used || capacity > self.ring_capacity;
         self.ring_used = used;
         self.ring_capacity = capacity;
+        more
     }
 }
 
@@ -84,6 +86,7 @@ impl Shard {
             self.upkeep.next = now.monotonic.after(PERIOD);
             self.upkeep.backoff_until = self.upkeep.backoff_until.filter(|until| *until > now.monotonic);
             self.retain(now);
+            self.changed.append(&mut self.stalled);
             self.publish_gauges();
             worked = true;
         }
@@ -95,10 +98,7 @@ impl Shard {
     }
 
     fn needs_drain(&self, now: Now) -> bool {
-        if self.upkeep.draining
-            || self.upkeep.retiring > 0
-            || self.upkeep.backoff_until.is_some_and(|until| until > now.monotonic)
-        {
+        if self.upkeep.draining || self.upkeep.backoff_until.is_some_and(|until| until > now.monotonic) {
             return false;
         }
         self.upkeep.wanted

@@ -65,7 +65,7 @@ impl World {
         Arc::clone(
             self.gauges
                 .entry(name.to_owned())
-                .or_insert_with(|| Arc::new(new_gauge(config))),
+                .or_insert_with(|| Arc::new(new_gauge(name, config))),
         )
     }
 
@@ -87,6 +87,7 @@ impl World {
                     end: Offset::ZERO,
                     log: None,
                     segments: LogState::default(),
+                    largest: 0,
                 })
             });
         }
@@ -186,8 +187,8 @@ pub(crate) fn share_options(config: &GroupConfig) -> ShareOptions {
 }
 
 /// A gauge with the topic's limit; `drop-oldest` admits everything and drops afterwards.
-pub(crate) fn new_gauge(config: &TopicConfig) -> TopicGauge {
-    let gauge = TopicGauge::new(None);
+pub(crate) fn new_gauge(topic: &str, config: &TopicConfig) -> TopicGauge {
+    let gauge = TopicGauge::new(topic, None);
     set_limit(&gauge, config);
     gauge
 }

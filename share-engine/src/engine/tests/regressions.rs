@@ -5,10 +5,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::harness::*;
-use crate::config::{GroupConfig, Retention, TopicConfig};
-use crate::engine::Outcome;
+use crate::config::{EngineConfig, GroupConfig, Retention, Start, TopicConfig};
+use crate::engine::{Evidence, Outcome, ResetGroup, ResetTo, Settlement};
 use crate::error::{AdminError, SettleResult};
+use crate::ids::Offset;
 use crate::storage::{CallKind, Fault, FaultKind};
+use crate::time::Clock as _;
 
 fn park(checkpoint: &'static [u8]) -> Outcome {
     Outcome::Renew {
@@ -131,7 +133,7 @@ fn everybody_is_answered_when_the_engine_is_fenced() {
     let one = engine.engine.create_topic("one", config.clone());
     let two = engine.engine.create_topic("two", config);
     let drain = engine.engine.drain();
-    let settle = member.settle(vec![crate::engine::Settlement {
+    let settle = member.settle(vec![Settlement {
         lease: held[0].lease,
         outcome: accept(),
         evidence: None,
@@ -250,7 +252,7 @@ fn a_damaged_segment_fails_a_redrive_and_does_not_hold_up_a_dead_letter() {
     world.storage.flip("logs/orders-0/00000000000000000000.log", 300, 1);
     world.storage.flip("logs/work.dead-0/00000000000000000000.log", 300, 1);
     let mut engine = world.open();
-    let letter = crate::ids::Offset::ZERO;
+    let letter = Offset::ZERO;
     let redriven = engine.pump.wait(engine.engine.redrive("work.dead", 0, letter));
     assert!(
         matches!(&redriven, Err(AdminError::Log(why)) if why.contains("work.dead-0/00000000000000000000.log")),
@@ -301,4 +303,349 @@ fn an_open_that_failed_at_its_last_call_and_was_repeated_is_durable() {
         );
     }
     assert!(reached > 10, "{reached} of {calls} calls matter");
+}
+
+/// All dead letters of one call were one journal entry, however large, and a journal file did not hold it: the records
+/// stayed acquired for ever.
+#[test]
+fn many_large_last_attempts_become_dead_letters_whatever_ends_them() {
+    let sizes = [9_000, 30_000];
+    for (end, size) in ["reject", "release", "expire", "leave", "crash"]
+        .into_iter()
+        .flat_map(|end| sizes.map(|size| (end, size)))
+    {
+        let world = World::new();
+        let mut engine = world.open();
+        engine.topic("orders");
+        let config = GroupConfig {
+            attempts: 1,
+            ..dead_letters("work.dead")
+        };
+        let member = engine.group("work", "orders", config);
+        let mut held = Vec::new();
+        for number in 0..8 {
+            engine.produce("orders", &[&format!("{number}-{}", "x".repeat(size))]);
+            held.extend(engine.acquire(&member, 1));
+            engine.drain();
+        }
+        let outcome = match end {
+            "reject" => Some(Outcome::Reject { reason: None }),
+            "release" => Some(Outcome::Release {
+                after: None,
+                reason: None,
+            }),
+            _ => None,
+        };
+        if let Some(outcome) = outcome {
+            let list = held.iter().map(|one| (one.lease, outcome.clone())).collect();
+            let results = engine.settle(&member, list);
+            // The ring is a small one: what it refuses stays leased.
+            let full =
+                |one: &SettleResult| matches!(one, SettleResult::Refused(why) if why.contains("journal is full"));
+            assert!(
+                results.iter().all(|one| *one == SettleResult::Applied || full(one)),
+                "{results:?}"
+            );
+        }
+        if end == "leave" {
+            engine.pump.wait(member.leave()).unwrap();
+        }
+        if end == "crash" {
+            drop((held, engine));
+            engine = world.open();
+        }
+        // Longer than the lock; what was refused while the ring was full is tried again.
+        for _ in 0..40 {
+            engine.advance(Duration::from_secs(1));
+        }
+        let letters: Vec<_> = engine.values("work.dead").into_iter().map(|(_, value)| value).collect();
+        let numbers: Vec<_> = letters.iter().map(|value| value.split('-').next().unwrap()).collect();
+        assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7"], "{end} {size}");
+        assert!(letters.iter().all(|letter| letter.len() > size), "{end} {size}");
+        let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+        assert_eq!(group.partitions[0].acquired, 0, "{end} {size}");
+    }
+}
+
+/// A dead letter that fits nowhere is kept without its content, and is not taken for the record.
+#[test]
+fn a_dead_letter_beyond_any_entry_keeps_what_is_known_of_it() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", dead_letters("work.dead"));
+    engine.produce("orders", &[&"x".repeat(62_600)]);
+    let held = engine.acquire(&member, 1);
+    let reason = Some("r".repeat(1_000));
+    let settlement = Settlement {
+        lease: held[0].lease,
+        outcome: Outcome::Reject { reason: reason.clone() },
+        evidence: Some(Box::new(Evidence {
+            reason,
+            ..Evidence::default()
+        })),
+    };
+    let results = engine.pump.wait(member.settle(vec![settlement]));
+    assert_eq!(results, [SettleResult::Applied]);
+    assert_eq!(engine.values("work.dead"), [(0, String::new())]);
+    let redriven = engine.pump.wait(engine.engine.redrive("work.dead", 0, Offset::ZERO));
+    assert!(
+        matches!(&redriven, Err(AdminError::Refused(reason)) if reason.contains("holds no record")),
+        "{redriven:?}"
+    );
+}
+
+/// A batch that no journal file can hold was called a full journal, which a producer waits out in vain.
+#[test]
+fn what_fits_into_no_journal_file_is_refused_with_both_sizes() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let error = engine.try_produce("orders", &[&"x".repeat(70_000)]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "one entry would take 70656 bytes, a journal file has room for 65024"
+    );
+}
+
+/// Retention gave records up before their dead letters were on disk, and a refused entry took the letters with it.
+#[test]
+fn retention_keeps_what_it_cannot_write_dead_letters_for() {
+    let world = World::new();
+    let mut engine = world.open();
+    let config = TopicConfig {
+        retention: Retention::Bounded {
+            millis: Some(60_000),
+            bytes: None,
+        },
+        ..TopicConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_topic("orders", config)).unwrap();
+    let member = engine.group("work", "orders", dead_letters("work.dead"));
+    engine.produce("orders", &["a", "b", "c"]);
+    let release = Outcome::Release {
+        after: Some(Duration::from_millis(10)),
+        reason: Some("r".repeat(900)),
+    };
+    let held = engine.acquire(&member, 3);
+    engine.settle(&member, held.iter().map(|one| (one.lease, release.clone())).collect());
+    engine.drain();
+    // Nothing can be drained any more, and settlements fill the ring to the last sector.
+    world.storage.fail(Fault {
+        kind: FaultKind::NoSpace,
+        nth: 1,
+        sticky: true,
+        call: None,
+        path: "snapshots".to_owned(),
+    });
+    engine
+        .pump
+        .wait(engine.engine.create_topic("filler", TopicConfig::default()))
+        .unwrap();
+    let filler = engine.group(
+        "filler",
+        "filler",
+        GroupConfig {
+            attempts: 1_000,
+            ..GroupConfig::default()
+        },
+    );
+    engine.produce("filler", &["f"]);
+    while let Some(one) = engine.try_acquire(&filler, 1).pop() {
+        let results = engine.settle(&filler, vec![(one.lease, release.clone())]);
+        if results != [SettleResult::Applied] {
+            break;
+        }
+        engine.advance(Duration::from_millis(20));
+    }
+    engine.jump_wall(120);
+    for _ in 0..3 {
+        engine.advance(Duration::from_secs(2));
+    }
+    assert_eq!(engine.values("work.dead").len(), 0);
+    world.storage.heal();
+    for _ in 0..6 {
+        engine.advance(Duration::from_secs(2));
+    }
+    assert_eq!(engine.values("work.dead").len(), 3);
+}
+
+/// A group could be set past the end of a log: everything up to there was lost unseen when it came.
+#[test]
+fn a_group_is_not_set_past_the_end() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a", "b", "c"]);
+    let reset = |to| ResetGroup {
+        group: "work".to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Offset(Offset::saturating(to)),
+        force: true,
+    };
+    for beyond in [4, i64::MAX as u64] {
+        let error = engine.pump.wait(engine.engine.reset_group(reset(beyond))).unwrap_err();
+        let said = error.to_string();
+        assert!(
+            said.contains("ends at offset 3") && said.contains(&beyond.to_string()),
+            "{said}"
+        );
+    }
+    engine.pump.wait(engine.engine.reset_group(reset(3))).unwrap();
+    engine.drain();
+    drop((member, engine));
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    assert!(engine.try_acquire(&member, 10).is_empty());
+    engine.produce("orders", &["d"]);
+    assert_eq!(offsets(&engine.acquire(&member, 10)), [(3, 1)]);
+}
+
+/// A dead letter whose record had to be read back was journaled after the reset that came meanwhile: no later open
+/// could make sense of it.
+#[test]
+fn a_reset_overtakes_a_dead_letter_that_waits_for_its_record() {
+    let mut world = World::new();
+    world.config.memory_window = 4 << 10;
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", dead_letters("work.dead"));
+    for number in 0..8 {
+        engine.produce("orders", &[&format!("{number}-{}", "x".repeat(1_500))]);
+    }
+    engine.drain();
+    let held = engine.acquire(&member, 1);
+    let lease = held[0].lease;
+    drop(held);
+    // What was read ahead is forgotten, so that the letter has to wait.
+    drop(engine);
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    let held = engine.acquire(&member, 8);
+    assert_ne!(held[0].lease, lease);
+    let reject = held.iter().map(|one| Settlement {
+        lease: one.lease,
+        outcome: Outcome::Reject { reason: None },
+        evidence: None,
+    });
+    let settling = member.settle(reject.collect());
+    let mut settling = std::pin::pin!(settling);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Future::poll(settling.as_mut(), &mut context).is_pending());
+    let reset = ResetGroup {
+        group: "work".to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Start(Start::Earliest),
+        force: true,
+    };
+    engine.pump.wait(engine.engine.reset_group(reset)).unwrap();
+    engine.pump.run();
+    let again = engine.acquire(&member, 3);
+    assert_eq!(offsets(&again), [(0, 1), (1, 1), (2, 1)]);
+    engine.accept(&member, &again);
+    drop((held, again, engine));
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    assert_eq!(offsets(&engine.acquire(&member, 1)), [(3, 1)]);
+}
+
+/// Whoever asked an engine that had been closed waited for ever, and what was still under way kept its lock.
+#[test]
+fn a_closed_engine_answers_and_is_free_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    for _ in 0..5 {
+        let (engine, _) = crate::engine::Engine::open(folder.path(), EngineConfig::default()).unwrap();
+        crate::engine::block_on(engine.close()).unwrap();
+        let refused = crate::engine::block_on(engine.create_topic("late", TopicConfig::default()));
+        assert_eq!(refused, Err(AdminError::Closed));
+        let refused = crate::engine::block_on(engine.produce("late", None, vec![record("a")]));
+        assert!(refused[0].is_err());
+        crate::engine::block_on(engine.close()).unwrap();
+    }
+}
+
+/// A fenced shard found something to do in every moment until it was closed.
+#[test]
+fn a_fenced_engine_has_nothing_to_do() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    world.storage.fail(Fault {
+        kind: FaultKind::Io,
+        nth: 1,
+        sticky: true,
+        call: Some(CallKind::Sync),
+        path: "journal".to_owned(),
+    });
+    assert!(engine.try_produce("orders", &["a"]).is_err());
+    engine.advance(Duration::from_secs(5));
+    assert!(engine.pump.next_deadline().since(world.clock.now().monotonic) > Duration::from_secs(60));
+}
+
+/// Where a group begins: at the first record, behind the last, or at the first that is young enough.
+#[test]
+fn a_group_begins_where_it_was_told_to() {
+    for drained in [false, true] {
+        let mut world = World::new();
+        world.config.memory_window = 4 << 10;
+        let mut engine = world.open();
+        engine.topic("orders");
+        for number in 0..6 {
+            engine.produce("orders", &[&format!("{number}-{}", "x".repeat(1_500))]);
+            engine.jump_wall(60);
+        }
+        if drained {
+            engine.drain();
+        }
+        let starts = [
+            (Start::Earliest, 0),
+            (Start::Latest, 6),
+            (Start::ByDuration(150_000), 4),
+            (Start::ByDuration(10_000), 6),
+            (Start::ByDuration(3_600_000), 0),
+        ];
+        for (number, (start, _)) in starts.iter().enumerate() {
+            let config = GroupConfig {
+                start: *start,
+                ..GroupConfig::default()
+            };
+            engine.group(&format!("g{number}"), "orders", config);
+        }
+        engine.produce("orders", &["late"]);
+        for (number, (start, first)) in starts.iter().enumerate() {
+            let member = engine.join(&format!("g{number}"), "orders");
+            let seen = engine.acquire(&member, 1);
+            assert_eq!(offsets(&seen), [(*first, 1)], "{start:?} {drained}");
+        }
+    }
+}
+
+/// A log that could not be read was taken for one that has nothing young enough.
+#[test]
+fn a_group_does_not_begin_behind_a_damaged_log() {
+    let mut world = World::new();
+    world.config.memory_window = 4 << 10;
+    let mut engine = world.open();
+    engine.topic("orders");
+    for number in 0..6 {
+        engine.produce("orders", &[&format!("{number}-{}", "x".repeat(1_500))]);
+    }
+    engine.drain();
+    world.storage.fail(Fault {
+        kind: FaultKind::Io,
+        nth: 1,
+        sticky: true,
+        call: None,
+        path: "logs/orders-0".to_owned(),
+    });
+    let config = GroupConfig {
+        start: Start::ByDuration(3_600_000),
+        ..GroupConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_group("work", config)).unwrap();
+    let error = engine.pump.wait(engine.engine.subscribe("work", "orders")).unwrap_err();
+    assert!(matches!(error, AdminError::Log(_)), "{error}");
 }
