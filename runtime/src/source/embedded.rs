@@ -246,7 +246,9 @@ fn source_error(error: AdminError) -> SourceError {
 
 fn producer_error(error: ProduceError) -> ProducerError {
     match error {
-        ProduceError::Record(_) | ProduceError::RecordTooLarge { .. } | ProduceError::EntryTooLarge { .. } => ProducerError::TooLarge,
+        ProduceError::Record(_) | ProduceError::RecordTooLarge { .. } | ProduceError::EntryTooLarge { .. } => {
+            ProducerError::TooLarge
+        }
         ProduceError::TopicFull { .. } | ProduceError::JournalFull { .. } => ProducerError::QuotaExceeded,
         ProduceError::Fenced(_) | ProduceError::Closed => ProducerError::Unavailable(error.to_string()),
         other => ProducerError::Other(other.to_string()),

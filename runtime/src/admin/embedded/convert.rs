@@ -170,9 +170,8 @@ impl From<ProduceError> for AdminError {
             ProduceError::RecordTooLarge { .. } => {
                 Self::new(ErrorCode::TooLarge, text).hint("keep what is large in a file, and send where it lies")
             }
-            ProduceError::EntryTooLarge { .. } => {
-                Self::new(ErrorCode::TooLarge, text).hint("send fewer or smaller records at once, or raise journal-file")
-            }
+            ProduceError::EntryTooLarge { .. } => Self::new(ErrorCode::TooLarge, text)
+                .hint("send fewer or smaller records at once, or raise journal-file"),
             ProduceError::TopicFull { .. } => Self::new(ErrorCode::Full, text)
                 .hint("let its group catch up, raise max-bytes, or set on-full = \"drop-oldest\""),
             ProduceError::JournalFull { .. } => Self::new(ErrorCode::Full, text)

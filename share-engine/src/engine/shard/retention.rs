@@ -49,9 +49,8 @@ impl Shard {
     /// Bytes above the topic's `max-bytes` with `drop-oldest`, if this partition has the topic's oldest records: one
     /// partition gives way at a time, so that the excess is dropped once. What waits for a drain counts as dropped.
     fn over(&self, topic: &Topic, partition: &Partition) -> u64 {
-        let limit = match (topic.config.on_full, topic.config.max_bytes) {
-            (OnFull::DropOldest, Some(limit)) => limit,
-            _ => return 0,
+        let (OnFull::DropOldest, Some(limit)) = (topic.config.on_full, topic.config.max_bytes) else {
+            return 0;
         };
         let partitions = || topic.partitions.iter().filter_map(|key| self.world.partitions.get(key));
         let leaving: u64 = partitions()
@@ -138,8 +137,8 @@ impl Shard {
 
 /// When the oldest records of a partition that stay were produced.
 fn oldest(partition: &Partition) -> Option<WallTime> {
-    let segments = partition.segments.segments.iter();
-    let first = segments.filter(|segment| segment.end > partition.start).next();
+    let mut segments = partition.segments.segments.iter();
+    let first = segments.find(|segment| segment.end > partition.start);
     let batch = || partition.window.since(partition.drained).next();
     first
         .map(|segment| segment.max_timestamp)

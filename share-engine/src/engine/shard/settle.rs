@@ -290,7 +290,7 @@ impl Shard {
         let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
         for key in keys {
             self.limit_letters(key);
-            self.settle_all(key, now, |state, now| state.void_leases(now));
+            self.settle_all(key, now, SharePartition::void_leases);
             self.changed.insert(key);
         }
     }
