@@ -261,9 +261,10 @@ impl SharePartition {
         let index = request.batches.partition_point(|batch| batch.last().get() < target);
         let batch = request.batches.get(index);
         let batch_last = batch.map_or(last, |batch| batch.last().get()).min(last);
-        let take_last = match request.mode {
-            AcquireMode::BatchOptimized => batch_last,
-            AcquireMode::RecordLimit => target.min(last),
+        let take_last = match (request.mode, batch) {
+            // A record batch that is begun is taken whole; one behind a hole that the target lies in is not begun.
+            (AcquireMode::BatchOptimized, Some(batch)) if batch.first().get() <= target => batch_last,
+            _ => target.min(last),
         };
         // The rest of a record batch that was begun is in flight too, available and never delivered.
         let seen_last = match batch {

@@ -245,9 +245,20 @@ fn record_limit_with_too_few_records() {
 }
 
 #[test]
-fn members_with_different_modes() {
+fn the_maximum_may_lie_in_a_hole_of_the_log() {
     let mut rig = rig(5, 200);
-    let batches = [(10, 14), (15, 29), (30, 44)];
+    let batches = [(0, 4), (10, 14)];
+    assert_eq!(rig.fetch(M1, 7, &batches), [(0, 6, 1)]);
+    assert_eq!(rig.offsets(), (0, 6, 7));
+    assert!(rig.share.record(at(10)).is_none());
+    assert_eq!(rig.fetch_from(M1, 7, 7, &batches[1..]), [(10, 14, 1)]);
+    assert_eq!(rig.offsets(), (0, 14, 15));
+}
+
+/// Batches 10-14, 15-29 and 30-44, of which the third member finds 12-14 and 21-22 released.
+fn before_the_third_member() -> Rig {
+    let mut rig = rig(5, 200);
+    let batches = THREE_BATCHES;
     assert_eq!(rig.fetch(M1, 10, &batches), [(10, 29, 1)]);
     rig.ack(
         M1,
@@ -263,8 +274,21 @@ fn members_with_different_modes() {
     assert_eq!(rig.fetch(M2, 2, &batches), [(10, 11, 2)]);
     assert_eq!(rig.nfo(), 12);
     rig.mode = AcquireMode::BatchOptimized;
-    // All that is in the touched entry comes, however many are wanted; new ones then are one whole batch.
-    let got = rig.fetch_from(M3, 10, 12, &batches);
+    rig
+}
+
+const THREE_BATCHES: [(u64, u64); 3] = [(10, 14), (15, 29), (30, 44)];
+
+#[test]
+fn members_with_different_modes() {
+    // Five are there: the maximum is reached, nothing new is begun.
+    let mut rig = before_the_third_member();
+    let got = rig.fetch_from(M3, 5, 12, &THREE_BATCHES);
+    assert_eq!(got, [(12, 14, 2), (21, 22, 2)]);
+    assert_eq!(rig.nfo(), 30);
+    // More are wanted: all that is in the touched entry comes; new ones then are one whole batch.
+    let mut rig = before_the_third_member();
+    let got = rig.fetch_from(M3, 10, 12, &THREE_BATCHES);
     assert_eq!(got, [(12, 14, 2), (21, 22, 2), (30, 44, 1)]);
     assert_eq!(rig.nfo(), 45);
 }

@@ -41,7 +41,7 @@ fn every_scenario_is_listed_and_every_listed_test_exists() {
         assert!(rows.insert(row.parse::<u32>().expect("a number")), "row {row} twice");
         let Some(reason) = what.strip_prefix("not ours: ") else {
             for test in what.split(", ") {
-                let head = format!("fn {test}()");
+                let head = format!("#[test]\nfn {test}()");
                 assert!(
                     sources.iter().any(|source| source.contains(&head)),
                     "row {row}: no test {test}"
