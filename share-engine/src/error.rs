@@ -209,8 +209,49 @@ pub enum SettleResult {
     Applied,
     /// The lease was over: expired, settled before, or of an earlier delivery. Nothing changed.
     Stale,
-    /// Not done; the record is still leased. Says why.
-    Refused(String),
+    /// Not done; the record is still leased.
+    Refused(RefusedSettlement),
     /// The engine was fenced while it was under way; after the next open the journal decides.
     Unknown,
+}
+
+/// Why a settlement was not done.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct RefusedSettlement {
+    /// Whether it could be done later.
+    pub by: RefusedBy,
+    /// One line.
+    pub reason: String,
+}
+
+/// What stands against a settlement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RefusedBy {
+    /// The topic of an emitted record is full.
+    TopicFull,
+    /// The journal has no room: nothing goes on before there is.
+    JournalFull,
+    /// What it asks for: it will always be refused.
+    Never,
+    /// Something that passes.
+    Other,
+}
+
+impl From<ProduceError> for RefusedSettlement {
+    fn from(error: ProduceError) -> Self {
+        let by = match &error {
+            ProduceError::TopicFull { .. } => RefusedBy::TopicFull,
+            ProduceError::JournalFull { .. } => RefusedBy::JournalFull,
+            ProduceError::UnknownTopic(_)
+            | ProduceError::UnknownPartition { .. }
+            | ProduceError::RecordTooLarge { .. }
+            | ProduceError::EntryTooLarge { .. } => RefusedBy::Never,
+            // Also what the disk refused before the first byte.
+            ProduceError::Record(_) | ProduceError::Fenced(_) | ProduceError::Closed => RefusedBy::Other,
+        };
+        let reason = error.to_string();
+        Self { by, reason }
+    }
 }

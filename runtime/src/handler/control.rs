@@ -83,6 +83,11 @@ impl CallControl {
         self.wake.notify_waiters();
     }
 
+    /// The end of the call is wished for, without haste: `is-cancelled` answers true from now on, its deadline stays.
+    pub fn ask_to_end(&self) {
+        self.warn_at.store(0, Ordering::Relaxed);
+    }
+
     /// Why the call was cancelled, if it was.
     pub fn cancel_reason(&self) -> Option<CancelReason> {
         match self.cancelled.load(Ordering::Acquire) {
@@ -113,7 +118,7 @@ impl CallControl {
         Duration::from_nanos(self.budget.load(Ordering::Relaxed))
     }
 
-    /// True once the host wants the call to end: cancelled, or its last tenth (at most a second) has begun.
+    /// True once the host wants the call to end: cancelled, asked to end, or its last tenth (at most a second) has begun.
     pub fn is_ending(&self) -> bool {
         self.cancelled.load(Ordering::Acquire) != 0 || to_nanos(now()) >= self.warn_at.load(Ordering::Relaxed)
     }

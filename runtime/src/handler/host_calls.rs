@@ -176,17 +176,18 @@ impl HostState {
         }
         let granted = &self.spec().grants.emit;
         let mut bytes = 0_u64;
-        for record in &records {
+        for (index, record) in (records_before..).zip(&records) {
             if !granted.contains(&record.topic) {
                 return Err(producer::ProducerError::NotPermitted(record.topic.clone()));
             }
-            let size = payload_bytes(record);
-            if size > limits.record_bytes {
+            let payload = payload_bytes(record);
+            let size = encoded_bytes(record, index);
+            if payload > limits.record_bytes || size > RECORD_MOST {
                 return Err(producer::ProducerError::TooLarge);
             }
             bytes = bytes.saturating_add(size);
         }
-        if bytes_before.saturating_add(bytes) > limits.emit_bytes {
+        if bytes_before.saturating_add(bytes) > limits.emit_bytes.min(CALL_MOST) {
             return Err(producer::ProducerError::QuotaExceeded);
         }
         Ok((records.into_iter().map(outgoing).collect(), bytes))
@@ -202,6 +203,40 @@ fn payload_bytes(record: &producer::OutgoingRecord) -> u64 {
         .sum();
     optional(&record.key) + optional(&record.value) + headers
 }
+
+/// What a record takes in a batch of its own, as Kafka counts it. `index`: how many come before it in the call, at most.
+fn encoded_bytes(record: &producer::OutgoingRecord, index: u64) -> u64 {
+    let field = |bytes: Option<usize>| bytes.map_or(1, |len| varint(len as u64) + len as u64);
+    let optional = |bytes: &Option<Vec<u8>>| field(bytes.as_ref().map(Vec::len));
+    let headers: u64 = record
+        .headers
+        .iter()
+        .map(|header| field(Some(header.name.len())) + optional(&header.value))
+        .sum();
+    // Attributes and the distance in time take a byte each.
+    let body = 2
+        + varint(index)
+        + optional(&record.key)
+        + optional(&record.value)
+        + varint(record.headers.len() as u64)
+        + headers;
+    BATCH_HEAD + varint(body) + body
+}
+
+/// Bytes of a number of 0 or more in Kafka's signed variable-length form.
+fn varint(value: u64) -> u64 {
+    let bits = u64::BITS - value.saturating_mul(2).max(1).leading_zeros();
+    u64::from(bits.div_ceil(7))
+}
+
+/// Every backend refuses a record above this, and would do so when the outcome is settled; Kafka's own limit.
+const RECORD_MOST: u64 = 1_048_588;
+
+/// A commit takes so much, what belongs to it beside the records taken off.
+const CALL_MOST: u64 = (4 << 20) - (64 << 10);
+
+/// Of a batch, before its records.
+const BATCH_HEAD: u64 = 61;
 
 fn outgoing(record: producer::OutgoingRecord) -> OutgoingRecord {
     OutgoingRecord {

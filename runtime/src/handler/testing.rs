@@ -13,14 +13,14 @@ use super::{HandlerSpec, HostEngine, HostEngineConfig, Input, LoadedHandler, Tim
 /// What `handle` is called in a core module.
 pub(super) const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
 /// What `handle-batch` is called in a core module.
-pub(super) const BATCH: &str = "sharemill:worker/record-batch-handler@0.1.0#handle-batch";
+pub(crate) const BATCH: &str = "sharemill:worker/record-batch-handler@0.1.0#handle-batch";
 /// The 16 flattened parameters of `handle`, by name, and its result: a pointer to the outcome.
 pub(super) const PARAMS: &str = "(param $id i64) (param $topic i32) (param $topic-len i32) (param $partition i32) (param $offset i64) \
      (param $timestamp i64) (param $timestamp-type i32) (param $count i32) (param $has-key i32) (param $key i32) (param $key-len i32) \
      (param $has-value i32) (param $value i32) (param $value-len i32) (param $headers i32) (param $headers-len i32) (result i32)";
 
 /// A bump allocator that starts at 4096 and is reset by post-return.
-pub(super) const REALLOC: &str = r#"
+pub(crate) const REALLOC: &str = r#"
   (global $heap (mut i32) (i32.const 4096))
   (func $realloc (export "cabi_realloc") (param $old i32) (param $old-size i32) (param $align i32) (param $size i32) (result i32)
     (local $p i32)
@@ -47,7 +47,7 @@ pub(super) fn module(items: &str, body: &str) -> String {
 pub(crate) const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.const 16)";
 
 /// Wraps a core module in a component of the world `world`.
-pub(super) fn component(world: &str, wat: &str) -> Vec<u8> {
+pub(crate) fn component(world: &str, wat: &str) -> Vec<u8> {
     component_with(&[], world, wat)
 }
 

@@ -50,9 +50,6 @@ pub enum HostError {
         /// Why not.
         source: Box<LoadError>,
     },
-    /// The deployment's component takes batches.
-    #[error("deployment {0}: its component handles batches of records; this version runs handlers of single records")]
-    BatchHandler(String),
     /// The wasm engine.
     #[error(transparent)]
     Engine(#[from] HostEngineError),
@@ -224,9 +221,6 @@ fn load(plan: &RunPlan) -> Result<Handlers, HostError> {
             source: Box::new(source),
         };
         let handler = wasm.load(&deployment.component, spec).map_err(failed)?;
-        if !handler.is_record_handler() {
-            return Err(HostError::BatchHandler(name.clone()));
-        }
         handlers.push((name.clone(), deployment.clone(), handler));
     }
     Ok(handlers)

@@ -14,6 +14,38 @@ pub struct Chunk {
     deliveries: Vec<Delivery>,
     cells: Box<[AtomicU64]>,
     lane: usize,
+    _bytes: Option<Share>,
+}
+
+/// Bytes of deliveries that a deployment has in memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct HeldBytes(Arc<AtomicU64>);
+
+impl HeldBytes {
+    pub(crate) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn take(&self, bytes: u64) -> Share {
+        self.0.fetch_add(bytes, Ordering::AcqRel);
+        Share {
+            held: self.clone(),
+            bytes,
+        }
+    }
+}
+
+/// A part of [`HeldBytes`], given back when it is dropped: with its chunk, and the bytes themselves.
+#[derive(Debug)]
+struct Share {
+    held: HeldBytes,
+    bytes: u64,
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        self.held.0.fetch_sub(self.bytes, Ordering::AcqRel);
+    }
 }
 
 /// Where a delivery stands.
@@ -37,11 +69,22 @@ impl Chunk {
 
     /// For lane number `lane`; all deliveries wait.
     pub fn new(deliveries: Vec<Delivery>, lane: usize) -> Arc<Self> {
+        Self::made(deliveries, lane, None)
+    }
+
+    /// As [`Chunk::new`], its bytes counted among `held` for as long as it is there.
+    pub(crate) fn counted(deliveries: Vec<Delivery>, lane: usize, held: &HeldBytes) -> Arc<Self> {
+        let bytes = deliveries.iter().map(Delivery::bytes).sum();
+        Self::made(deliveries, lane, Some(held.take(bytes)))
+    }
+
+    fn made(deliveries: Vec<Delivery>, lane: usize, bytes: Option<Share>) -> Arc<Self> {
         let cells = deliveries.iter().map(|_| AtomicU64::new(WAITING)).collect();
         Arc::new(Self {
             deliveries,
             cells,
             lane,
+            _bytes: bytes,
         })
     }
 

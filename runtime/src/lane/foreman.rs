@@ -77,12 +77,18 @@ async fn settle(station: Rc<Station>, settlements: Vec<Settlement>, sent: Sent) 
     let results: Vec<SettleResult> = station.source.settle(settlements).await;
     let random = station.context.entropy.next_u64();
     let mut outbox = station.outbox.borrow_mut();
-    outbox.handle_results(sent, results, station.now(), &mut station.desk.borrow_mut(), random);
+    let now = station.now();
+    let told = |reason: &str| {
+        let (faults, deployment) = (&station.deployment.faults, &*station.spec().name);
+        faults.warn(now.monotonic, deployment, "the source refused an outcome", reason);
+    };
+    outbox.handle_results(sent, results, now, &mut station.desk.borrow_mut(), random, told);
     let refused = outbox.refused();
     drop(outbox);
     count_settling(&station);
     let before = station.shared.refused.swap(refused, Ordering::AcqRel);
-    if before != refused || station.deployment.held() == 0 {
+    let freed = station.deployment.short_of_bytes.swap(false, Ordering::AcqRel);
+    if freed || before != refused || station.deployment.held() == 0 {
         station.deployment.wake.notify_one();
     }
 }

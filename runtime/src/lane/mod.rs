@@ -8,6 +8,7 @@
 //! ```
 
 mod chunk;
+mod faults;
 mod foreman;
 mod outbox;
 mod seat;

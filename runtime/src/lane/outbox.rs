@@ -7,8 +7,8 @@ use share_engine::time::{Instant, Now};
 
 use super::chunk::Item;
 use crate::metrics::Tally;
-use crate::settle::{Desk, delay_before_retry};
-use crate::source::{SettleResult, Settlement, Verdict};
+use crate::settle::{Attempt, Desk, HostFaultBackoff, delay_before_retry};
+use crate::source::{RefusedBy, SettleResult, Settlement, Verdict};
 use crate::supervisor::Backoff;
 
 /// What became of one record, and which one it was.
@@ -31,6 +31,8 @@ struct SentEntry {
     again: Option<Box<Settlement>>,
     verdict: &'static str,
     emits: bool,
+    /// A release or a rejection: the source must take those some time.
+    gave_up: bool,
     cause: Option<&'static str>,
     last: bool,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Outbox {
     ready: Vec<Outcome>,
     refused: VecDeque<(Instant, Outcome)>,
     refusals: u16,
+    /// Answers in a row with which emitted records were refused.
+    emit_refusals: HostFaultBackoff,
     in_flight: usize,
     on_the_way: usize,
     pub(crate) tally: Tally,
@@ -70,7 +74,7 @@ impl Outbox {
         !self.tally.is_empty()
     }
 
-    /// Settlements that were refused and are tried again.
+    /// Settlements that wait for the backend: nothing new is begun meanwhile.
     pub(crate) fn refused(&self) -> usize {
         self.refused.len()
     }
@@ -99,6 +103,7 @@ impl Outbox {
             sent.entries.push(SentEntry {
                 verdict: settlement.verdict.name(),
                 emits: !settlement.emitted.is_empty(),
+                gave_up: matches!(settlement.verdict, Verdict::Release { .. } | Verdict::Reject),
                 last: settlement.verdict == Verdict::Reject
                     || matches!(settlement.verdict, Verdict::Release { .. })
                         && settlement.lease.delivery_count.get() >= attempts,
@@ -111,8 +116,8 @@ impl Outbox {
         Some((batch, sent))
     }
 
-    /// The results of a batch. Refused settlements come again later; one that carried emitted records is given back instead: whether
-    /// they fit is for the next attempt to see.
+    /// The results of a batch. What is refused for ever is a failed attempt. What the backend has no room for comes again later; but one
+    /// that carried emitted records is given back: whether they fit is for a later call to see. `told` hears why, for the log.
     pub(crate) fn handle_results(
         &mut self,
         sent: Sent,
@@ -120,16 +125,19 @@ impl Outbox {
         now: Now,
         desk: &mut Desk,
         random: u64,
+        mut told: impl FnMut(&str),
     ) {
         self.in_flight -= 1;
         self.on_the_way -= sent.entries.len();
         let mut results = results.into_iter();
-        let (mut worked, mut refused) = (false, false);
+        let (mut worked, mut refused, mut emitted) = (false, false, false);
+        let mut emit_delay = None;
         for entry in sent.entries {
             // A source that answers too little has failed on the way.
             match results.next().unwrap_or(SettleResult::Unknown) {
                 SettleResult::Applied => {
                     worked = true;
+                    emitted |= entry.emits;
                     self.applied(&entry, now);
                     entry.item.chunk.finish(entry.item.index);
                 }
@@ -141,12 +149,22 @@ impl Outbox {
                     self.tally.unknown += 1;
                     entry.item.chunk.finish(entry.item.index);
                 }
-                SettleResult::Refused { .. } => {
+                SettleResult::Refused { by, reason } => {
+                    told(&reason);
                     self.tally.refused += 1;
-                    refused = true;
-                    self.again(entry, now.monotonic, desk, random);
+                    refused |= by == RefusedBy::Backend;
+                    let delay = if entry.emits && by != RefusedBy::Never {
+                        // One step further for all that were refused together.
+                        *emit_delay.get_or_insert_with(|| self.emit_refusals.next(random))
+                    } else {
+                        Duration::ZERO
+                    };
+                    self.again(entry, by, &reason, now.monotonic, delay, desk, random);
                 }
             }
+        }
+        if emitted {
+            self.emit_refusals.handle_success();
         }
         if refused {
             self.refusals = self.refusals.saturating_add(1);
@@ -169,17 +187,29 @@ impl Outbox {
         }
     }
 
-    fn again(&mut self, entry: SentEntry, now: Instant, desk: &mut Desk, random: u64) {
-        let Some(lease) = entry.item.delivery().map(|delivery| delivery.lease) else {
+    #[expect(clippy::too_many_arguments, reason = "one refusal, seen from all sides")]
+    fn again(
+        &mut self,
+        entry: SentEntry,
+        by: RefusedBy,
+        reason: &str,
+        now: Instant,
+        emit_delay: Duration,
+        desk: &mut Desk,
+        random: u64,
+    ) {
+        let Some(delivery) = entry.item.delivery() else {
             return;
         };
         if entry.item.chunk.phase(entry.item.index) == super::Phase::Lost {
             self.tally.dropped += 1;
             return;
         }
+        let (lease, attempt) = (delivery.lease, Attempt::of(delivery, now));
         let settlement = match entry.again {
+            _ if by == RefusedBy::Never && !entry.gave_up => desk.refused_for_good(lease, attempt, reason),
+            _ if entry.emits => desk.emit_refused(lease, attempt, reason, emit_delay),
             Some(settlement) => *settlement,
-            None if entry.emits => Desk::give_back(lease, desk.host_fault_delay()),
             None => Settlement {
                 lease,
                 verdict: Verdict::Accept,
@@ -187,10 +217,16 @@ impl Outbox {
                 evidence: None,
             },
         };
-        let delay = delay_before_retry(&REFUSED, self.refusals.saturating_add(1), random);
         let item = entry.item;
+        let outcome = Outcome { item, settlement };
+        // Only what stands in the way of all others holds them up.
+        if by != RefusedBy::Backend && !entry.gave_up {
+            self.ready.push(outcome);
+            return;
+        }
+        let delay = delay_before_retry(&REFUSED, self.refusals.saturating_add(1), random);
         let at = self.refused.back().map_or(now, |(at, _)| *at).max(now.after(delay));
-        self.refused.push_back((at, Outcome { item, settlement }));
+        self.refused.push_back((at, outcome));
     }
 }
 

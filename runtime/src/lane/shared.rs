@@ -8,7 +8,8 @@ use std::time::Duration;
 use share_engine::time::Instant;
 use tokio::sync::{Notify, watch};
 
-use super::chunk::{Chunk, Item};
+use super::chunk::{Chunk, HeldBytes, Item};
+use super::faults::Faults;
 use crate::metrics::DeploymentMetrics;
 use crate::supervisor::DeploymentSpec;
 
@@ -23,6 +24,10 @@ pub struct DeploymentShared {
     pub metrics: DeploymentMetrics,
     /// Rings when there may be something to do for the dispatcher.
     pub(crate) wake: Notify,
+    pub(crate) faults: Faults,
+    pub(crate) held_bytes: HeldBytes,
+    /// The dispatcher wants to hear when bytes become free.
+    pub(crate) short_of_bytes: AtomicBool,
     /// The dispatcher wants to hear when a station falls to its refill level.
     pub(crate) hungry: AtomicBool,
     failure: watch::Sender<Option<String>>,
@@ -52,6 +57,9 @@ impl DeploymentShared {
             stations,
             metrics,
             wake: Notify::new(),
+            faults: Faults::default(),
+            held_bytes: HeldBytes::default(),
+            short_of_bytes: AtomicBool::new(false),
             hungry: AtomicBool::new(false),
             failure: watch::Sender::new(None),
             stage: AtomicU8::new(Stage::Running as u8),

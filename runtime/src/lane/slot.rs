@@ -70,18 +70,34 @@ async fn run<F: WorkerFactory>(factory: Arc<F>, station: Rc<Station>, seat: Rc<S
             continue;
         }
         *slot.seat.current.borrow_mut() = Some(item.clone());
-        let report = slot.serve(&item, started, was_idle).await;
+        let served = slot.serve(&item, started, was_idle).await;
         let now = slot.station.now();
         slot.seat.ends_at.set(None);
         slot.seat.current.borrow_mut().take();
-        let busy = report.cpu;
-        slot.station.ended(item, started, now, report);
+        let busy = match served {
+            Served::Called(report) => {
+                let busy = report.cpu;
+                slot.station.ended(item, started, now, report);
+                busy
+            }
+            Served::NotStarted(end) => {
+                slot.station.not_started(item, started, now, end.as_ref());
+                now.monotonic.since(started.monotonic)
+            }
+        };
         if slice.is_over(now, busy) {
             slot.station.make_room(slice.busy).await;
             slice = Slice::default();
             slot.last_ended = None;
         }
     }
+}
+
+/// What became of one record in a slot.
+enum Served {
+    Called(CallReport),
+    /// No handler saw it: opening a worker failed in this way, or (`None`) was not tried, so soon after others had failed.
+    NotStarted(Option<CallEnd>),
 }
 
 struct Slot<F: WorkerFactory> {
@@ -95,10 +111,14 @@ struct Slot<F: WorkerFactory> {
 }
 
 impl<F: WorkerFactory> Slot<F> {
-    async fn serve(&mut self, item: &Item, started: Now, was_idle: bool) -> CallReport {
+    async fn serve(&mut self, item: &Item, started: Now, was_idle: bool) -> Served {
+        let plain = |end| Served::Called(plain_report(end, Duration::ZERO));
         let Some(delivery) = item.delivery() else {
-            return plain_report(CallEnd::HostFault("no such delivery".to_owned()), Duration::ZERO);
+            return plain(CallEnd::HostFault("no such delivery".to_owned()));
         };
+        if self.worker.is_none() && self.station.rests(started.monotonic) {
+            return Served::NotStarted(None);
+        }
         let seat = self.seat.clone();
         let control = &seat.control;
         let budget = self.budget(delivery, started);
@@ -123,19 +143,20 @@ impl<F: WorkerFactory> Slot<F> {
                     Err(end) => plain_report(end, Duration::ZERO),
                 }
             }
-            Err(end) => plain_report(end, Duration::ZERO),
+            Err(CallEnd::Cancelled) => return plain(CallEnd::Cancelled),
+            Err(end) => return Served::NotStarted(Some(end)),
         };
         let spent = self.calls_left == 0 || self.station.spec().instance == InstanceMode::Fresh;
         if spent || !matches!(report.end, CallEnd::Outcome(_)) {
             self.worker = None;
         }
-        report
+        Served::Called(report)
     }
 
     /// The deadline, or what is left of `max-lease` where that is less.
     fn budget(&self, delivery: &Delivery, started: Now) -> Duration {
         let spec = self.station.spec();
-        let age = started.wall.since(delivery.attempt_began);
+        let age = delivery.age(started.monotonic);
         spec.deadline.min(spec.max_lease.saturating_sub(age))
     }
 

@@ -16,8 +16,8 @@ use super::outbox::{Outbox, Outcome};
 use super::seat::Seat;
 use super::shared::{DeploymentShared, Inbox, Notice, Stage, StationShared};
 use crate::dispatch::Fair;
-use crate::handler::{CallControl, CallReport, CancelReason};
-use crate::settle::{Attempt, Decision, Desk};
+use crate::handler::{CallControl, CallEnd, CallReport, CancelReason};
+use crate::settle::{Attempt, Decision, Desk, start_fault};
 use crate::source::Source;
 use crate::supervisor::{DeploymentSpec, HostContext};
 
@@ -175,21 +175,65 @@ impl Station {
         outbox.tally.handler.record(wall);
         match item.delivery() {
             Some(delivery) if item.chunk.end(item.index) => {
-                let attempt = Attempt::of(delivery, now.wall);
+                let attempt = Attempt::of(delivery, now.monotonic);
                 let Decision {
                     settlement,
                     end,
                     healthy,
+                    fault,
                 } = self
                     .desk
                     .borrow_mut()
                     .decide(delivery.lease, attempt, report.end, report.emitted, report.log_tail);
                 calls.healthy += u64::from(healthy);
                 calls.unhealthy += u64::from(!healthy);
+                if let Some(text) = fault {
+                    let deployment = &*self.spec().name;
+                    let faults = &self.deployment.faults;
+                    faults.warn(now.monotonic, deployment, "a record could not be handled", &text);
+                } else if healthy {
+                    self.deployment.faults.worked();
+                }
                 outbox.tally.ends.add(end);
                 outbox.push(Outcome { item, settlement });
             }
             // Its lease is gone, and with it whatever the call came to.
+            _ => outbox.tally.dropped += 1,
+        }
+        self.calls.set(calls);
+    }
+
+    /// Whether starts have failed so often that none is to be tried now.
+    pub(crate) fn rests(&self, now: Instant) -> bool {
+        self.deployment.faults.rest(now).is_some()
+    }
+
+    /// A record reached no instance. `end`: how the start of one failed; `None`: it was not tried. The record goes back as it came.
+    pub(crate) fn not_started(&self, item: Item, started: Now, now: Now, end: Option<&CallEnd>) {
+        let mut calls = self.calls.get();
+        calls.ended += 1;
+        let faults = &self.deployment.faults;
+        let mut outbox = self.outbox.borrow_mut();
+        let (fault, delay) = if let Some(end) = end {
+            let wall = now.monotonic.since(started.monotonic);
+            calls.unhealthy += 1;
+            calls.wall += wall;
+            calls.busy += wall;
+            outbox.tally.ends.add("failed-start");
+            let fault = start_fault(end);
+            let random = self.context.entropy.next_u64();
+            let delay = faults.start_failed(now.monotonic, &self.spec().name, &fault, random);
+            (fault, delay)
+        } else {
+            (faults.last_start(), faults.rest(now.monotonic).unwrap_or_default())
+        };
+        match item.delivery() {
+            Some(delivery) if item.chunk.end(item.index) => {
+                let attempt = Attempt::of(delivery, now.monotonic);
+                let desk = self.desk.borrow();
+                let settlement = desk.not_started(delivery.lease, attempt, &fault, delay);
+                outbox.push(Outcome { item, settlement });
+            }
             _ => outbox.tally.dropped += 1,
         }
         self.calls.set(calls);
@@ -226,6 +270,7 @@ impl Station {
 
     pub(crate) fn opened(&self) {
         self.closed_until.set(None);
+        self.deployment.faults.worked();
         self.outbox.borrow_mut().tally.opened += 1;
     }
 
@@ -363,10 +408,11 @@ impl Station {
         }
     }
 
-    /// Closes every slot that runs nothing.
+    /// Closes every slot that runs nothing; tells the others' calls that the end is wished for.
     pub(crate) fn close_idle(&self) {
         for seat in self.seats.borrow().iter() {
             seat.closing.set(true);
+            seat.control.ask_to_end();
             if seat.current.borrow().is_none() {
                 seat.wake();
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use share_engine::time::WallTime;
+use share_engine::time::Instant;
 
 use crate::source::Delivery;
 use crate::supervisor::Backoff;
@@ -18,10 +18,10 @@ pub struct Attempt {
 
 impl Attempt {
     /// Of `delivery` at `now`.
-    pub fn of(delivery: &Delivery, now: WallTime) -> Self {
+    pub fn of(delivery: &Delivery, now: Instant) -> Self {
         Self {
             number: delivery.attempt(),
-            age: now.since(delivery.attempt_began),
+            age: delivery.age(now),
         }
     }
 }
@@ -67,7 +67,7 @@ fn jittered(plain: Duration, jitter: f64, random: u64) -> Duration {
 const MAX_DOUBLINGS: u32 = 30;
 
 /// Long enough not to spin, short enough that a passing shortage costs little.
-const HOST_FAULT: Backoff = Backoff {
+pub(super) const HOST_FAULT: Backoff = Backoff {
     first: Duration::from_millis(50),
     max: Duration::from_secs(10),
     jitter: 0.5,

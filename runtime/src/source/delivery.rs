@@ -2,6 +2,7 @@
 //! A delivery never changes; what happens to it is kept by whoever holds it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use share_engine::ids::{LeaseKey, Offset};
@@ -19,8 +20,10 @@ pub struct Delivery {
     pub partition: u32,
     /// When the lease ends unless it is extended.
     pub lease_deadline: Instant,
-    /// When the attempt began: the acquisition that raised the delivery count. `max-lease` counts from here.
-    pub attempt_began: WallTime,
+    /// How old the attempt was at `acquired_at`; it begins with the acquisition that raises the delivery count. See [`Delivery::age`].
+    pub attempt_age: Duration,
+    /// When the record was handed over, on the host's monotonic clock.
+    pub acquired_at: Instant,
     /// When the record was appended to its partition, as far as the backend knows.
     pub appended_at: WallTime,
     /// What the last `renew` left.
@@ -38,6 +41,19 @@ impl Delivery {
     /// 1 on the first attempt.
     pub const fn attempt(&self) -> u16 {
         self.lease.delivery_count.get()
+    }
+
+    /// How old the attempt is: what `max-lease` bounds. The wall clock has no part in it.
+    pub fn age(&self, now: Instant) -> Duration {
+        self.attempt_age.saturating_add(now.since(self.acquired_at))
+    }
+
+    /// Bytes of memory that it stands for: its own, or its share of its batch.
+    pub fn bytes(&self) -> u64 {
+        match &self.payload {
+            Payload::Batch { batch, .. } => batch.size() / batch.range().count().max(1),
+            Payload::Fields(fields) => fields.bytes(),
+        }
     }
 
     /// The record's fields, borrowed. Fails only if the bytes of its batch are damaged.
@@ -80,6 +96,12 @@ pub struct RecordFields {
 }
 
 impl RecordFields {
+    fn bytes(&self) -> u64 {
+        let len = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, Bytes::len);
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + len(value)).sum();
+        (len(&self.key) + len(&self.value) + headers) as u64
+    }
+
     fn view(&self) -> RecordView<'_> {
         RecordView {
             key: self.key.as_deref(),

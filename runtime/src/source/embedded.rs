@@ -11,7 +11,7 @@ use share_engine::ids::LeaseKey;
 use share_engine::record::{Header, NewRecord};
 
 use super::{
-    Backlog, BoxFuture, Credit, Delivery, Evidence, Payload, RenewResult, SettleResult, Settlement, Source,
+    Backlog, BoxFuture, Credit, Delivery, Evidence, Payload, RefusedBy, RenewResult, SettleResult, Settlement, Source,
     SourceError, SourceEvent, Verdict,
 };
 use crate::handler::{OutgoingRecord, ProducerError};
@@ -146,7 +146,8 @@ fn delivery(delivery: engine::Delivery) -> Delivery {
         topic: delivery.topic,
         partition: delivery.partition,
         lease_deadline: delivery.deadline,
-        attempt_began: delivery.attempt_began,
+        attempt_age: delivery.attempt_age,
+        acquired_at: delivery.handed_out_at,
         appended_at,
         checkpoint: delivery.checkpoint,
         payload,
@@ -231,7 +232,14 @@ fn settle_result(result: share_engine::error::SettleResult) -> SettleResult {
     match result {
         Engine::Applied => SettleResult::Applied,
         Engine::Stale => SettleResult::Stale,
-        Engine::Refused(reason) => SettleResult::Refused { reason },
+        Engine::Refused(refused) => SettleResult::Refused {
+            by: match refused.by {
+                share_engine::error::RefusedBy::TopicFull => RefusedBy::TargetFull,
+                share_engine::error::RefusedBy::Never => RefusedBy::Never,
+                _ => RefusedBy::Backend,
+            },
+            reason: refused.reason,
+        },
         _ => SettleResult::Unknown,
     }
 }

@@ -15,7 +15,7 @@ pub use crate::handler::BoxFuture;
 pub use delivery::{Delivery, Header, Headers, Payload, RecordFields, RecordView, TimestampKind};
 pub use embedded::{EmbeddedProducer, EmbeddedSource};
 pub use scripted::{ScriptedSource, ScriptedState};
-pub use settlement::{Cause, Evidence, SettleResult, Settlement, Verdict};
+pub use settlement::{Cause, Evidence, RefusedBy, SettleResult, Settlement, Verdict};
 
 /// One member of one share group on one topic, as the host sees it. All methods may be called at once from any thread, none blocks,
 /// every one is cancelled by dropping its future.

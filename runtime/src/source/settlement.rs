@@ -145,9 +145,23 @@ pub enum SettleResult {
     Stale,
     /// Rolled back; the record is still leased and may be settled again.
     Refused {
+        /// Whether it is worth trying again.
+        by: RefusedBy,
         /// One line, such as the topic that is full.
         reason: String,
     },
     /// The backend failed on the way; after its recovery the record is either settled or delivered again.
     Unknown,
+}
+
+/// What stands against a settlement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RefusedBy {
+    /// The target of an emitted record is full: others may be settled meanwhile.
+    TargetFull,
+    #[default]
+    /// The backend has no room, or another passing trouble: nobody is settled meanwhile.
+    Backend,
+    /// What it asks for: it will always be refused.
+    Never,
 }

@@ -198,7 +198,7 @@ impl Host {
     async fn idle_mark(&self) -> Option<u64> {
         let mut acquired = 0;
         for deployment in &self.deployments {
-            if !deployment.is_quiet() || !deployment.source.backlog().await.ok()?.is_empty() || !deployment.is_quiet() {
+            if !deployment.is_quiet() || !deployment.looked_at().await?.is_empty() || !deployment.is_quiet() {
                 return None;
             }
             acquired += deployment.totals().deliveries;
@@ -284,7 +284,8 @@ impl DeploymentHandle {
         self.source.backlog().await
     }
 
-    /// Resolves when the deployment can do nothing more although nobody asked it to end: its source has closed. One line says why.
+    /// Resolves when the deployment can do nothing more although nobody asked it to end: its source has closed or failed for
+    /// good. One line says why.
     pub async fn failed(&self) -> String {
         let mut failure = self.shared.failure();
         let seen = failure.wait_for(Option::is_some).await.map(|reason| reason.clone());
@@ -292,6 +293,18 @@ impl DeploymentHandle {
             Ok(reason) => reason.unwrap_or_default(),
             // The sender is in `shared`, which this handle holds.
             Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// The backlog, if it can be had. A source that is gone for good is noticed here too: one that is paused is asked nothing else.
+    async fn looked_at(&self) -> Option<Backlog> {
+        match self.source.backlog().await {
+            Ok(backlog) => Some(backlog),
+            Err(SourceError::Unavailable(_)) => None,
+            Err(error @ (SourceError::Closed | SourceError::Failed(_))) => {
+                self.shared.fail(&error.to_string());
+                None
+            }
         }
     }
 
@@ -303,7 +316,7 @@ impl DeploymentHandle {
 /// Until it is aborted.
 async fn observe(deployment: DeploymentHandle) {
     loop {
-        if let Ok(backlog) = deployment.source.backlog().await {
+        if let Some(backlog) = deployment.looked_at().await {
             deployment.shared.metrics.set_parked(backlog.parked);
         }
         tokio::time::sleep(OBSERVE).await;

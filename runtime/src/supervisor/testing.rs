@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 
 use super::{DeploymentHandle, DeploymentSpec, Host, HostContext, HostOptions};
-use crate::handler::{CallControl, CallEnd, CallReport, Outcome};
+use crate::handler::{CallControl, CallEnd, CallReport, Outcome, OutgoingRecord};
 use crate::lane::{LanePool, Stage, Worker, WorkerFactory, plain_report};
 use crate::shutdown::Stages;
 use crate::source::{Delivery, ScriptedSource};
@@ -47,6 +47,8 @@ pub(crate) struct Scripted {
     pub(crate) dropped: Arc<AtomicUsize>,
     /// So many openings fail.
     pub(crate) refuse_open: Arc<AtomicUsize>,
+    /// How they fail; `None`: no free instance.
+    pub(crate) open_end: Option<CallEnd>,
 }
 
 pub(crate) struct ScriptedWorker(Scripted);
@@ -65,7 +67,8 @@ impl WorkerFactory for Scripted {
             .refuse_open
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
         if refused.is_ok() {
-            return Err(CallEnd::HostFault("no free instance".to_owned()));
+            let none_free = || CallEnd::HostFault("no free instance".to_owned());
+            return Err(self.open_end.clone().unwrap_or_else(none_free));
         }
         self.opened.fetch_add(1, Ordering::SeqCst);
         Ok(ScriptedWorker(self.clone()))
@@ -103,6 +106,23 @@ impl Worker for ScriptedWorker {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
                 return plain_report(CallEnd::Cancelled, Duration::ZERO);
+            }
+            "until-ending" => {
+                while !control.is_ending() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                Outcome::Accept
+            }
+            "emit" => {
+                let mut report = plain_report(CallEnd::Outcome(Outcome::Accept), Duration::from_micros(2));
+                report.emitted.push(OutgoingRecord {
+                    topic: "target".to_owned(),
+                    partition: None,
+                    key: None,
+                    value: None,
+                    headers: Vec::new(),
+                });
+                return report;
             }
             "never" => std::future::pending().await,
             // So many microseconds of the lane.

@@ -6,11 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use share_engine::config::{EngineConfig, GroupConfig, TopicConfig};
+use share_engine::engine::{Engine, Environment, SystemClock, SystemEntropy};
+use share_engine::hook::Hook;
+use share_engine::record::NewRecord;
+use share_engine::storage::{CallKind, Fault, FaultKind, MemoryStorage};
+
 use super::testing::{self, Scripted, World, local, spec};
 use super::*;
-use crate::handler::InstanceMode;
+use crate::handler::{CallEnd, InstanceMode};
 use crate::shutdown::{Stage, Stages};
-use crate::source::{Cause, ScriptedSource};
+use crate::source::{Cause, EmbeddedSource, RefusedBy, ScriptedSource};
 
 fn repeat(value: &'static str, count: usize) -> impl Iterator<Item = &'static str> {
     std::iter::repeat_n(value, count)
@@ -169,15 +175,173 @@ async fn a_panic_costs_its_own_record_only() {
 async fn no_free_instance_costs_no_attempt() {
     local(async {
         let factory = Scripted::default();
-        factory.refuse_open.store(5, Ordering::SeqCst);
+        factory.refuse_open.store(4, Ordering::SeqCst);
         let world = World::with(1, spec(4), factory);
         world.source.produce(repeat("accept", 20));
         world.idle().await;
         let state = world.source.state();
         assert_eq!(state.applied["accept"], 20);
-        assert_eq!(state.applied["give-back"], 5);
+        assert_eq!(state.applied["give-back"], 4);
         assert!(world.source.counts().iter().all(|count| *count == 1));
         world.drain().await;
+    })
+    .await;
+}
+
+fn trap_at_start(times: usize) -> Scripted {
+    let factory = Scripted {
+        open_end: Some(CallEnd::Trap {
+            code: "unreachable".to_owned(),
+            message: "in the start section".to_owned(),
+            backtrace: Vec::new(),
+        }),
+        ..Scripted::default()
+    };
+    factory.refuse_open.store(times, Ordering::SeqCst);
+    factory
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deployment_that_does_not_start_rests_and_costs_no_attempt() {
+    local(async {
+        let times = 1_000;
+        let world = World::with(2, spec(16), trap_at_start(times));
+        world.source.produce(repeat("accept", 200));
+        tokio::time::sleep(Duration::from_mins(5)).await;
+        let left = world.factory.refuse_open.load(Ordering::SeqCst);
+        let tries = times - left;
+        assert!((8..=30).contains(&tries), "{tries} tries in 5 minutes");
+        assert_eq!(world.source.terminal(), 0);
+        assert!(world.source.state().evidence.is_empty());
+        let calls = world.deployment.totals().ends;
+        assert_eq!((calls.get("trap"), calls.get("failed-start")), (0, tries as u64));
+        // Mended: what waited is handled on its first attempt, soon.
+        world.factory.refuse_open.store(0, Ordering::SeqCst);
+        let mended = tokio::time::Instant::now();
+        world.host.until_idle().await;
+        assert!(mended.elapsed() < Duration::from_secs(40), "{:?}", mended.elapsed());
+        assert_eq!(world.source.state().applied["accept"], 200);
+        assert!(world.source.counts().iter().all(|count| *count == 1));
+        world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_never_starts_ends_at_max_lease_and_says_why() {
+    local(async {
+        let mut short = spec(2);
+        short.max_lease = Duration::from_secs(2);
+        short.attempts = 1;
+        let world = World::with(1, short, trap_at_start(usize::MAX));
+        world.source.produce(["accept", "accept"]);
+        world.idle().await;
+        let evidence = world.source.state().evidence;
+        assert_eq!(evidence.len(), 2);
+        for settlement in evidence.values() {
+            let evidence = settlement.evidence.as_ref().unwrap();
+            let reason = evidence.reason.as_deref().unwrap();
+            assert_eq!(evidence.cause, Cause::MaxLease);
+            assert!(
+                reason.contains("did not start: trap unreachable: in the start section"),
+                "{reason}"
+            );
+        }
+        world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_target_holds_up_its_own_records_only() {
+    local(async {
+        let world = World::new(1, spec(4));
+        world.source.refuse_by(u64::MAX, RefusedBy::TargetFull);
+        world.source.produce(["emit"].into_iter().chain(repeat("accept", 50)));
+        tokio::time::sleep(Duration::from_mins(1)).await;
+        let state = world.source.state();
+        assert_eq!(state.applied["accept"], 50, "the others go on");
+        let runs = state.deliveries - 50;
+        assert!((5..=16).contains(&runs), "the call was made {runs} times in a minute");
+        world.source.refuse(0);
+        world.host.until_idle().await;
+        assert_eq!(world.source.state().emitted, 1);
+        assert!(world.source.counts().iter().all(|count| *count == 1));
+        world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_that_is_refused_for_ever_is_a_failed_attempt() {
+    local(async {
+        let mut twice = spec(1);
+        twice.attempts = 2;
+        let world = World::new(1, twice);
+        world.source.refuse_by(u64::MAX, RefusedBy::Never);
+        world.source.produce(["emit"]);
+        world.idle().await;
+        let state = world.source.state();
+        assert_eq!((state.refused, state.applied["release"]), (2, 2));
+        let evidence = state.evidence[&0].evidence.as_ref().unwrap();
+        assert_eq!(evidence.cause, Cause::Limit);
+        assert_eq!(evidence.reason.as_deref(), Some("the outcome was refused: scripted"));
+        world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_that_are_held_are_taken_off_the_credit() {
+    local(async {
+        let mut small = spec(100);
+        // Eight bytes a record.
+        small.max_waiting_bytes = 80;
+        let world = World::new(2, small);
+        world.source.produce(repeat("sleep 50", 400));
+        world.idle().await;
+        let state = world.source.state();
+        assert_eq!(state.applied["accept"], 400);
+        assert!((5..=12).contains(&state.most_held), "{}", state.most_held);
+        world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gauges_of_load_fall_to_zero() {
+    let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+    let shown = recorder.handle();
+    let _installed = metrics::set_default_local_recorder(&recorder);
+    let value = |name: &str| {
+        let text = shown.render();
+        let line = text.lines().find(|line| line.starts_with(name));
+        line.map(|line| line.rsplit(' ').next().unwrap().to_owned())
+    };
+    local(async {
+        let world = World::new(1, spec(4));
+        world.source.produce(repeat("sleep 900", 4));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        assert_eq!(value("sharemill_records_held").as_deref(), Some("4"));
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(value("sharemill_records_held").as_deref(), Some("0"));
+        assert_eq!(value("sharemill_records_settling").as_deref(), Some("0"));
+        world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_asks_running_calls_to_end() {
+    local(async {
+        let world = World::new(1, spec(2));
+        world.source.produce(repeat("until-ending", 2));
+        world.running(2).await;
+        let source = world.source.clone();
+        let began = tokio::time::Instant::now();
+        world.drain().await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        assert_eq!(source.state().applied["accept"], 2);
     })
     .await;
 }
@@ -377,6 +541,66 @@ async fn a_source_that_closes_is_told_of() {
         crate::source::Source::leave(&world.source).await;
         assert_eq!(world.deployment.failed().await, "source closed");
         world.drain().await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_source_that_failed_for_good_ends_its_deployment() {
+    for paused in [false, true] {
+        local(async move {
+            let world = World::new(1, spec(4));
+            if paused {
+                world.deployment.pause();
+                world.source.produce(["accept"]);
+            } else {
+                world.source.produce(["sleep 50"]);
+                world.running(1).await;
+            }
+            world.source.fail("the disk said no");
+            let failed = tokio::time::timeout(Duration::from_secs(10), world.deployment.failed());
+            assert_eq!(failed.await.unwrap(), "source failed: the disk said no");
+            world.drain().await;
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_failed_sync_of_the_journal_ends_the_deployment() {
+    // On the real clock, for the engine has threads of its own.
+    local(async {
+        let storage = MemoryStorage::new(7);
+        let clock: Arc<dyn share_engine::time::Clock> = Arc::new(SystemClock);
+        let environment = Environment {
+            storage: Arc::new(storage.clone()),
+            clock: clock.clone(),
+            entropy: Arc::new(SystemEntropy),
+            hook: Hook::default(),
+        };
+        let (engine, _) = Engine::open_in(environment, EngineConfig::default()).unwrap();
+        engine.create_topic("t", TopicConfig::default()).await.unwrap();
+        engine.create_group("g", GroupConfig::default()).await.unwrap();
+        engine.subscribe("g", "t").await.unwrap();
+        let source = EmbeddedSource::join(engine.clone(), "g", "t").await.unwrap();
+        let context = HostContext::new(clock, Arc::new(SystemEntropy));
+        let pool = crate::lane::LanePool::local(1, &context);
+        let mut host = Host::on(pool, HostOptions::default(), context);
+        let deployment = host.deploy(spec(4), Arc::new(source), Scripted::default()).unwrap();
+        storage.fail(Fault::nth(FaultKind::Io, 1).on(CallKind::Sync));
+        let record = NewRecord {
+            value: Some(bytes::Bytes::from_static(b"accept")),
+            ..NewRecord::default()
+        };
+        engine.produce("t", None, vec![record]).await;
+        let failed = tokio::time::timeout(Duration::from_secs(10), deployment.failed());
+        let reason = failed.await.unwrap();
+        assert!(
+            reason.starts_with("source failed: the engine stopped after a failed write"),
+            "{reason}"
+        );
+        host.shutdown(Stages::default().subscribe()).await;
+        assert!(engine.close().await.is_err());
     })
     .await;
 }

@@ -1,6 +1,7 @@
 //! One acquired record: a reference-counted batch, a position in it, and the lease.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -22,6 +23,10 @@ pub struct Delivery {
     pub deadline: Instant,
     /// When the attempt began: the acquisition that raised the delivery count.
     pub attempt_began: WallTime,
+    /// How old the attempt was when the record was handed out, whatever was done to the wall clock meanwhile.
+    pub attempt_age: Duration,
+    /// When the record was handed out, on the engine's monotonic clock.
+    pub handed_out_at: Instant,
     /// What the last `renew` of this record left.
     pub checkpoint: Option<Bytes>,
     batch: StoredBatch,
@@ -91,6 +96,8 @@ impl AcquiredPart {
             partition: self.partition,
             deadline: self.deadline,
             attempt_began: self.began,
+            attempt_age: self.age,
+            handed_out_at: self.handed_out_at,
             checkpoint: self.checkpoint(offset),
             batch,
             position,

@@ -8,7 +8,7 @@ use super::handle::Inner;
 use super::reply::reply;
 use super::settlement::{EmitRecord, Outcome, Settlement};
 use super::shard::{EmitBatch, Request, SettleItem, ToShard, clip};
-use crate::error::{AdminError, ProduceError, SettleResult};
+use crate::error::{AdminError, ProduceError, RefusedBy, RefusedSettlement, SettleResult};
 use crate::ids::{LeaseKey, MemberIndex, PartitionKey};
 use crate::record::{NewRecord, RecordLimits, encode_batch};
 use crate::share::{AcquireMode, Refusal, Verdict};
@@ -75,7 +75,7 @@ impl Member {
                 }
                 Err(error) => {
                     if let Some(place) = results.get_mut(slot) {
-                        *place = SettleResult::Refused(error.to_string());
+                        *place = SettleResult::Refused(unfit(error));
                     }
                 }
             }
@@ -165,4 +165,12 @@ impl Member {
         };
         parts.into_iter().map(encode).collect()
     }
+}
+
+/// What cannot be encoded now cannot be later.
+fn unfit(error: ProduceError) -> RefusedSettlement {
+    let malformed = matches!(error, ProduceError::Record(_));
+    let refused = RefusedSettlement::from(error);
+    let by = if malformed { RefusedBy::Never } else { refused.by };
+    RefusedSettlement { by, ..refused }
 }

@@ -273,8 +273,11 @@ async fn emit_needs_its_grant_and_has_its_limits() {
     for (count, len, end) in [
         (1000, 1, CallEnd::Outcome(Outcome::Accept)),
         (1001, 1, rejected("2")),
-        (4, 1 << 20, CallEnd::Outcome(Outcome::Accept)),
-        (5, 1 << 20, rejected("2")),
+        (4, 1_000_000, CallEnd::Outcome(Outcome::Accept)),
+        (5, 1_000_000, rejected("2")),
+        // The topic of the value, 5 bytes, is no part of the record: the largest that Kafka takes, and one byte more.
+        (1, 1_048_516, CallEnd::Outcome(Outcome::Accept)),
+        (1, 1_048_517, rejected("1")),
     ] {
         let wasm = emitting(128, 5, len, &many.replace("COUNT", &count.to_string()), ACCEPT);
         let (report, _) = run_with(&wasm, spec(), input(7)).await;
@@ -284,8 +287,8 @@ async fn emit_needs_its_grant_and_has_its_limits() {
 
 #[tokio::test]
 async fn all_that_may_be_emitted_crosses_at_once() {
-    // Four records of 1 MiB in one call: the same record four times.
-    let mut records = outgoing(128, 5, 1 << 20);
+    // Four records of 1 MB in one call: the same record four times.
+    let mut records = outgoing(128, 5, 1_000_000);
     for index in 1..4 {
         let at = 2048 + index * 48;
         let _ = write!(

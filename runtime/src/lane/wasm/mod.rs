@@ -9,8 +9,8 @@ use share_engine::time::Clock;
 
 use super::worker::{Worker, WorkerFactory, plain_report};
 use crate::handler::{
-    BoxFuture, CallControl, CallEnd, CallReport, Header, HostEngine, HostServices, Input, Instance, LeaseError,
-    LoadedHandler, LogLevel, LogLine, Metric, MetricValue, OutgoingRecord, ProducerError, TimestampType,
+    BatchReport, BoxFuture, CallControl, CallEnd, CallReport, Header, HostEngine, HostServices, Input, Instance,
+    LeaseError, LoadedHandler, LogLevel, LogLine, Metric, MetricValue, OutgoingRecord, ProducerError, TimestampType,
 };
 use crate::source::{Delivery, RenewResult, Source, TimestampKind};
 use crate::supervisor::DeploymentSpec;
@@ -73,7 +73,11 @@ impl WorkerFactory for WasmFactory {
             current: Mutex::new(None),
         });
         let instance = self.handler.instantiate_under(services.clone(), control).await?;
-        Ok(WasmWorker { instance, services })
+        Ok(WasmWorker {
+            instance,
+            services,
+            takes_batches: !self.handler.is_record_handler(),
+        })
     }
 
     fn module(&self) -> Arc<str> {
@@ -89,6 +93,8 @@ impl WorkerFactory for WasmFactory {
 pub struct WasmWorker {
     instance: Instance,
     services: Arc<Services>,
+    /// Its handler has no function for single records: it gets batches of one.
+    takes_batches: bool,
 }
 
 impl Worker for WasmWorker {
@@ -129,7 +135,35 @@ impl Worker for WasmWorker {
             headers: &headers,
             checkpoint: delivery.checkpoint.clone(),
         };
+        if self.takes_batches {
+            return alone(self.instance.call_batch(&[input], control).await);
+        }
         self.instance.call(input, control).await
+    }
+}
+
+/// The report of a batch of one record.
+fn alone(report: BatchReport) -> CallReport {
+    let BatchReport {
+        ends,
+        emitted,
+        log_tail,
+        cpu,
+        ended,
+        memory_peak,
+        host_calls,
+        dropped_log_bytes,
+    } = report;
+    let missing = || CallEnd::HostFault("a batch of one record came to nothing".to_owned());
+    CallReport {
+        end: ends.into_iter().next().unwrap_or_else(missing),
+        emitted: emitted.into_iter().next().unwrap_or_default(),
+        log_tail,
+        cpu,
+        ended,
+        memory_peak,
+        host_calls,
+        dropped_log_bytes,
     }
 }
 
@@ -163,7 +197,7 @@ impl HostServices for Services {
     fn renew_lease(&self, id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {
         Box::pin(async move {
             let current = self.current(id).ok_or(LeaseError::Lost)?;
-            if self.desk.clock.now().wall.since(current.delivery.attempt_began) >= self.desk.max_lease {
+            if current.delivery.age(self.desk.clock.now().monotonic) >= self.desk.max_lease {
                 return Err(LeaseError::Exhausted);
             }
             let results = self.desk.source.renew(vec![current.delivery.lease]).await;

@@ -23,13 +23,16 @@ impl RecordProducer for NoProducer {
 
 /// Runs `records` through a component with this body; what the source saw.
 async fn run(items: &str, body: &str, records: usize, adjust: impl FnOnce(&mut DeploymentSpec)) -> ScriptedState {
-    let bytes = testing::handler(items, body);
+    run_component(&testing::handler(items, body), records, adjust).await
+}
+
+async fn run_component(bytes: &[u8], records: usize, adjust: impl FnOnce(&mut DeploymentSpec)) -> ScriptedState {
     let engine = testing::engine();
     let mut spec = spec(4);
     adjust(&mut spec);
     let handler = testing::load(
         &engine,
-        &bytes,
+        bytes,
         HandlerSpec {
             deployment: "test".to_owned(),
             ..HandlerSpec::default()
@@ -96,4 +99,19 @@ async fn a_guest_that_loops_ends_at_its_deadline_and_the_next_one_works() {
     .await;
     assert_eq!(state.applied["accept"], 19);
     assert_eq!(state.evidence[&0].evidence.as_ref().unwrap().cause, Cause::Deadline);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_of_batches_gets_batches_of_one() {
+    // Accepts lists of one record; another length would trap.
+    let wat = format!(
+        "(module (memory (export \"memory\") 1) {}
+           (func (export \"{}\") (param $list i32) (param $count i32) (result i32)
+             (if (i32.ne (local.get $count) (i32.const 1)) (then unreachable))
+             (i32.store8 (i32.const 16) (i32.const 0)) (i32.store8 (i32.const 24) (i32.const 0)) (i32.const 16)))",
+        testing::REALLOC,
+        testing::BATCH,
+    );
+    let state = run_component(&testing::component("batch-handler", &wat), 50, |_| {}).await;
+    assert_eq!(state.applied["accept"], 50);
 }

@@ -196,7 +196,7 @@ impl Keeper {
                 _ => true,
             };
             let due = left <= half;
-            let extend = lane_alive && in_time && now.wall.since(delivery.attempt_began) < limits.max_lease;
+            let extend = lane_alive && in_time && delivery.age(now.monotonic) < limits.max_lease;
             if due && extend {
                 renewals.push(Renewal {
                     lease: delivery.lease,

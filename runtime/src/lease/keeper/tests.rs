@@ -36,7 +36,8 @@ fn chunk(records: u64, lane: usize) -> Arc<Chunk> {
             topic: Arc::from("t"),
             partition: 0,
             lease_deadline: at(0).monotonic.after(LOCK),
-            attempt_began: at(0).wall,
+            attempt_age: Duration::ZERO,
+            acquired_at: at(0).monotonic,
             appended_at: at(0).wall,
             checkpoint: None,
             payload: Payload::Fields(Arc::new(RecordFields::default())),
@@ -177,4 +178,15 @@ fn many_settled_chunks_are_swept() {
     }
     assert!(keeper.chunks.len() <= 2 * SWEEP);
     assert_eq!(keeper.chunks.len(), keeper.queue.len());
+}
+
+#[test]
+fn a_wall_clock_that_jumps_ends_no_attempt() {
+    let mut keeper = keeper();
+    let chunk = chunk(1, 0);
+    keeper.track(&chunk);
+    let mut now = at(15);
+    now.wall = WallTime::from_millis(86_400_000);
+    assert_eq!(keeper.poll(now, |_| true).0.len(), 1);
+    assert_eq!(chunk.deliveries()[0].age(now.monotonic), Duration::from_secs(15));
 }

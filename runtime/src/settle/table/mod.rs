@@ -31,6 +31,8 @@ pub struct Decision {
     pub end: &'static str,
     /// Whether the handler worked as handlers should, whatever it decided. Traps and their like make the host slow down.
     pub healthy: bool,
+    /// What the host could not do, for the log: the record is not told of it.
+    pub fault: Option<String>,
 }
 
 impl Desk {
@@ -55,6 +57,11 @@ impl Desk {
         log_tail: Vec<String>,
     ) -> Decision {
         let failed = |cause, reason: Option<String>, trap| Row::Failed { cause, reason, trap };
+        let fault = match &end {
+            CallEnd::HostFault(text) => Some(text.clone()),
+            CallEnd::Refused { .. } => Some(start_fault(&end)),
+            _ => None,
+        };
         let (name, healthy, row) = match end {
             CallEnd::Outcome(outcome) => {
                 self.host_faults.handle_success();
@@ -90,14 +97,41 @@ impl Desk {
                 ("panic", false, Row::GivenUp { cause, reason })
             }
             CallEnd::Cancelled => ("cancelled", true, Row::NotItsFault(Duration::ZERO)),
-            CallEnd::HostFault(_) => ("host-fault", false, self.host_fault_row(attempt)),
-            CallEnd::Refused { .. } => ("refused", false, self.host_fault_row(attempt)),
+            CallEnd::HostFault(_) | CallEnd::Refused { .. } => {
+                let delay = self.host_fault_delay();
+                let row = self.host_fault_row(attempt, fault.as_deref().unwrap_or_default(), delay);
+                ("host-fault", false, row)
+            }
         };
         Decision {
             settlement: self.settlement(lease, attempt, row, emitted, log_tail),
             end: name,
             healthy,
+            fault,
         }
+    }
+
+    /// For a record that reached no instance because none started; `fault` says how the last start failed.
+    pub fn not_started(&self, lease: LeaseKey, attempt: Attempt, fault: &str, delay: Duration) -> Settlement {
+        let row = self.host_fault_row(attempt, fault, delay);
+        self.settlement(lease, attempt, row, Vec::new(), Vec::new())
+    }
+
+    /// For a record whose emitted records there is no room for: the call was in vain, but by no fault of the record.
+    pub fn emit_refused(&self, lease: LeaseKey, attempt: Attempt, reason: &str, delay: Duration) -> Settlement {
+        let fault = format!("its emitted records were refused: {reason}");
+        let row = self.host_fault_row(attempt, &fault, delay);
+        self.settlement(lease, attempt, row, Vec::new(), Vec::new())
+    }
+
+    /// For a record whose outcome the source will never take: the attempt has failed.
+    pub fn refused_for_good(&self, lease: LeaseKey, attempt: Attempt, reason: &str) -> Settlement {
+        let row = Row::Failed {
+            cause: Cause::Limit,
+            reason: Some(format!("the outcome was refused: {reason}")),
+            trap: None,
+        };
+        self.settlement(lease, attempt, row, Vec::new(), Vec::new())
     }
 
     /// For a record that no handler saw: never started, or its settlement was refused for good. Costs it nothing.
@@ -127,25 +161,31 @@ impl Desk {
                 let delay = after.unwrap_or(Duration::ZERO);
                 // Waiting for a continuation that could not run would only tell later what is known now.
                 if attempt.age.saturating_add(delay) >= self.max_lease {
-                    return ("max-lease", true, self.over_max_lease());
+                    return ("max-lease", true, self.over_max_lease(None));
                 }
                 ("renew", true, Row::Later { delay, checkpoint })
             }
         }
     }
 
-    fn host_fault_row(&mut self, attempt: Attempt) -> Row {
+    fn host_fault_row(&self, attempt: Attempt, fault: &str, delay: Duration) -> Row {
         // What is given back keeps its attempt; an attempt that the host never gets done must still end.
-        if attempt.age >= self.max_lease {
-            return self.over_max_lease();
+        let left = self.max_lease.saturating_sub(attempt.age);
+        if left.is_zero() {
+            return self.over_max_lease(Some(fault));
         }
-        Row::NotItsFault(self.host_fault_delay())
+        Row::NotItsFault(delay.min(left).max(SHORTEST))
     }
 
-    fn over_max_lease(&self) -> Row {
+    fn over_max_lease(&self, fault: Option<&str>) -> Row {
+        let mut reason = format!("the attempt passes max-lease of {:?}", self.max_lease);
+        if let Some(fault) = fault {
+            reason.push_str("; the last fault of the host: ");
+            reason.push_str(fault);
+        }
         Row::Failed {
             cause: Cause::MaxLease,
-            reason: Some(format!("the attempt passes max-lease of {:?}", self.max_lease)),
+            reason: Some(reason),
             trap: None,
         }
     }
@@ -214,6 +254,26 @@ enum Row {
     },
     NotItsFault(Duration),
 }
+
+/// One line for a start that came to nothing.
+pub fn start_fault(end: &CallEnd) -> String {
+    let how = match end {
+        CallEnd::Trap { code, message, .. } => format!("trap {code}: {message}"),
+        CallEnd::OutOfMemory { limit } => format!("out of memory: the limit is {limit} bytes"),
+        CallEnd::Deadline { limit } => format!("not finished after {limit:?}"),
+        CallEnd::Limit { what, value, limit } => format!("{value} {what}, the limit is {limit}"),
+        CallEnd::Exit { code } => format!("it called exit({code})"),
+        CallEnd::Refused { reason } => format!("its configure refused the settings: {reason}"),
+        CallEnd::HostFault(text) => text.clone(),
+        CallEnd::Panic(message) => format!("the host panicked: {message}"),
+        CallEnd::Cancelled => "cancelled".to_owned(),
+        CallEnd::Outcome(_) => "it returned".to_owned(),
+    };
+    format!("the instance did not start: {how}")
+}
+
+/// Of a delay after a fault of the host: the source's shortest and some more.
+const SHORTEST: Duration = Duration::from_millis(20);
 
 fn trap_text(code: &str, backtrace: &[String]) -> String {
     let mut text = code.to_owned();

@@ -1,6 +1,7 @@
 //! Acquisition: gives waiting members what there is, once it is durable.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -31,6 +32,9 @@ pub(crate) struct AcquiredPart {
     pub(crate) deadline: Instant,
     /// When the attempt began: the acquisition that raised the count.
     pub(crate) began: WallTime,
+    /// The same as an age, when the records are handed out.
+    pub(crate) age: Duration,
+    pub(crate) handed_out_at: Instant,
     /// Only of the records that have one.
     pub(crate) checkpoints: Vec<(Offset, Bytes)>,
     pub(crate) batches: Vec<StoredBatch>,
@@ -260,6 +264,8 @@ impl Shard {
                 continuation,
                 deadline: Instant::default(),
                 began: WallTime::default(),
+                age: Duration::ZERO,
+                handed_out_at: Instant::default(),
                 checkpoints: share
                     .state
                     .checkpoints(range)
@@ -293,7 +299,9 @@ impl Shard {
             };
             let first = part.range.first();
             part.deadline = share.state.lease_deadline(first).unwrap_or_default();
-            part.began = now.wall.before(share.state.attempt_age(first, now.monotonic));
+            part.age = share.state.attempt_age(first, now.monotonic);
+            part.began = now.wall.before(part.age);
+            part.handed_out_at = now.monotonic;
         }
         if !self.members.contains_key(&index) || waiting.reply.is_abandoned() {
             let leases: Vec<_> = parts.iter().flat_map(AcquiredPart::leases).collect();

@@ -319,7 +319,7 @@ impl Shard {
                 self.wait_again(member, waiting);
             }
             Then::Settle { call, slots } => {
-                self.settled(call, &slots, &crate::error::SettleResult::Refused(error.to_string()));
+                self.settled(call, &slots, &crate::error::SettleResult::Refused(error.clone().into()));
             }
             Then::Admin(continuation) => {
                 self.admin_done(continuation, Err(AdminError::Refused(error.to_string())), now);

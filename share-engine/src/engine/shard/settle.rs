@@ -10,7 +10,7 @@ use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::reply::Sender;
 use crate::engine::settlement::Evidence;
-use crate::error::SettleResult;
+use crate::error::{RefusedBy, RefusedSettlement, SettleResult};
 use crate::hook::Phase;
 use crate::ids::{LeaseKey, Offset, ShareKey};
 use crate::share::{Refusal, Settled, SharePartition, Verdict};
@@ -326,7 +326,13 @@ impl EmitBatch {
 fn refused(refusal: &Refusal) -> SettleResult {
     match refusal {
         Refusal::Stale(_) => SettleResult::Stale,
-        other => SettleResult::Refused(other.to_string()),
+        other => SettleResult::Refused(RefusedSettlement {
+            by: match other {
+                Refusal::InTransition(_) => RefusedBy::Other,
+                _ => RefusedBy::Never,
+            },
+            reason: other.to_string(),
+        }),
     }
 }
 

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::harness::*;
 use crate::config::GroupConfig;
 use crate::engine::{Outcome, Part};
-use crate::error::{ProduceError, SettleResult};
+use crate::error::{ProduceError, RefusedBy, SettleResult};
 use crate::ids::Offset;
 use crate::storage::Storage as _;
 use crate::storage::{CallKind, Fault, FaultKind};
@@ -200,7 +200,7 @@ fn emitted_records_come_with_the_acknowledgement_or_not_at_all() {
     );
     assert_eq!(results[0], SettleResult::Applied);
     assert!(
-        matches!(&results[1], SettleResult::Refused(why) if why.contains("nowhere")),
+        matches!(&results[1], SettleResult::Refused(why) if why.by == RefusedBy::Never && why.reason.contains("nowhere")),
         "{results:?}"
     );
     let stale = engine.settle(&member, vec![(first[0].lease, emit("lines", &lines))]);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::config::{GroupConfig, OnFull, Retention, TopicConfig};
-use crate::error::{ProduceError, SettleResult};
+use crate::error::{ProduceError, RefusedBy, SettleResult};
 
 fn bounded(on_full: OnFull) -> TopicConfig {
     TopicConfig {
@@ -107,7 +107,10 @@ fn an_emit_to_a_full_topic_is_refused_alone() {
         &member,
         vec![(held[0].lease, emit("lines", &long)), (held[1].lease, accept())],
     );
-    assert!(matches!(&results[0], SettleResult::Refused(_)), "{results:?}");
+    assert!(
+        matches!(&results[0], SettleResult::Refused(why) if why.by == RefusedBy::TopicFull),
+        "{results:?}"
+    );
     assert_eq!(results[1], SettleResult::Applied);
     let room = engine.acquire(&reader, u32::try_from(count).unwrap());
     engine.accept(&reader, &room);

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::harness::*;
 use crate::config::{EngineConfig, GroupConfig, Retention, Start, TopicConfig};
 use crate::engine::{Evidence, Outcome, ResetGroup, ResetTo, Settlement};
-use crate::error::{AdminError, SettleResult};
+use crate::error::{AdminError, RefusedBy, SettleResult};
 use crate::ids::Offset;
 use crate::storage::{CallKind, Fault, FaultKind};
 use crate::time::Clock as _;
@@ -341,7 +341,7 @@ fn many_large_last_attempts_become_dead_letters_whatever_ends_them() {
             let results = engine.settle(&member, list);
             // The ring is a small one: what it refuses stays leased.
             let full =
-                |one: &SettleResult| matches!(one, SettleResult::Refused(why) if why.contains("journal is full"));
+                |one: &SettleResult| matches!(one, SettleResult::Refused(why) if why.by == RefusedBy::JournalFull);
             assert!(
                 results.iter().all(|one| *one == SettleResult::Applied || full(one)),
                 "{results:?}"

@@ -1,6 +1,8 @@
 //! The task of one deployment, outside the lanes: asks the source for what fits, hands it to lanes, extends leases, listens to events, and
 //! winds everything up at the end. Woken by lanes only when there is room again.
 
+mod stations;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -9,6 +11,7 @@ use share_engine::time::{Instant, Now};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 
+use self::stations::Seen;
 use super::breaker::Breaker;
 use super::pace::Pace;
 use super::rate::RateLimit;
@@ -39,8 +42,9 @@ pub(crate) struct Dispatcher {
     rate: RateLimit,
     keeper: Keeper,
     /// Calls of `acquire` on their way, and what they asked for together.
-    acquires: JoinSet<(usize, Result<Vec<Delivery>, SourceError>)>,
+    acquires: JoinSet<(Credit, Result<Vec<Delivery>, SourceError>)>,
     requested: usize,
+    requested_bytes: u64,
     renewals: JoinSet<(Vec<Renewal>, Vec<RenewResult>)>,
     outage: HostFaultBackoff,
     /// The source failed: not asked before this time.
@@ -53,19 +57,12 @@ pub(crate) struct Dispatcher {
     /// Acquired when nothing was to be started any more.
     unwanted: Vec<Settlement>,
     load_told_at: Instant,
-}
-
-/// What a station had measured when it was last looked at.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    healthy: u64,
-    unhealthy: u64,
-    wall: u64,
-    busy: u64,
+    /// Held and settling, as the gauges show them.
+    load_told: (usize, usize),
 }
 
 enum Woken {
-    Acquired(Result<(usize, Result<Vec<Delivery>, SourceError>), JoinError>),
+    Acquired(Result<(Credit, Result<Vec<Delivery>, SourceError>), JoinError>),
     Renewed(Result<(Vec<Renewal>, Vec<RenewResult>), JoinError>),
     Told(SourceEvent),
     Staged,
@@ -87,6 +84,7 @@ impl Dispatcher {
             }),
             acquires: JoinSet::new(),
             requested: 0,
+            requested_bytes: 0,
             renewals: JoinSet::new(),
             outage: HostFaultBackoff::default(),
             quiet_until: None,
@@ -97,6 +95,7 @@ impl Dispatcher {
             release_at: None,
             unwanted: Vec::new(),
             load_told_at: Instant::default(),
+            load_told: (0, 0),
             parts,
         }
     }
@@ -159,9 +158,12 @@ impl Dispatcher {
 
     fn next_wake(&mut self, now: Instant) -> Option<Instant> {
         let shared = &self.parts.shared;
-        // Wedged lanes are found by looking.
-        let look = (shared.held() > 0 || shared.stage() != Stage::Running || self.wedged.contains(&true))
-            .then(|| now.after(LOOK));
+        // Wedged lanes are found by looking, and gauges stand until somebody looks.
+        let look = (shared.held() > 0
+            || self.load_told != (0, 0)
+            || shared.stage() != Stage::Running
+            || self.wedged.contains(&true))
+        .then(|| now.after(LOOK));
         let running = shared.stage() == Stage::Running;
         [
             look,
@@ -169,6 +171,7 @@ impl Dispatcher {
             self.release_at.filter(|at| *at > now),
             self.quiet_until.filter(|_| running),
             self.breaker.resting(now).filter(|_| running),
+            shared.faults.rest(now).filter(|_| running).map(|rest| now.after(rest)),
             self.rate.next(now).filter(|_| running && self.acquires.is_empty()),
         ]
         .into_iter()
@@ -192,6 +195,7 @@ impl Dispatcher {
             && self.quiet_until.is_none()
             && !self.parts.paused.load(Ordering::Acquire)
             && self.breaker.resting(now).is_none()
+            && shared.faults.rest(now).is_none()
             && shared.settling() < MOST_SETTLING
     }
 
@@ -203,45 +207,49 @@ impl Dispatcher {
             .sum()
     }
 
+    /// Records to ask for now: one at a time while no instance starts.
+    fn credit(&self) -> usize {
+        let held = self.held();
+        if self.byte_room() == 0 {
+            // Set before the look at what has become free meanwhile (`has_room_now`): no ring is missed.
+            self.parts.shared.short_of_bytes.store(true, Ordering::Release);
+            return 0;
+        }
+        let credit = self.pace.credit(held, self.requested);
+        if self.parts.shared.faults.is_broken() {
+            credit.min(1_usize.saturating_sub(held + self.requested))
+        } else {
+            credit
+        }
+    }
+
     fn ask(&mut self, now: Instant) {
         while self.acquires.len() < MOST_ACQUIRES && self.may_ask(now) {
-            let wanted = self.pace.credit(self.held(), self.requested);
+            let wanted = self.credit();
             let credit = self.rate.allows(now, wanted);
             let Ok(records @ 1..) = u32::try_from(credit) else {
                 break;
             };
+            // What room there is, shared with the calls that may still be made.
+            let calls = MOST_ACQUIRES.saturating_sub(self.acquires.len()).max(1) as u64;
+            let bytes = (self.byte_room() / calls).max(1);
+            let asked = Credit { records, bytes };
             self.requested += credit;
+            self.requested_bytes += bytes;
             let source = self.parts.source.clone();
-            let bytes = self.parts.shared.spec.max_waiting_bytes;
-            self.acquires
-                .spawn(async move { (credit, source.acquire(Credit { records, bytes }).await) });
+            self.acquires.spawn(async move { (asked, source.acquire(asked).await) });
         }
         self.set_refill();
     }
 
-    /// Tells the stations from where on room is worth a word.
-    fn set_refill(&self) {
-        let refill_at = i64::try_from(self.pace.refill_at()).unwrap_or(i64::MAX);
-        let places: usize = self.parts.shared.stations.iter().map(|station| station.places).sum();
-        let lanes = i64::try_from(self.parts.shared.stations.len().max(1)).unwrap_or(1);
-        let over = refill_at - i64::try_from(places).unwrap_or(i64::MAX);
-        for station in &self.parts.shared.stations {
-            let own = i64::try_from(station.places).unwrap_or(i64::MAX);
-            let level = if over < 0 { own - 1 } else { own + over / lanes };
-            station.refill_at.store(level, Ordering::Release);
-        }
-    }
-
     fn has_room_now(&mut self) -> bool {
         let now = self.parts.context.clock.now().monotonic;
-        self.acquires.len() < MOST_ACQUIRES
-            && self.may_ask(now)
-            && self.rate.next(now).is_none()
-            && self.pace.credit(self.held(), self.requested) > 0
+        self.acquires.len() < MOST_ACQUIRES && self.may_ask(now) && self.rate.next(now).is_none() && self.credit() > 0
     }
 
-    fn handle_acquired(&mut self, asked: usize, result: Result<Vec<Delivery>, SourceError>) {
-        self.requested -= asked;
+    fn handle_acquired(&mut self, asked: Credit, result: Result<Vec<Delivery>, SourceError>) {
+        self.requested -= asked.records as usize;
+        self.requested_bytes -= asked.bytes;
         match result {
             // Resolved to nothing: the source has no place for one more call.
             Ok(records) if records.is_empty() => {
@@ -258,7 +266,8 @@ impl Dispatcher {
                     self.unwanted.extend(records.iter().map(give_back));
                 }
             }
-            Err(error @ SourceError::Closed) => {
+            // Asking again cannot help: what waits for this deployment must hear of it.
+            Err(error @ (SourceError::Closed | SourceError::Failed(_))) => {
                 self.closed = true;
                 self.parts.shared.fail(&error.to_string());
             }
@@ -279,6 +288,7 @@ impl Dispatcher {
         // What the lost call had asked for is not known: nothing is on its way once the others are gone.
         self.acquires.abort_all();
         self.requested = 0;
+        self.requested_bytes = 0;
         self.acquires = JoinSet::new();
     }
 
@@ -301,60 +311,15 @@ impl Dispatcher {
             while share > 0 {
                 let size = share.min(Chunk::MOST);
                 share -= size;
-                let chunk = Chunk::new(records.by_ref().take(size).collect(), station.lane);
+                let deliveries = records.by_ref().take(size).collect();
+                let chunk = Chunk::counted(deliveries, station.lane, &self.parts.shared.held_bytes);
                 self.keeper.track(&chunk);
                 station.hand_over(chunk);
             }
         }
     }
 
-    // Stations and leases.
-
-    fn look_at_stations(&mut self, now: Instant) {
-        let (mut places, mut lanes) = (0, 0);
-        let shared = self.parts.shared.clone();
-        for ((station, seen), wedged) in shared.stations.iter().zip(&mut self.seen).zip(&mut self.wedged) {
-            let measured = &station.measured;
-            let new = Seen {
-                healthy: measured.healthy.load(Ordering::Relaxed),
-                unhealthy: measured.unhealthy.load(Ordering::Relaxed),
-                wall: measured.wall_nanos.load(Ordering::Relaxed),
-                busy: measured.busy_nanos.load(Ordering::Relaxed),
-            };
-            let old = std::mem::replace(seen, new);
-            let (healthy, unhealthy) = (new.healthy - old.healthy, new.unhealthy - old.unhealthy);
-            let wall = Duration::from_nanos(new.wall - old.wall);
-            let busy = Duration::from_nanos(new.busy - old.busy);
-            // A handler that measures no time of its lane holds it for the whole call.
-            let busy = if busy.is_zero() { wall } else { busy };
-            self.pace.handle_calls(healthy + unhealthy, wall, busy);
-            self.breaker.handle_calls(now, healthy, unhealthy, busy);
-            let is_wedged = !station.is_alive(now);
-            if is_wedged != *wedged {
-                *wedged = is_wedged;
-                shared.metrics.set_wedged(station.lane, is_wedged);
-                let (deployment, lane) = (&*shared.spec.name, station.lane);
-                if is_wedged {
-                    tracing::error!(
-                        deployment,
-                        lane,
-                        "lane shows no progress: it gets nothing new, its leases run out"
-                    );
-                } else {
-                    tracing::info!(deployment, lane, "lane goes on");
-                }
-            }
-            if !is_wedged {
-                places += station.places;
-                lanes += 1;
-            }
-        }
-        self.pace.set_places(places, lanes);
-        if now.since(self.load_told_at) >= LOOK {
-            self.load_told_at = now;
-            shared.metrics.set_load(shared.held(), shared.settling());
-        }
-    }
+    // Leases.
 
     fn keep_leases(&mut self, now: Now) {
         if self.keeper.next_wake().is_none_or(|at| at > now.monotonic) {

@@ -1,53 +1,28 @@
 //! A source in memory that does what its script says: leases that run out on an injected clock, refusals, outages, counts of everything.
 //! For tests and for measuring the host loop alone; keeps the rules that the loop relies on (one live lease, whole keys compared).
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod state;
+
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use share_engine::ids::{Continuation, DeliveryCount, LeaseKey, Offset, ShareKey, StateEpoch};
-use share_engine::time::{Clock, Instant, WallTime};
+use share_engine::time::{Clock, Instant};
 use tokio::sync::Notify;
 
+pub use state::ScriptedState;
+
 use super::{
-    Backlog, BoxFuture, Credit, Delivery, Payload, RecordFields, RenewResult, SettleResult, Settlement, Source,
-    SourceError, SourceEvent, Verdict,
+    Backlog, BoxFuture, Credit, Delivery, Payload, RecordFields, RefusedBy, RenewResult, SettleResult, Settlement,
+    Source, SourceError, SourceEvent, Verdict,
 };
 
 /// A source of one topic with one partition. Clones share their state.
 #[derive(Clone)]
 pub struct ScriptedSource {
     shared: Arc<Shared>,
-}
-
-/// What a source was asked and what it holds.
-#[derive(Clone, Debug, Default)]
-pub struct ScriptedState {
-    /// Deliveries handed out.
-    pub deliveries: u64,
-    /// Largest number of records held at once.
-    pub most_held: usize,
-    /// Calls of `acquire` that handed out something.
-    pub acquires: u64,
-    /// Calls of `settle`.
-    pub settles: u64,
-    /// Settlements applied, by name of the verdict.
-    pub applied: BTreeMap<&'static str, u64>,
-    /// Settlements that were too late.
-    pub stale: u64,
-    /// Settlements refused.
-    pub refused: u64,
-    /// Leases extended.
-    pub renewed: u64,
-    /// Leases that ran out.
-    pub expired: u64,
-    /// Records emitted by accepted ones.
-    pub emitted: u64,
-    /// Whether the member has left.
-    pub left: bool,
-    /// The last settlement of each record that carried evidence.
-    pub evidence: BTreeMap<u64, Settlement>,
 }
 
 struct Shared {
@@ -70,7 +45,9 @@ struct Inner {
     next_expiry: Option<Instant>,
     events: VecDeque<SourceEvent>,
     refuse: u64,
+    refused_by: RefusedBy,
     unavailable: bool,
+    failed: Option<String>,
     settle_delay: Duration,
     keep_evidence: bool,
     state: ScriptedState,
@@ -81,7 +58,7 @@ struct Entry {
     count: u16,
     continuation: u32,
     continues: bool,
-    began: WallTime,
+    began: Instant,
     checkpoint: Option<Bytes>,
     lease: Option<Instant>,
     terminal: bool,
@@ -121,7 +98,7 @@ impl ScriptedSource {
                 count: 0,
                 continuation: 0,
                 continues: false,
-                began: timestamp,
+                began: Instant::default(),
                 checkpoint: None,
                 lease: None,
                 terminal: false,
@@ -140,12 +117,25 @@ impl ScriptedSource {
 
     /// The next `count` settlements are refused.
     pub fn refuse(&self, count: u64) {
-        self.shared.lock().refuse = count;
+        self.refuse_by(count, RefusedBy::Backend);
+    }
+
+    /// The next `count` settlements are refused in this way; but for the backend's sake only those that emit.
+    pub fn refuse_by(&self, count: u64, by: RefusedBy) {
+        let mut inner = self.shared.lock();
+        inner.refuse = count;
+        inner.refused_by = by;
     }
 
     /// From now on `acquire` and `renew` fail, or work again.
     pub fn set_unavailable(&self, unavailable: bool) {
         self.shared.lock().unavailable = unavailable;
+        self.shared.changed.notify_waiters();
+    }
+
+    /// From now on `acquire` and `backlog` fail for good, and nobody learns what became of a settlement.
+    pub fn fail(&self, reason: &str) {
+        self.shared.lock().failed = Some(reason.to_owned());
         self.shared.changed.notify_waiters();
     }
 
@@ -245,6 +235,9 @@ impl Source for ScriptedSource {
             self.shared.expire();
             let now = self.shared.clock.now().monotonic;
             let inner = self.shared.lock();
+            if let Some(reason) = &inner.failed {
+                return Err(SourceError::Failed(reason.clone()));
+            }
             Ok(Backlog {
                 available: inner.available.len() as u64,
                 acquired: inner.held as u64,
@@ -279,13 +272,17 @@ impl Shared {
         if inner.state.left {
             return Err(SourceError::Closed);
         }
+        if let Some(reason) = &inner.failed {
+            return Err(SourceError::Failed(reason.clone()));
+        }
         if inner.unavailable {
             return Err(SourceError::Unavailable("scripted".to_owned()));
         }
         inner.ripen(now.monotonic);
         let deadline = now.monotonic.after(self.lock);
         let mut records = Vec::new();
-        while records.len() < credit.records as usize {
+        let mut bytes = 0;
+        while records.len() < credit.records as usize && (bytes < credit.bytes || records.is_empty()) {
             let Some(index) = inner.available.pop_front() else {
                 break;
             };
@@ -294,7 +291,7 @@ impl Shared {
             };
             if !std::mem::take(&mut entry.continues) {
                 entry.count = entry.count.saturating_add(1);
-                entry.began = now.wall;
+                entry.began = now.monotonic;
             }
             entry.lease = Some(deadline);
             records.push(Delivery {
@@ -302,11 +299,13 @@ impl Shared {
                 topic: self.topic.clone(),
                 partition: 0,
                 lease_deadline: deadline,
-                attempt_began: entry.began,
+                attempt_age: now.monotonic.since(entry.began),
+                acquired_at: now.monotonic,
                 appended_at: entry.fields.timestamp,
                 checkpoint: entry.checkpoint.clone(),
                 payload: Payload::Fields(entry.fields.clone()),
             });
+            bytes += records.last().map_or(0, Delivery::bytes);
         }
         if records.is_empty() {
             let due = inner.delayed.first().map(|(due, _)| *due);
@@ -327,6 +326,9 @@ impl Shared {
         let now = self.clock.now().monotonic;
         let mut inner = self.lock();
         inner.state.settles += 1;
+        if inner.failed.is_some() {
+            return vec![SettleResult::Unknown; batch.len()];
+        }
         let results = batch
             .into_iter()
             .map(|settlement| inner.settle_one(settlement, now, self.attempts))
@@ -387,11 +389,13 @@ impl Inner {
             self.state.stale += 1;
             return SettleResult::Stale;
         };
-        if self.refuse > 0 {
+        let concerned = self.refused_by == RefusedBy::Backend || !settlement.emitted.is_empty();
+        if self.refuse > 0 && concerned {
             self.refuse -= 1;
             self.state.refused += 1;
             let reason = "scripted".to_owned();
-            return SettleResult::Refused { reason };
+            let by = self.refused_by;
+            return SettleResult::Refused { by, reason };
         }
         *self.state.applied.entry(settlement.verdict.name()).or_default() += 1;
         self.state.emitted += settlement.emitted.len() as u64;

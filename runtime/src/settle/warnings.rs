@@ -1,0 +1,46 @@
+//! Which texts to log: each once a minute, and not many different ones. Pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use share_engine::time::Instant;
+
+/// What was said lately about one deployment.
+#[derive(Clone, Debug, Default)]
+pub struct Warnings {
+    told: VecDeque<(Instant, String)>,
+}
+
+impl Warnings {
+    /// Whether `text` is worth a line now; if so it counts as said.
+    pub fn admits(&mut self, now: Instant, text: &str) -> bool {
+        while self.told.pop_front_if(|(at, _)| now.since(*at) >= AGAIN).is_some() {}
+        if self.told.len() >= MOST || self.told.iter().any(|(_, known)| known == text) {
+            return false;
+        }
+        self.told.push_back((now, text.to_owned()));
+        true
+    }
+}
+
+/// Between two lines with the same text.
+const AGAIN: Duration = Duration::from_mins(1);
+
+/// Lines in that time.
+const MOST: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_text_once_a_minute_and_ten_of_them() {
+        let mut warnings = Warnings::default();
+        let now = Instant::default();
+        let said = (0..1_000).filter(|n| warnings.admits(now, &format!("text {}", n % 20)));
+        assert_eq!(said.count(), 10);
+        let later = now.after(AGAIN);
+        assert!(warnings.admits(later, "text 0"));
+        assert!(!warnings.admits(later, "text 0"));
+    }
+}
