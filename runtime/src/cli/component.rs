@@ -1,4 +1,4 @@
-//! Loads one component for `invoke` and `module inspect`, as a deployment of the manifest or with nothing granted.
+//! Loads one component for `invoke` and `module inspect`, as a deployment of the manifest or with nothing granted. It may log everything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::args::ManifestArg;
 use super::{manifest, run, specs};
 use crate::config::{self, nearest};
-use crate::handler::{Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadedHandler};
+use crate::handler::{Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadedHandler, LogLevel};
 use crate::output::{self, Failure};
 
 /// A component that is ready to be instantiated. The engine must outlive its instances.
@@ -32,6 +32,10 @@ pub(super) fn load(path: &Path, deployment: Option<&str>, manifest: &ManifestArg
             },
             None,
         ),
+    };
+    let spec = HandlerSpec {
+        log_threshold: LogLevel::Trace,
+        ..spec
     };
     let engine = engine(spec.limits.memory, cache_dir.or_else(config::user_cache_dir))?;
     let handler = engine.load(&path, Arc::new(spec)).map_err(|error| {

@@ -15,6 +15,7 @@ use super::bindings::sharemill::worker::types::{Delivery, Outcome};
 use super::compiled::{CompiledFrom, ComponentDigest, hex};
 use super::host_engine::{HostEngine, TABLE_ELEMENTS_MAX};
 use super::load_error::LoadError;
+use super::log_budget::LogBudget;
 use super::report::{ComponentReport, ImportUse, export_names, import_names, import_use};
 use super::sniff::{self, Found};
 use super::spec::HandlerSpec;
@@ -29,6 +30,7 @@ pub struct LoadedHandler {
     pub(super) lifecycle: Option<lifecycle::GuestIndices>,
     spec: Arc<HandlerSpec>,
     config_values: WasiConfigVariables,
+    log_budget: Arc<LogBudget>,
     /// Deadlines hold as long as anything can run.
     ticker: Arc<Ticker>,
     digest: ComponentDigest,
@@ -72,6 +74,10 @@ impl LoadedHandler {
 
     pub(super) fn config_values(&self) -> &WasiConfigVariables {
         &self.config_values
+    }
+
+    pub(super) fn log_budget(&self) -> &Arc<LogBudget> {
+        &self.log_budget
     }
 
     pub(super) fn activity(&self) -> &Activity {
@@ -134,6 +140,7 @@ pub(super) fn load_bytes(
         imports,
     };
     let config_values = spec.grants.config.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let log_budget = Arc::new(LogBudget::new(&spec.deployment, &spec.limits));
     Ok(Arc::new(LoadedHandler {
         pre,
         record,
@@ -141,6 +148,7 @@ pub(super) fn load_bytes(
         lifecycle,
         spec,
         config_values,
+        log_budget,
         ticker: Arc::clone(host.ticker()),
         digest,
         report,

@@ -1,5 +1,5 @@
 //! Everything a handler says, from three mouths (standard output, standard error, the logging interface), as escaped lines within one
-//! budget per call. Over the budget lines are dropped and counted; nothing here waits. Shared by a store and its two WASI streams.
+//! budget per call, and one per second of the deployment. Over a budget lines are dropped and counted; nothing here waits. Shared by a store and its two WASI streams.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -12,12 +12,15 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::control::now;
+use super::log_budget::{Admitted, LogBudget};
 use super::services::{HostServices, LogLine, LogSource};
 use super::spec::{HandlerLimits, LogLevel};
 
 /// One per store.
 pub(super) struct LogSink {
     services: Arc<dyn HostServices>,
+    budget: Arc<LogBudget>,
     limits: SinkLimits,
     /// The delivery being handled; `NO_DELIVERY` while the instance starts.
     id: AtomicU64,
@@ -52,9 +55,10 @@ pub(super) struct Said {
 }
 
 impl LogSink {
-    pub(super) fn new(services: Arc<dyn HostServices>, limits: &HandlerLimits) -> Self {
+    pub(super) fn new(services: Arc<dyn HostServices>, limits: &HandlerLimits, budget: Arc<LogBudget>) -> Self {
         Self {
             services,
+            budget,
             limits: SinkLimits {
                 bytes: limits.log_bytes,
                 lines: limits.log_lines,
@@ -155,13 +159,23 @@ impl LogSink {
         let message = escape(text);
         let context = escape(context);
         let id = self.id.load(Ordering::Relaxed);
-        self.services.log(LogLine {
+        let line = LogLine {
             id: (id != NO_DELIVERY).then_some(id),
             source,
             level,
             context: &context,
             message: &message,
-        });
+        };
+        match self.budget.admit(now(), size) {
+            Admitted::Yes => self.services.log(line),
+            Admitted::FirstDropped => self.services.log(LogLine {
+                level: LogLevel::Warn,
+                context: "",
+                message: &self.budget.notice(),
+                ..line
+            }),
+            Admitted::Dropped => {}
+        }
         if self.limits.tail > 0 {
             if lines.tail.len() >= self.limits.tail {
                 lines.tail.pop_front();
@@ -290,7 +304,8 @@ mod tests {
     fn sink(change: impl FnOnce(&mut HandlerLimits)) -> LogSink {
         let mut limits = HandlerLimits::default();
         change(&mut limits);
-        LogSink::new(Arc::new(NullServices), &limits)
+        let budget = Arc::new(LogBudget::new("test", &limits));
+        LogSink::new(Arc::new(NullServices), &limits, budget)
     }
 
     #[test]

@@ -29,6 +29,7 @@ mod instance;
 mod limiter;
 mod load;
 mod load_error;
+mod log_budget;
 mod log_sink;
 mod outcome;
 mod report;

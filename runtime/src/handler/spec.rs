@@ -63,6 +63,10 @@ pub struct HandlerLimits {
     pub log_bytes: u64,
     /// Lines of log and standard output kept per call.
     pub log_lines: u64,
+    /// Lines that all instances of the deployment may log within a second, together.
+    pub log_lines_per_second: u64,
+    /// Bytes of these lines.
+    pub log_bytes_per_second: u64,
     /// Bytes of one line; longer ones are split.
     pub log_line_bytes: usize,
     /// Last lines reported with the call.
@@ -98,6 +102,10 @@ impl HandlerLimits {
     pub const LOG_BYTES: u64 = 64 << 10;
     /// 1,000.
     pub const LOG_LINES: u64 = 1_000;
+    /// 1,000: what one call may log.
+    pub const LOG_LINES_PER_SECOND: u64 = 1_000;
+    /// 256 KiB.
+    pub const LOG_BYTES_PER_SECOND: u64 = 256 << 10;
     /// 4 KiB.
     pub const LOG_LINE_BYTES: usize = 4 << 10;
     /// 20.
@@ -134,6 +142,8 @@ impl Default for HandlerLimits {
             deadline: Self::DEADLINE,
             log_bytes: Self::LOG_BYTES,
             log_lines: Self::LOG_LINES,
+            log_lines_per_second: Self::LOG_LINES_PER_SECOND,
+            log_bytes_per_second: Self::LOG_BYTES_PER_SECOND,
             log_line_bytes: Self::LOG_LINE_BYTES,
             log_tail: Self::LOG_TAIL,
             host_calls: Self::HOST_CALLS,

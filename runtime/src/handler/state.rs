@@ -67,7 +67,11 @@ impl HostState {
         control: Arc<CallControl>,
     ) -> wasmtime::Result<Self> {
         let spec = handler.spec();
-        let sink = Arc::new(LogSink::new(Arc::clone(&services), &spec.limits));
+        let sink = Arc::new(LogSink::new(
+            Arc::clone(&services),
+            &spec.limits,
+            Arc::clone(handler.log_budget()),
+        ));
         let wasi = if spec.grants.files.is_empty() {
             None
         } else {

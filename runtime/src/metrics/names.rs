@@ -89,6 +89,10 @@ names! {
     HANDLER_SECONDS = "sharemill_handler_seconds", Histogram, Seconds, ["deployment"];
     /// From the append of a record to its durable acceptance.
     ACKNOWLEDGED_SECONDS = "sharemill_acknowledged_seconds", Histogram, Seconds, ["deployment"];
+    /// Lines of a deployment's handlers that were not logged because it says too much.
+    LOG_DROPPED = "sharemill_handler_log_lines_dropped_total", Counter, Count, ["deployment"];
+    /// Log lines that were dropped because standard error was not read.
+    LOG_LOST = "sharemill_log_lines_lost_total", Counter, Count, [];
     /// One sync of the journal.
     JOURNAL_SYNC_SECONDS = "sharemill_journal_sync_seconds", Histogram, Seconds, [];
     /// Records archived by the embedded engine over all groups, by cause.
