@@ -21,7 +21,7 @@ use super::{
     About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
     ErrorCode, GroupDeleted, GroupDetail, GroupSummary, PROTOCOL, ProduceResult, ReadPage, ReadQuery, Record,
     RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetResult, TopicDeleted, TopicDetail,
-    TopicSummary,
+    TopicSummary, directory_identity,
 };
 
 /// Largest answer that is taken: ten thousand records or dead letters fit many times over.
@@ -35,7 +35,7 @@ pub struct AdminClient {
 }
 
 impl AdminClient {
-    /// The host that runs on `data_dir`; `None` if nobody listens there.
+    /// The host that runs on `data_dir`; `None` if nobody listens there. [`ErrorCode::Ended`] if it ends at this moment.
     pub async fn connect(data_dir: &Path) -> Result<Option<Self>, AdminError> {
         let socket = socket_path(data_dir);
         match UnixStream::connect(&socket).await {
@@ -49,6 +49,11 @@ impl AdminClient {
             about: this_process.clone(),
         };
         let about: About = unasked.get("/v1").await?;
+        let own = directory_identity(data_dir);
+        if about.directory.is_some() && own.is_some() && about.directory != own {
+            // The place of the socket was copied with the directory: it is the original's.
+            return Ok(None);
+        }
         if about.protocol == PROTOCOL {
             return Ok(Some(Self { about, ..unasked }));
         }
@@ -98,12 +103,13 @@ impl AdminClient {
         B: Body<Data = Bytes> + 'static,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
+        // What changes nothing can be asked again after any end of the connection.
+        let repeatable = method == Method::GET;
+        let lost = move |error: hyper::Error| connection_lost(&error, repeatable);
         let stream = UnixStream::connect(&self.socket)
             .await
             .map_err(|error| unreachable_host(&self.socket, &error))?;
-        let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broken(&error))?;
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(lost)?;
         let request = Request::builder()
             .method(method)
             .uri(path)
@@ -111,7 +117,7 @@ impl AdminClient {
             .body(body)
             .map_err(|error| AdminError::new(ErrorCode::Invalid, format!("cannot ask for {path}: {error}")))?;
         let answered = async {
-            let response = sender.send_request(request).await.map_err(|error| broken(&error))?;
+            let response = sender.send_request(request).await.map_err(lost)?;
             if response.status().is_success() {
                 read(response).await
             } else {
@@ -275,10 +281,31 @@ fn is_nobody(error: &io::Error) -> bool {
 
 fn unreachable_host(socket: &Path, error: &io::Error) -> AdminError {
     let message = format!("cannot reach the host at {}: {error}", socket.display());
-    let failure = AdminError::new(ErrorCode::Unavailable, message);
+    let code = if is_nobody(error) {
+        ErrorCode::Ended
+    } else {
+        ErrorCode::Unavailable
+    };
+    let failure = AdminError::new(code, message);
     match error.kind() {
         io::ErrorKind::PermissionDenied => failure.hint("run the command as the user that the host runs as"),
         _ => failure,
+    }
+}
+
+fn connection_lost(error: &hyper::Error, repeatable: bool) -> AdminError {
+    let of_connection = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some();
+    let closed = error.is_incomplete_message() || error.is_canceled() || error.is_closed() || of_connection;
+    let failure = broken(error);
+    if closed && repeatable {
+        AdminError {
+            code: ErrorCode::Ended,
+            ..failure
+        }
+    } else {
+        failure
     }
 }
 

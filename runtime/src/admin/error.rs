@@ -23,6 +23,8 @@ pub enum ErrorCode {
     InUse,
     /// The engine does not answer, or its state is unknown after a failed write.
     Unavailable,
+    /// The host ended before it took the request: nothing was done, and asking again is safe.
+    Ended,
     /// The two sides do not speak the same protocol.
     Protocol,
     /// Something that should not happen.
@@ -39,7 +41,7 @@ impl ErrorCode {
             Self::Exists | Self::Conflict | Self::InUse => 409,
             Self::TooLarge => 413,
             Self::Full => 507,
-            Self::Unavailable => 503,
+            Self::Unavailable | Self::Ended => 503,
             Self::Internal => 500,
         }
     }

@@ -55,6 +55,9 @@ pub struct About {
     pub version: String,
     /// Process id of the host.
     pub pid: u32,
+    /// Device and number of the data directory: a copy of it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
 }
 
 impl About {
@@ -64,8 +67,16 @@ impl About {
             protocol: PROTOCOL,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
+            directory: None,
         }
     }
+}
+
+/// What a directory is known by as long as it is there, whatever it is called.
+fn directory_identity(data_dir: &std::path::Path) -> Option<String> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(data_dir).ok()?;
+    Some(format!("{}:{}", found.dev(), found.ino()))
 }
 
 /// Everything that the command line can ask of a data directory.

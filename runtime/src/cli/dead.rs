@@ -13,7 +13,7 @@ pub(super) async fn run(command: DeadCommand) -> Result<(), Failure> {
     match command {
         DeadCommand::List(args) => list(args).await,
         DeadCommand::Show(args) => {
-            let show = async |admin: &dyn Admin| Ok(admin.dead_letter(args.id).await?);
+            let show = async |admin: &dyn Admin| Ok(admin.dead_letter(args.id.clone()).await?);
             let letter = with(&args.query.data, Absent::Refuse, show).await?;
             match args.query.format.into() {
                 Format::Json => output::json(&letter),
@@ -29,7 +29,7 @@ async fn list(args: DeadList) -> Result<(), Failure> {
         filter: filter(args.filter),
         limit: args.limit,
     };
-    let ask = async |admin: &dyn Admin| Ok(admin.dead_letters(query).await?);
+    let ask = async |admin: &dyn Admin| Ok(admin.dead_letters(query.clone()).await?);
     let page = with(&args.query.data, Absent::Refuse, ask).await?;
     if Format::from(args.query.format) == Format::Json {
         return output::json(&page);
@@ -70,7 +70,7 @@ async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
     } else {
         RedriveRequest::Ids(args.ids)
     };
-    let ask = async |admin: &dyn Admin| Ok(admin.redrive(request).await?);
+    let ask = async |admin: &dyn Admin| Ok(admin.redrive(request.clone()).await?);
     let result = with(&args.query.data, Absent::Refuse, ask).await?;
     if Format::from(args.query.format) == Format::Json {
         output::json(&result)?;

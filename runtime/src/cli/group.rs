@@ -44,7 +44,7 @@ async fn reset(args: GroupReset) -> Result<(), Failure> {
         partition: args.partition,
         force: args.force,
     };
-    let reset = async |admin: &dyn Admin| Ok(admin.reset_group(&args.group, request).await?);
+    let reset = async |admin: &dyn Admin| Ok(admin.reset_group(&args.group, request.clone()).await?);
     let result = with(&args.query.data, Absent::Refuse, reset).await?;
     if Format::from(args.query.format) == Format::Json {
         return output::json(&result);

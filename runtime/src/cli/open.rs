@@ -1,10 +1,15 @@
 //! Finds the data directory and whoever answers for it: the host that runs on it, over its socket, or an engine opened for one command.
+//! Between the two, while a host starts or ends or another command has the directory, it waits.
 
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::args::DataArgs;
 use super::{direct, environment, manifest};
-use crate::admin::{Admin, AdminClient, AdminError};
+use crate::admin::{Admin, AdminClient, AdminError, ErrorCode};
 use crate::config::{EmbeddedSource, Manifest, Profile, Severity};
 use crate::output::{self, Failure};
 
@@ -35,13 +40,39 @@ pub(super) enum Absent {
     Refuse,
 }
 
-/// Runs `command` against whoever answers for the data directory, and closes what was opened for it.
+/// Runs `command` against whoever answers for the data directory, and closes what was opened for it. It runs again if the host ended
+/// before it took what was asked.
 pub(super) async fn with<T>(
+    args: &DataArgs,
+    absent: Absent,
+    command: impl AsyncFn(&dyn Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let place = place(args)?;
+    let patience = Patience::default();
+    loop {
+        match once(&place, absent, &patience, async |admin| command(admin).await).await {
+            Err(failure) if failure.is_passing() && patience.wait(&failure).await => {}
+            done => return done,
+        }
+    }
+}
+
+/// As [`with`], for a command that can run only once.
+pub(super) async fn with_once<T>(
     args: &DataArgs,
     absent: Absent,
     command: impl AsyncFnOnce(&dyn Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let admin = open(&place(args)?, absent).await?;
+    once(&place(args)?, absent, &Patience::default(), command).await
+}
+
+async fn once<T>(
+    place: &Place,
+    absent: Absent,
+    patience: &Patience,
+    command: impl AsyncFnOnce(&dyn Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let admin = open(place, absent, patience).await?;
     let result = command(admin.as_ref()).await;
     let closed = admin.close().await;
     let value = result?;
@@ -49,8 +80,17 @@ pub(super) async fn with<T>(
     Ok(value)
 }
 
-/// Whoever answers for the data directory.
-pub(super) async fn open(place: &Place, absent: Absent) -> Result<Box<dyn Admin>, Failure> {
+/// Whoever answers for the data directory, as soon as somebody does.
+pub(super) async fn open(place: &Place, absent: Absent, patience: &Patience) -> Result<Box<dyn Admin>, Failure> {
+    loop {
+        match try_open(place, absent).await {
+            Err(failure) if failure.is_passing() && patience.wait(&failure).await => {}
+            opened => return opened,
+        }
+    }
+}
+
+async fn try_open(place: &Place, absent: Absent) -> Result<Box<dyn Admin>, Failure> {
     if let Some(client) = AdminClient::connect(place.data_dir()).await? {
         return Ok(Box::new(client));
     }
@@ -58,6 +98,43 @@ pub(super) async fn open(place: &Place, absent: Absent) -> Result<Box<dyn Admin>
         require(place.data_dir())?;
     }
     Ok(direct::open(place, absent == Absent::Create).await?)
+}
+
+/// How long a command waits for a data directory whose owner does not answer: all its waits together. Told after a second.
+#[derive(Debug)]
+pub(super) struct Patience {
+    began: Instant,
+    told: Cell<bool>,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            began: Instant::now(),
+            told: Cell::new(false),
+        }
+    }
+}
+
+impl Patience {
+    /// Waits a moment, if there is time left; nothing tells when another process lets go.
+    async fn wait(&self, reason: &Failure) -> bool {
+        let waited = self.began.elapsed();
+        if waited >= Self::LIMIT {
+            return false;
+        }
+        if waited >= Self::TOLD_AFTER && !self.told.replace(true) {
+            for (message, _) in reason.lines() {
+                output::message(&format!("waiting for up to {} s: {message}", Self::LIMIT.as_secs()));
+            }
+        }
+        tokio::time::sleep(Self::LOOK).await;
+        true
+    }
+
+    const LIMIT: Duration = Duration::from_secs(10);
+    const TOLD_AFTER: Duration = Duration::from_secs(1);
+    const LOOK: Duration = Duration::from_millis(20);
 }
 
 /// Fails where there is no data directory.
@@ -123,7 +200,9 @@ fn absolute(path: &Path) -> Result<PathBuf, Failure> {
 
 impl From<AdminError> for Failure {
     fn from(error: AdminError) -> Self {
+        let passing = matches!(error.code, ErrorCode::InUse | ErrorCode::Ended);
         let failure = Self::new(error.message);
+        let failure = if passing { failure.passing() } else { failure };
         match error.hint {
             Some(hint) => failure.hint(hint),
             None => failure,

@@ -14,7 +14,7 @@ pub(super) async fn run(args: RecordsArgs) -> Result<(), Failure> {
         from: args.from,
         limit: args.limit,
     };
-    let ask = async |admin: &dyn Admin| Ok(admin.records(&args.group, query).await?);
+    let ask = async |admin: &dyn Admin| Ok(admin.records(&args.group, query.clone()).await?);
     let page = with(&args.query.data, Absent::Refuse, ask).await?;
     if Format::from(args.query.format) == Format::Json {
         return output::json(&page);

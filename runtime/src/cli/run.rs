@@ -2,13 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::args::RunArgs;
 use super::{environment, manifest};
-use crate::admin::AdminClient;
+use crate::admin::{AdminClient, ErrorCode};
 use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest};
-use crate::host::HostError;
-use crate::output::Failure;
+use crate::host::{HostError, flush_log};
+use crate::output::{self, Failure};
+use crate::shutdown::{Signals, Stages};
 use share_engine::error::OpenError;
 
 /// Everything that the host needs to know: the manifest with flags and environment applied. Plain data.
@@ -24,13 +27,45 @@ pub struct RunPlan {
     pub until_idle: bool,
 }
 
-/// Runs the deployments of a manifest until a signal, or until nothing is left to do.
+/// Runs the deployments of a manifest until a signal, or until nothing is left to do. Signals are heard from here on.
 pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
-    let plan = plan(&args)?;
-    if let Some(client) = AdminClient::connect(&plan.source.data_dir).await? {
-        return Err(in_use(&plan.source.data_dir, client.pid()));
+    let signals = Signals::listen().map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+    let stages = Arc::new(Stages::default());
+    let mut driver = tokio::task::JoinSet::new();
+    let driven = stages.clone();
+    driver.spawn(async move {
+        signals.drive(&driven).await;
+        end_at_once();
+    });
+    let result = run_with(&args, &stages).await;
+    flush_log(FLUSH_LIMIT);
+    // Said while signals are still heard: standard error may be in no hurry.
+    result.map_err(|failure| {
+        output::failure(&failure);
+        failure.said()
+    })
+}
+
+/// What the last log lines get to reach standard error.
+const FLUSH_LIMIT: Duration = Duration::from_secs(2);
+
+async fn run_with(args: &RunArgs, stages: &Arc<Stages>) -> Result<(), Failure> {
+    let plan = plan(args)?;
+    match AdminClient::connect(&plan.source.data_dir).await {
+        Ok(Some(client)) => return Err(in_use(&plan.source.data_dir, client.pid())),
+        Err(error) if error.code != ErrorCode::Ended => return Err(error.into()),
+        Ok(None) | Err(_) => {}
     }
-    crate::host::run(plan).await.map_err(|error| failure(&error))
+    crate::host::run(plan, stages).await.map_err(|error| failure(&error))
+}
+
+#[expect(
+    clippy::exit,
+    reason = "whoever sends three signals wants the process gone, whatever still runs in it"
+)]
+fn end_at_once() -> ! {
+    flush_log(Duration::from_millis(200));
+    std::process::exit(1)
 }
 
 fn failure(error: &HostError) -> Failure {

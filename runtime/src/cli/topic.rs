@@ -46,7 +46,7 @@ async fn read(args: &TopicRead) -> Result<(), Failure> {
         from: args.from,
         limit: Some(args.limit),
     };
-    let read = async |admin: &dyn crate::admin::Admin| Ok(admin.read(&args.topic, query).await?);
+    let read = async |admin: &dyn crate::admin::Admin| Ok(admin.read(&args.topic, query.clone()).await?);
     let page = with(&args.query.data, Absent::Refuse, read).await?;
     if Format::from(args.query.format) == Format::Json {
         return output::json(&page);
@@ -87,7 +87,7 @@ async fn create(args: &TopicCreate) -> Result<(), Failure> {
         on_full: args.on_full.map(Into::into),
         segment_bytes: args.segment_bytes,
     };
-    let create = async |admin: &dyn crate::admin::Admin| Ok(admin.create_topic(request).await?);
+    let create = async |admin: &dyn crate::admin::Admin| Ok(admin.create_topic(request.clone()).await?);
     let topic = with(&args.query.data, Absent::Create, create).await?;
     match args.query.format.into() {
         Format::Json => output::json(&topic),

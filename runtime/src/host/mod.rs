@@ -3,28 +3,34 @@
 
 #[cfg(feature = "testing")]
 mod kill;
+mod log_queue;
 mod logging;
 mod observe;
 mod setup;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[cfg(not(feature = "testing"))]
 use share_engine::config::EngineConfig;
-use share_engine::engine::{Engine, RecoveryReport, SystemClock, SystemEntropy};
+use share_engine::engine::{Engine, RecoveryReport, SystemClock, SystemEntropy, block_on};
 use share_engine::error::{AdminError, Fenced, OpenError};
 
 use crate::admin::{AdminSocket, EmbeddedAdmin, SocketError};
 use crate::cli::{RunPlan, specs};
 use crate::config::{Deployment, Profile};
-use crate::handler::{Allocation, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler};
+use crate::handler::{
+    Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler,
+};
 use crate::lane::{LaneError, WasmFactory};
 use crate::metrics::{MetricsServer, MetricsServerError};
-use crate::shutdown::{Signals, Stage, Stages};
+use crate::shutdown::Stages;
 use crate::source::{EmbeddedProducer, EmbeddedSource, Source};
 use crate::supervisor::{DeployError, Host, HostContext, HostOptions, ShutdownReport};
+use tokio::task::JoinSet;
 
+pub(crate) use logging::flush as flush_log;
 pub use setup::{apply_topics, engine_config, retention, start, topic_config};
 
 /// Why a host did not start, or did not end as it should.
@@ -65,12 +71,15 @@ pub enum HostError {
     /// The metrics address.
     #[error(transparent)]
     Metrics(#[from] MetricsServerError),
-    /// Signals cannot be taken.
-    #[error("cannot listen for signals: {0}")]
-    Signals(std::io::Error),
     /// The engine stopped after a failed write.
     #[error(transparent)]
     Fenced(#[from] Fenced),
+    /// Deployments that would not settle and leave.
+    #[error("deployments did not end within {} s; what they held is delivered again", .0.as_secs())]
+    NotEnded(Duration),
+    /// The disk does not answer.
+    #[error("the engine did not close within {} s; what is on disk is read again at the next start", .0.as_secs())]
+    NotClosed(Duration),
     /// The engine gave up under a deployment.
     #[error("deployment {deployment} lost its source: {reason}; what is on disk is read again at the next start")]
     SourceClosed {
@@ -92,47 +101,13 @@ fn open(directory: &Path, config: EngineConfig) -> Result<(Engine, RecoveryRepor
     Engine::open(directory, config)
 }
 
-/// Runs the deployments of a plan until a signal, or until nothing is left to do.
-pub async fn run(plan: RunPlan) -> Result<(), HostError> {
+/// Runs the deployments of a plan until `stages` say otherwise, or until nothing is left to do. Answers on the admin socket from the
+/// moment in which the engine is open until it is about to be closed.
+pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
     logging::start(&plan.manifest.host);
-    let signals = Signals::listen().map_err(HostError::Signals)?;
-    let metrics = match plan.manifest.host.metrics {
-        Some(address) => Some(MetricsServer::bind(address).await?),
-        None => None,
-    };
-    let profile = plan.manifest.host.profile;
-    let (engine, report) = open(&plan.source.data_dir, engine_config(&plan.source, profile))?;
-    tell(&plan.source.data_dir, &report);
-    let result = run_on(&plan, &engine, signals, metrics).await;
-    engine.close().await?;
-    result
-}
-
-async fn run_on(
-    plan: &RunPlan,
-    engine: &Engine,
-    signals: Signals,
-    metrics: Option<MetricsServer>,
-) -> Result<(), HostError> {
-    let handlers = load(plan)?;
-    let done = setup::apply(&plan.manifest, engine).await;
-    let what = || plan.manifest.file.display().to_string();
-    for line in done.map_err(|source| HostError::Setup { what: what(), source })? {
-        tracing::info!("{line}");
-    }
-    let host = start_host(plan, engine, handlers).await?;
-    let admin = Arc::new(EmbeddedAdmin::new(engine.clone(), host.deployments().to_vec()));
-    let socket = AdminSocket::bind(&plan.source.data_dir)?;
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let mut beside = tokio::task::JoinSet::new();
-    let mut until = stopped.clone();
-    beside.spawn(async move {
-        let stopped = async move { drop(until.wait_for(|stopped| *stopped).await) };
-        if let Err(error) = socket.serve(admin, stopped).await {
-            tracing::error!(%error, "the admin socket failed");
-        }
-    });
-    if let Some(server) = metrics {
+    let mut beside = JoinSet::new();
+    if let Some(address) = plan.manifest.host.metrics {
+        let server = MetricsServer::bind(address).await?;
         tracing::info!(address = %server.address(), "metrics are served");
         beside.spawn(async move {
             if let Err(error) = server.run().await {
@@ -140,30 +115,112 @@ async fn run_on(
             }
         });
     }
+    let (engine, report) = open_soon(&plan).await?;
+    tell(&plan.source.data_dir, &report);
     beside.spawn(observe::publish(engine.clone()));
-    tracing::info!(deployments = host.deployments().len(), data = %plan.source.data_dir.display(), "running");
-    let ended = serve(host, signals, plan.until_idle).await;
-    stop.send_replace(true);
-    // The socket finishes its answers; the others have no end of their own.
-    drop(tokio::time::timeout(std::time::Duration::from_secs(3), beside.join_next()).await);
+    let result = run_on(&plan, &engine, stages).await;
     beside.shutdown().await;
+    close(engine).await?;
+    result
+}
+
+/// Opens the engine beside the runtime's threads. A command that has the directory for the moment is waited for.
+async fn open_soon(plan: &RunPlan) -> Result<(Engine, RecoveryReport), OpenError> {
+    let give_up = tokio::time::Instant::now() + OPEN_WAIT;
+    loop {
+        let directory = plan.source.data_dir.clone();
+        let config = engine_config(&plan.source, plan.manifest.host.profile);
+        match blocking(move || open(&directory, config)).await {
+            Err(OpenError::InUse { .. }) if tokio::time::Instant::now() < give_up => {
+                tokio::time::sleep(OPEN_AGAIN).await;
+            }
+            opened => return opened,
+        }
+    }
+}
+
+/// How long the directory may be another's before this host is refused: commands have it for milliseconds.
+const OPEN_WAIT: Duration = Duration::from_secs(2);
+const OPEN_AGAIN: Duration = Duration::from_millis(20);
+
+/// What is under way is settled by now: what is left is the end entry, which one sync makes durable.
+async fn close(engine: Engine) -> Result<(), HostError> {
+    let closing = blocking(move || block_on(engine.close()));
+    match tokio::time::timeout(CLOSE_LIMIT, closing).await {
+        Ok(closed) => Ok(closed?),
+        Err(_) => Err(HostError::NotClosed(CLOSE_LIMIT)),
+    }
+}
+
+/// A disk that takes longer for its last sync is left behind: the next start recovers, as after a crash.
+const CLOSE_LIMIT: Duration = Duration::from_secs(15);
+
+/// Runs what blocks beside the runtime's threads; a panic goes on here.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            // The runtime ends, and everything on it.
+            Err(_) => std::future::pending().await,
+        },
+    }
+}
+
+async fn run_on(plan: &RunPlan, engine: &Engine, stages: &Arc<Stages>) -> Result<(), HostError> {
+    let admin = Arc::new(EmbeddedAdmin::of_host(engine.clone(), &plan.source.data_dir));
+    let socket = AdminSocket::bind(&plan.source.data_dir)?;
+    let (stop, mut stopped) = tokio::sync::watch::channel(false);
+    let mut serving = JoinSet::new();
+    let answering = admin.clone();
+    serving.spawn(async move {
+        let stopped = async move { drop(stopped.wait_for(|stopped| *stopped).await) };
+        if let Err(error) = socket.serve(answering, stopped).await {
+            tracing::error!(%error, "the admin socket failed");
+        }
+    });
+    let ended = work(plan, engine, stages, &admin).await;
+    // Whoever waits for the start is told that there will be none.
+    admin.handle_started();
+    stop.send_replace(true);
+    // The socket finishes its answers.
+    drop(tokio::time::timeout(SOCKET_LIMIT, serving.join_next()).await);
+    serving.shutdown().await;
     ended
 }
 
+/// A little more than what the socket grants to answers under way.
+const SOCKET_LIMIT: Duration = Duration::from_secs(3);
+
+/// From components to the last record.
+async fn work(plan: &RunPlan, engine: &Engine, stages: &Arc<Stages>, admin: &EmbeddedAdmin) -> Result<(), HostError> {
+    let planned = plan.clone();
+    let handlers = tokio::select! {
+        loaded = blocking(move || load(&planned)) => loaded?,
+        // The compiler cannot be stopped; it is left behind.
+        () = stages.ending() => return Ok(()),
+    };
+    let done = setup::apply(&plan.manifest, engine).await;
+    let what = || plan.manifest.file.display().to_string();
+    for line in done.map_err(|source| HostError::Setup { what: what(), source })? {
+        tracing::info!("{line}");
+    }
+    let host = start_host(plan, engine, handlers, admin).await?;
+    admin.handle_started();
+    tracing::info!(deployments = host.deployments().len(), data = %plan.source.data_dir.display(), "running");
+    serve(host, stages, plan).await
+}
+
 /// Waits for a signal or for the last record, then winds the deployments up.
-async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), HostError> {
-    let stages = Arc::new(Stages::default());
-    let driven = stages.clone();
-    let driver = tokio::spawn(async move { signals.drive(&driven).await });
-    let mut stage = stages.subscribe();
+async fn serve(host: Host, stages: &Arc<Stages>, plan: &RunPlan) -> Result<(), HostError> {
     let idle = async {
-        if until_idle {
+        if plan.until_idle {
             host.until_idle().await;
         } else {
             std::future::pending::<()>().await;
         }
     };
-    let mut watchers = tokio::task::JoinSet::new();
+    let mut watchers = JoinSet::new();
     for deployment in host.deployments() {
         let deployment = deployment.clone();
         watchers.spawn(async move {
@@ -174,7 +231,7 @@ async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), Hos
     let mut failed = None;
     tokio::select! {
         () = idle => stages.drain(),
-        _ = stage.wait_for(|stage| *stage > Stage::Running) => {}
+        () = stages.ending() => {}
         Some(Ok((deployment, reason))) = watchers.join_next() => {
             tracing::error!(%deployment, %reason, "its source closed by itself");
             failed = Some(HostError::SourceClosed { deployment, reason });
@@ -182,11 +239,12 @@ async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), Hos
         }
     }
     watchers.shutdown().await;
+    let limit = plan.manifest.host.drain_timeout + END_LIMIT;
+    let ended = tokio::time::timeout(limit, host.shutdown(stages.subscribe())).await;
     let ShutdownReport {
         wedged_lanes,
         abandoned,
-    } = host.shutdown(stages.subscribe()).await;
-    driver.abort();
+    } = ended.map_err(|_| HostError::NotEnded(limit))?;
     if abandoned > 0 {
         tracing::warn!(
             abandoned,
@@ -200,6 +258,9 @@ async fn serve(host: Host, signals: Signals, until_idle: bool) -> Result<(), Hos
     }
 }
 
+/// Beyond the drain: what is released has to be settled, and groups left, which takes a few syncs of the disk.
+const END_LIMIT: Duration = Duration::from_secs(30);
+
 type Handlers = Vec<(String, Deployment, Arc<LoadedHandler>)>;
 
 /// Loads every component before anything is changed on disk.
@@ -212,10 +273,14 @@ fn load(plan: &RunPlan) -> Result<Handlers, HostError> {
     };
     let config = wasm_config(plan, enabled().map(|(_, deployment)| deployment));
     let wasm = HostEngine::new(&config)?;
+    let log_threshold = logging::guest_threshold(&plan.manifest.host.log);
     let mut handlers = Vec::new();
     for (name, deployment) in enabled() {
         let environment = plan.environment.get(name).cloned().unwrap_or_default();
-        let spec = Arc::new(specs::handler_spec(name, deployment, &environment));
+        let spec = Arc::new(HandlerSpec {
+            log_threshold,
+            ..specs::handler_spec(name, deployment, &environment)
+        });
         let failed = |source| HostError::Component {
             deployment: name.clone(),
             source: Box::new(source),
@@ -248,7 +313,12 @@ fn wasm_config<'a>(plan: &RunPlan, deployments: impl Iterator<Item = &'a Deploym
 
 const SPARE_INSTANCES: u32 = 64;
 
-async fn start_host(plan: &RunPlan, engine: &Engine, handlers: Handlers) -> Result<Host, HostError> {
+async fn start_host(
+    plan: &RunPlan,
+    engine: &Engine,
+    handlers: Handlers,
+    admin: &EmbeddedAdmin,
+) -> Result<Host, HostError> {
     let context = HostContext::new(Arc::new(SystemClock), Arc::new(SystemEntropy));
     let options = HostOptions {
         lanes: usize::try_from(plan.manifest.host.lanes.unwrap_or(0)).unwrap_or(0),
@@ -265,7 +335,7 @@ async fn start_host(plan: &RunPlan, engine: &Engine, handlers: Handlers) -> Resu
         };
         let source: Arc<dyn Source> = Arc::new(joined.map_err(failed)?);
         let factory = WasmFactory::new(handler, &spec, source.clone(), producer.clone(), context.clock.clone());
-        host.deploy(spec, source, factory)?;
+        admin.handle_deployed(host.deploy(spec, source, factory)?);
     }
     Ok(host)
 }

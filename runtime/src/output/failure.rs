@@ -29,6 +29,8 @@ pub struct Failure {
     exit: Exit,
     /// Message and hint of each error; empty if everything has been said.
     lines: Vec<(String, Option<String>)>,
+    /// Nothing was done, and the reason goes away by itself.
+    passing: bool,
 }
 
 impl Failure {
@@ -37,6 +39,7 @@ impl Failure {
         Self {
             exit: Exit::Failure,
             lines: vec![(message.into(), None)],
+            passing: false,
         }
     }
 
@@ -53,6 +56,7 @@ impl Failure {
         Self {
             exit: Exit::Failure,
             lines: Vec::new(),
+            passing: false,
         }
     }
 
@@ -61,6 +65,7 @@ impl Failure {
         Self {
             exit: Exit::Success,
             lines: Vec::new(),
+            passing: false,
         }
     }
 
@@ -71,6 +76,27 @@ impl Failure {
             last.1 = Some(hint.into());
         }
         self
+    }
+
+    /// Nothing was done, and the reason goes away by itself: the same may be tried again.
+    #[must_use]
+    pub fn passing(mut self) -> Self {
+        self.passing = true;
+        self
+    }
+
+    /// Whether the same may be tried again.
+    pub fn is_passing(&self) -> bool {
+        self.passing
+    }
+
+    /// The same end, of which everything has been said.
+    #[must_use]
+    pub fn said(self) -> Self {
+        Self {
+            lines: Vec::new(),
+            ..self
+        }
     }
 
     /// How the process ends.

@@ -1,4 +1,5 @@
-//! The two signals: the first drains, the second releases at once. Gives a stage to follow; [`crate::supervisor::Host::shutdown`] follows it.
+//! Signals: the first drains, the second releases at once, the third ends the process. Gives a stage to follow, from the start of the
+//! process on; [`crate::supervisor::Host::shutdown`] follows it.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -35,14 +36,21 @@ impl Stages {
         self.reach(Stage::Releasing);
     }
 
-    /// One stage further, as a signal asks.
-    pub fn next(&self) {
+    /// One stage further, as a signal asks; false if there is none.
+    pub fn next(&self) -> bool {
         let now = *self.sender.borrow();
         self.reach(if now == Stage::Running {
             Stage::Draining
         } else {
             Stage::Releasing
         });
+        now != Stage::Releasing
+    }
+
+    /// Resolves when the process has been told to end.
+    pub async fn ending(&self) {
+        // The sender is in `self`.
+        let _ = self.subscribe().wait_for(|stage| *stage > Stage::Running).await;
     }
 
     fn reach(&self, stage: Stage) {
@@ -70,14 +78,17 @@ impl Signals {
         })
     }
 
-    /// Moves `stages` on with every signal; never ends. Run beside the host.
+    /// Moves `stages` on with every signal; ends with the one that finds no further stage, which wants the process gone at once.
     pub async fn drive(mut self, stages: &Stages) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => {}
                 _ = self.interrupt.recv() => {}
             }
-            stages.next();
+            if !stages.next() {
+                tracing::warn!("another signal received: ends at once; what is held is delivered again");
+                return;
+            }
             tracing::info!(stage = ?*stages.sender.borrow(), "signal received");
         }
     }
@@ -91,10 +102,11 @@ mod tests {
     fn stages_only_move_on() {
         let stages = Stages::default();
         let seen = stages.subscribe();
-        stages.next();
+        assert!(stages.next());
         assert_eq!(*seen.borrow(), Stage::Draining);
-        stages.next();
+        assert!(stages.next());
         assert_eq!(*seen.borrow(), Stage::Releasing);
+        assert!(!stages.next());
         stages.drain();
         assert_eq!(*seen.borrow(), Stage::Releasing);
     }

@@ -8,6 +8,7 @@ mod config;
 mod data;
 mod fake;
 mod help;
+mod host;
 mod invoke;
 mod reference;
 mod support;

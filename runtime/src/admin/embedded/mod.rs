@@ -5,12 +5,14 @@ mod convert;
 mod dead;
 mod read;
 
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use share_engine::engine::describe::{GroupDescription, ShareDescription};
 use share_engine::engine::{self, Engine};
 use share_engine::ids::Offset;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::{
     About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
@@ -23,27 +25,70 @@ use crate::supervisor::DeploymentHandle;
 /// An open engine, with the deployments of the host that runs on it.
 pub struct EmbeddedAdmin {
     engine: Engine,
-    deployments: Vec<DeploymentHandle>,
+    /// As they come up.
+    deployments: Mutex<Vec<DeploymentHandle>>,
+    /// What the host's manifest wishes is there, or will not be.
+    started: watch::Sender<bool>,
+    about: About,
     /// The engine was opened for one command and is closed after it.
     owned: bool,
 }
 
 impl EmbeddedAdmin {
-    /// For a host.
-    pub fn new(engine: Engine, deployments: Vec<DeploymentHandle>) -> Self {
+    /// For a host that starts on `data_dir`.
+    pub fn of_host(engine: Engine, data_dir: &Path) -> Self {
         Self {
             engine,
-            deployments,
+            deployments: Mutex::default(),
+            started: watch::Sender::new(false),
+            about: About {
+                directory: super::directory_identity(data_dir),
+                ..About::this_process()
+            },
             owned: false,
         }
+    }
+
+    /// One more deployment is up.
+    pub fn handle_deployed(&self, deployment: DeploymentHandle) {
+        let mut deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+        deployments.push(deployment);
+    }
+
+    /// Every topic and group of the manifest is there, or the start has failed.
+    pub fn handle_started(&self) {
+        self.started.send_replace(true);
     }
 
     /// For one command, which closes the engine with [`Admin::close`].
     pub fn owning(engine: Engine) -> Self {
         Self {
             engine,
-            deployments: Vec::new(),
+            deployments: Mutex::default(),
+            started: watch::Sender::new(true),
+            about: About::this_process(),
             owned: true,
+        }
+    }
+
+    /// Deployments of this host that work for a group.
+    fn deployments_of(&self, group: &str) -> Vec<DeploymentHandle> {
+        let deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_group = deployments.iter().filter(|one| *one.spec().group == *group);
+        of_group.cloned().collect()
+    }
+
+    /// A topic that the manifest of a host that still starts may be about to make is waited for.
+    async fn await_topic(&self, topic: &str) -> Result<(), AdminError> {
+        let mut started = self.started.subscribe();
+        let was_started = *started.borrow_and_update();
+        match self.engine.describe_topic(topic).await.map_err(AdminError::from) {
+            Err(error) if error.code == ErrorCode::NotFound && !was_started => {
+                // The sender is in `self`.
+                let _ = started.wait_for(|started| *started).await;
+                Ok(self.engine.describe_topic(topic).await.map(drop)?)
+            }
+            found => found.map(drop),
         }
     }
 
@@ -77,8 +122,9 @@ impl EmbeddedAdmin {
 
     /// Deployments of this host in a group, then members that nobody here knows.
     fn members(&self, group: &GroupDescription) -> Vec<Member> {
-        let here = self.deployments.iter().filter(|one| *one.spec().group == *group.name);
+        let here = self.deployments_of(&group.name);
         let mut members: Vec<Member> = here
+            .iter()
             .map(|deployment| Member {
                 id: format!("{}-{}", std::process::id(), deployment.spec().name),
                 deployment: Some(deployment.spec().name.to_string()),
@@ -102,7 +148,7 @@ impl EmbeddedAdmin {
         mut records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Result<(), AdminError> {
-        self.engine.describe_topic(topic).await?;
+        self.await_topic(topic).await?;
         let mut index = 0;
         let mut waiting = Vec::with_capacity(PRODUCE_AT_ONCE);
         while records.recv_many(&mut waiting, PRODUCE_AT_ONCE).await > 0 {
@@ -172,14 +218,11 @@ impl EmbeddedAdmin {
 
     async fn reset(&self, name: &str, request: ResetGroup) -> Result<ResetResult, AdminError> {
         let before = self.engine.describe_group(name).await?;
-        let here: Vec<&DeploymentHandle> = self
-            .deployments
-            .iter()
-            .filter(|one| *one.spec().group == *name)
-            .collect();
-        if request.force {
-            pause(&here).await;
-        }
+        let paused = if request.force {
+            Some(Paused::quiet(self.deployments_of(name)).await)
+        } else {
+            None
+        };
         let to = match request.to {
             super::ResetTo::Start(start) => engine::ResetTo::Start(crate::host::start(start)),
             super::ResetTo::Offset(offset) => engine::ResetTo::Offset(Offset::saturating(offset)),
@@ -194,9 +237,7 @@ impl EmbeddedAdmin {
                 force: request.force,
             })
             .await;
-        for deployment in &here {
-            deployment.resume();
-        }
+        drop(paused);
         result?;
         let after = self.engine.describe_group(name).await?;
         let changed = before
@@ -239,23 +280,38 @@ const RECORDS_AT_ONCE: usize = 1_000;
 /// How long a forced reset waits for what runs.
 const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 
-/// Nothing more is acquired; what runs may end. What does not end in time is stale after the reset.
-async fn pause(deployments: &[&DeploymentHandle]) {
-    for deployment in deployments {
-        deployment.pause();
-    }
-    let quiet = async {
-        let mut look = tokio::time::interval(Duration::from_millis(5));
-        while deployments.iter().any(|one| one.held() + one.settling() > 0) {
-            look.tick().await;
+/// Deployments that acquire nothing until this is dropped: whoever asked for it may be gone by then. What was paused before stays so.
+struct Paused(Vec<DeploymentHandle>);
+
+impl Paused {
+    /// Nothing more is acquired; what runs may end. What does not end in time is stale after the reset.
+    async fn quiet(deployments: Vec<DeploymentHandle>) -> Self {
+        let paused = Self(deployments.into_iter().filter(|one| !one.is_paused()).collect());
+        for deployment in &paused.0 {
+            deployment.pause();
         }
-    };
-    drop(tokio::time::timeout(PAUSE_LIMIT, quiet).await);
+        let quiet = async {
+            let mut look = tokio::time::interval(Duration::from_millis(5));
+            while paused.0.iter().any(|one| one.held() + one.settling() > 0) {
+                look.tick().await;
+            }
+        };
+        drop(tokio::time::timeout(PAUSE_LIMIT, quiet).await);
+        paused
+    }
+}
+
+impl Drop for Paused {
+    fn drop(&mut self) {
+        for deployment in &self.0 {
+            deployment.resume();
+        }
+    }
 }
 
 impl Admin for EmbeddedAdmin {
     fn about(&self) -> Answer<'_, About> {
-        Box::pin(async { Ok(About::this_process()) })
+        Box::pin(async { Ok(self.about.clone()) })
     }
 
     fn topics(&self) -> Answer<'_, Vec<TopicSummary>> {
@@ -352,5 +408,29 @@ impl Admin for EmbeddedAdmin {
             }
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::supervisor::testing::{World, local, spec};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_forced_reset_that_nobody_waits_for_any_more_resumes_its_deployments() {
+        local(async {
+            let world = World::new(1, spec(1));
+            world.source.produce(["sleep 1000"]);
+            world.running(1).await;
+            let reset = Paused::quiet(vec![world.deployment.clone()]);
+            // The client goes away while the call is still waited for.
+            let gone = tokio::time::timeout(Duration::from_millis(100), reset).await;
+            assert!(gone.is_err());
+            assert!(!world.deployment.is_paused());
+            world.source.produce(["accept"]);
+            world.idle().await;
+            world.drain().await;
+        })
+        .await;
     }
 }

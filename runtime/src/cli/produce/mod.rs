@@ -10,7 +10,7 @@ use std::io::IsTerminal as _;
 use tokio::sync::mpsc;
 
 use super::args::ProduceArgs;
-use super::open::{Absent, with};
+use super::open::{Absent, with_once};
 use crate::admin::{Admin, AdminError, ErrorCode, PRODUCE_BUFFER, ProduceResult, Record};
 use crate::output::{self, Failure, Format};
 use input::{Input, Item, Source};
@@ -22,7 +22,7 @@ pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let source = Source::of(&args);
     let input = Input::open(source, defaults(&args))?;
     let tally = RefCell::new(Tally::new(&args.topic, format, input.size()));
-    let produced = with(&args.data, Absent::Create, async |admin| {
+    let produced = with_once(&args.data, Absent::Create, async |admin| {
         let end = stream(admin, &args.topic, input, &tally).await;
         tally.borrow_mut().finish(end.is_ok())?;
         end

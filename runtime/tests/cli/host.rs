@@ -1,0 +1,174 @@
+//! A data directory between owners: while a host starts or ends, and while somebody else has it for a moment. A pipe in
+//! the place of a file holds a host at a chosen step: reading it waits for a writer who never comes.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStderr, Command};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use share_engine::config::EngineConfig;
+use share_engine::engine::{Engine, block_on};
+use sharemill::admin::{AdminClient, AdminSocket, EmbeddedAdmin};
+
+use crate::support::Folder;
+
+/// For what has to happen some time, however slow the machine.
+const AMPLE: Duration = Duration::from_mins(1);
+
+const MANIFEST: &str = "\
+[host]
+cache-dir = \"cache\"
+[deployments.naps]
+component = \"sleeper.wasm\"
+topic = \"naps\"
+";
+
+struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Running {
+    fn start(folder: &Folder) -> Self {
+        let mut child = folder.command(&["run"]).spawn().unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        Self { child, stderr }
+    }
+
+    #[track_caller]
+    fn hears(&mut self, part: &str) {
+        let mut all = String::new();
+        while !all.contains(part) {
+            let read = self.stderr.read_line(&mut all).unwrap();
+            assert_ne!(read, 0, "{part:?} was not said:\n{all}");
+        }
+    }
+
+    fn terminate(&self) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    }
+
+    fn end(mut self) -> (Option<i32>, String) {
+        let status = until("the end of the host", || self.child.try_wait().unwrap());
+        let mut rest = String::new();
+        self.stderr.read_to_string(&mut rest).unwrap();
+        (status.code(), rest)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Ended already in a test that went well.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "another process is waited for")]
+fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(began.elapsed() < AMPLE, "{what}: not within {AMPLE:?}");
+        std::thread::park_timeout(Duration::from_millis(5));
+    }
+}
+
+fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+}
+
+fn with_sleeper() -> Folder {
+    let folder = Folder::new();
+    folder.file("sharemill.toml", MANIFEST);
+    let guests = std::env::var_os("SHAREMILL_GUESTS").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests")),
+        PathBuf::from,
+    );
+    fs::copy(guests.join("sleeper.wasm"), folder.path().join("sleeper.wasm")).unwrap();
+    folder
+}
+
+#[test]
+fn commands_are_answered_while_components_are_loaded_and_a_signal_then_ends_the_host_well() {
+    let folder = with_sleeper();
+    let first = folder.run(&["run", "--until-idle"]);
+    assert!(first.starts_with("exit 0"), "{first}");
+    // The next host waits here for a reader of its compile cache.
+    let cached = fs::read_dir(folder.path().join("cache")).unwrap();
+    let vouched = cached.map(|entry| entry.unwrap().path());
+    let vouched = vouched.filter(|path| path.extension().is_some_and(|end| end == "sha256"));
+    for path in vouched.collect::<Vec<_>>() {
+        fs::remove_file(&path).unwrap();
+        pipe(&path);
+    }
+    let host = Running::start(&folder);
+    until("the admin socket", || {
+        folder.path().join("data/admin.sock").exists().then_some(())
+    });
+    let listed = folder.run(&["topic", "list"]);
+    assert!(listed.starts_with("exit 0") && listed.contains("naps"), "{listed}");
+    let produced = folder.run(&["produce", "naps", "1"]);
+    assert!(produced.starts_with("exit 0"), "{produced}");
+    host.terminate();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(0), "{said}");
+    let verified = folder.run(&["verify"]);
+    assert!(verified.starts_with("exit 0"), "{verified}");
+}
+
+#[test]
+fn signals_are_heard_during_recovery_and_the_third_ends_the_process() {
+    let folder = with_sleeper();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    pipe(&folder.path().join("data/format"));
+    let mut host = Running::start(&folder);
+    until("the lock", || folder.path().join("data/LOCK").exists().then_some(()));
+    for stage in ["stage=Draining", "stage=Releasing"] {
+        host.terminate();
+        host.hears(stage);
+    }
+    host.terminate();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("ends at once"), "{said}");
+}
+
+#[test]
+fn a_command_waits_for_a_directory_that_is_let_go() {
+    let folder = with_sleeper();
+    let (engine, _) = Engine::open(folder.path().join("data"), EngineConfig::default()).unwrap();
+    let mut child = folder.command(&["topic", "list"]).spawn().unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut note = String::new();
+    stderr.read_line(&mut note).unwrap();
+    assert!(
+        note.contains("waiting for up to 10 s") && note.contains("in use by"),
+        "{note}"
+    );
+    block_on(engine.close()).unwrap();
+    drop(engine);
+    let status = until("the end of the command", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(0));
+}
+
+#[tokio::test]
+async fn the_place_of_a_socket_in_a_copied_directory_leads_nowhere() {
+    let folder = Folder::new();
+    let (original, copy) = (folder.path().join("original"), folder.path().join("copy"));
+    let (engine, _) = Engine::open(&original, EngineConfig::default()).unwrap();
+    let socket = AdminSocket::bind(&original).unwrap();
+    fs::create_dir(&copy).unwrap();
+    fs::write(copy.join("admin.path"), socket.path().as_os_str().as_encoded_bytes()).unwrap();
+    let admin = Arc::new(EmbeddedAdmin::of_host(engine.clone(), &original));
+    let serving = tokio::spawn(socket.serve(admin, std::future::pending()));
+    assert!(AdminClient::connect(&original).await.unwrap().is_some());
+    assert!(AdminClient::connect(&copy).await.unwrap().is_none());
+    serving.abort();
+    engine.close().await.unwrap();
+}
