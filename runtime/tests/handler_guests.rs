@@ -19,8 +19,10 @@ use sharemill::handler::{
 };
 
 const DEADLINE: Duration = Duration::from_millis(100);
-/// What is promised is 20 ms; test machines are shared.
-const SLACK: Duration = Duration::from_millis(400);
+/// What is promised: a call ends at most so long after its deadline.
+const LATE: Duration = Duration::from_millis(20);
+/// Test machines are shared: a measurement may be late twice.
+const TRIES: u32 = 3;
 /// For what ends by itself, however slow the machine.
 const AMPLE: Duration = Duration::from_mins(1);
 
@@ -72,6 +74,8 @@ fn spec(instance: InstanceMode) -> HandlerSpec {
         instance,
         ..HandlerSpec::default()
     };
+    // Enough to return 100 MiB.
+    spec.limits.memory = 128 << 20;
     spec.grants.emit.insert("granted".to_owned());
     spec
 }
@@ -108,6 +112,11 @@ impl Slot {
 
     /// A good record, the command, and another good record with what is left.
     async fn run(&self, command: &str, budget: Duration) -> CallReport {
+        self.time(command, budget).await.0
+    }
+
+    /// As [`Slot::run`], and how long the command took.
+    async fn time(&self, command: &str, budget: Duration) -> (CallReport, Duration) {
         let mut instance = self.loaded.instantiate(self.services.clone()).await.unwrap();
         if self.loaded.spec().instance == InstanceMode::Reuse {
             let control = CallControl::new(AMPLE);
@@ -116,13 +125,28 @@ impl Slot {
         }
         let began = Instant::now();
         let report = instance.call(input(command), &CallControl::new(budget)).await;
-        assert!(began.elapsed() < budget + SLACK, "{command}: {:?}", began.elapsed());
+        let took = began.elapsed();
         if !instance.reusable() || self.loaded.spec().instance == InstanceMode::Fresh {
             instance = self.loaded.instantiate(self.services.clone()).await.unwrap();
         }
         let after = instance.call(input("accept"), &CallControl::new(AMPLE)).await;
         assert_eq!(after.end, CallEnd::Outcome(Outcome::Accept), "{command}: after");
-        report
+        (report, took)
+    }
+
+    /// A command that only its deadline ends, in time.
+    #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
+    async fn run_endless(&self, command: &str) {
+        let mode = self.loaded.spec().instance;
+        for attempt in 1..=TRIES {
+            let (report, took) = self.time(command, DEADLINE).await;
+            assert_eq!(report.end, CallEnd::Deadline { limit: DEADLINE }, "{command}, {mode:?}");
+            println!("{command}, {mode:?}: {took:?} of {DEADLINE:?}, measurement {attempt}");
+            if took <= DEADLINE + LATE {
+                return;
+            }
+        }
+        panic!("{command}, {mode:?}: later than {LATE:?} in each of {TRIES} measurements");
     }
 }
 
@@ -130,10 +154,6 @@ type Expected = fn(&CallReport) -> bool;
 
 fn trapped(report: &CallReport) -> bool {
     matches!(report.end, CallEnd::Trap { .. })
-}
-
-fn timed_out(report: &CallReport) -> bool {
-    report.end == CallEnd::Deadline { limit: DEADLINE }
 }
 
 fn limited(report: &CallReport) -> bool {
@@ -154,14 +174,14 @@ const ENDLESS: &[&str] = &["loop", "sleep", "grow", "stdout-flood", "stderr-floo
 const COMMANDS: &[(&str, Expected)] = &[
     ("recurse", trapped),
     ("allocate", |report| {
-        report.end == CallEnd::OutOfMemory { limit: 64 << 20 }
+        report.end == CallEnd::OutOfMemory { limit: 128 << 20 }
     }),
-    ("return-huge 20000000", limited),
+    ("return-huge", limited),
     ("log-flood 20000", |report| {
         accepted(report) && report.dropped_log_bytes > 0 && report.log_tail.len() == 20
     }),
     ("log-flood", limited),
-    ("log-huge 20000000", limited),
+    ("log-huge 100000000", limited),
     ("log-huge 2000000", |report| {
         accepted(report) && report.dropped_log_bytes > 1_900_000
     }),
@@ -214,8 +234,7 @@ async fn each_command_costs_its_own_record() {
             assert!(expected(&report), "{command}, {mode:?}: {report:?}");
         }
         for command in ENDLESS {
-            let report = slot.run(command, DEADLINE).await;
-            assert!(timed_out(&report), "{command}, {mode:?}: {report:?}");
+            slot.run_endless(command).await;
         }
     }
 }

@@ -2,14 +2,14 @@
 //!
 //! Every guest accepts, but for the record whose key begins with `x` (or, where the key is out of its sight, whose value has 777 bytes).
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 
 use super::super::control::now;
 use super::super::testing::{
-    ACCEPT, HANDLE, PARAMS, REALLOC, component, component_with, engine, handler, input, load, module,
+    ACCEPT, HANDLE, PARAMS, QUIET, REALLOC, component, component_with, engine, handler, input, load, module,
 };
 use super::super::{
     CallControl, CallEnd, HandlerSpec, HostEngine, HostServices, Input, InstanceMode, LoadedHandler, Outcome,
@@ -17,8 +17,10 @@ use super::super::{
 use super::{STUCK, TestServices};
 
 pub(super) const DEADLINE: Duration = Duration::from_millis(60);
-/// What is promised is 20 ms. Test machines are shared, so failing starts later; the figures are printed.
-pub(super) const SLACK: Duration = Duration::from_millis(400);
+/// What is promised: a call ends at most so long after its deadline.
+pub(super) const LATE: Duration = Duration::from_millis(20);
+/// Test machines are shared: a measurement may be late twice.
+const TRIES: u32 = 3;
 /// For what ends by itself, however slow the machine.
 pub(super) const AMPLE: Duration = Duration::from_secs(30);
 
@@ -135,7 +137,7 @@ fn traps() -> Vec<Case> {
                 "(loop $l (br_if $l (i32.ne (memory.grow (i32.const 16)) (i32.const -1)))) unreachable",
             ),
             budget: AMPLE,
-            expected: |end| matches!(end, CallEnd::OutOfMemory { limit } if *limit == 64 << 20),
+            expected: |end| matches!(end, CallEnd::OutOfMemory { limit } if *limit == 128 << 20),
         },
         Case {
             name: "takes all table elements, then gives up",
@@ -224,10 +226,10 @@ fn floods() -> Vec<Case> {
             expected: |end| is_limit(end, "host calls"),
         },
         Case {
-            name: "returns 48 MB",
+            name: "returns 100 MiB",
             wasm: on_x(
                 "",
-                &format!("(drop (memory.grow (i32.const 800))) {}", reject(64, 48 << 20)),
+                &format!("(drop (memory.grow (i32.const 1600))) {}", reject(64, 100 << 20)),
             ),
             budget: AMPLE,
             expected: |end| is_limit(end, "bytes from guest to host in one call"),
@@ -325,6 +327,7 @@ pub(super) fn spec(instance: InstanceMode) -> HandlerSpec {
         ..HandlerSpec::default()
     };
     spec.limits.host_calls = 2_000;
+    spec.limits.memory = 128 << 20;
     spec
 }
 
@@ -377,18 +380,28 @@ fn load_all(engine: &HostEngine, mode: InstanceMode, cases: Vec<Case>) -> Vec<(C
         .collect()
 }
 
+/// Measures until what it took is not later than promised after `limit`. Other tests neither measure nor compile
+/// meanwhile; `measure` must not load anything.
 #[expect(clippy::print_stdout, reason = "figures for whoever asks with --nocapture")]
-pub(super) fn check_time(case: &Case, mode: InstanceMode, took: Duration) {
-    println!("{}, {mode:?}: {took:?}", case.name);
-    assert!(took < case.budget + SLACK, "{}: {took:?}", case.name);
+#[expect(clippy::await_holding_lock, reason = "every test has a thread of its own")]
+pub(super) async fn hold<F: Future<Output = Duration>>(what: &str, limit: Duration, mut measure: impl FnMut() -> F) {
+    let _quiet = QUIET.write().unwrap_or_else(PoisonError::into_inner);
+    for attempt in 1..=TRIES {
+        let took = measure().await;
+        println!("{what}: {took:?} of {limit:?}, measurement {attempt}");
+        if took <= limit + LATE {
+            return;
+        }
+    }
+    panic!("{what}: later than {LATE:?} after {limit:?} in each of {TRIES} measurements");
 }
 
 async fn alone(cases: fn() -> Vec<Case>) {
     for mode in [InstanceMode::Reuse, InstanceMode::Fresh] {
         let engine = engine();
         for (case, loaded) in load_all(&engine, mode, cases()) {
-            let took = serve(loaded, &case).await;
-            check_time(&case, mode, took);
+            let what = format!("{}, {mode:?}", case.name);
+            hold(&what, case.budget, || serve(Arc::clone(&loaded), &case)).await;
         }
     }
 }
@@ -413,54 +426,55 @@ async fn floods_are_stopped() {
     alone(floods).await;
 }
 
-/// Ten at once on two threads, as lanes run them; a good handler on each goes on meanwhile.
-fn together(cases: fn() -> Vec<Case>) {
+/// Ten at once on two threads, as lanes run them; a good handler on each goes on meanwhile. The longest time counts.
+async fn together(cases: fn() -> Vec<Case>) {
     for mode in [InstanceMode::Reuse, InstanceMode::Fresh] {
         let engine = engine();
         let loaded = load_all(&engine, mode, cases());
-        std::thread::scope(|scope| {
-            for lane in 0..2 {
-                let loaded = &loaded;
-                scope.spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread()
-                        .enable_all()
-                        .build()
-                        .unwrap();
-                    let mut slots = JoinSet::new();
-                    for index in 0..5 {
-                        let (case, loaded) = &loaded[(lane * 5 + index) % loaded.len()];
-                        let (case, loaded) = (case.clone(), Arc::clone(loaded));
-                        let slot = async move { (serve(loaded, &case).await, case) };
-                        slots.spawn_on(slot, runtime.handle());
-                    }
-                    runtime.block_on(async {
-                        while let Some(slot) = slots.join_next().await {
-                            let (took, case) = slot.unwrap();
-                            check_time(&case, mode, took);
-                        }
-                    });
-                });
-            }
-        });
+        let budget = loaded[0].0.budget;
+        assert!(loaded.iter().all(|(case, _)| case.budget == budget));
+        let what = format!("ten at once, {mode:?}");
+        hold(&what, budget, || std::future::ready(longest_of_ten(&loaded))).await;
     }
 }
 
-#[test]
-fn ten_loops_at_once() {
-    together(loops);
+fn longest_of_ten(loaded: &[(Case, Arc<LoadedHandler>)]) -> Duration {
+    std::thread::scope(|scope| {
+        let lanes = [0, 1].map(|lane| scope.spawn(move || longest_of_five(loaded, lane * 5)));
+        lanes.into_iter().map(|lane| lane.join().unwrap()).max().unwrap()
+    })
 }
 
-#[test]
-fn ten_traps_at_once() {
-    together(traps);
+fn longest_of_five(loaded: &[(Case, Arc<LoadedHandler>)], first: usize) -> Duration {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let mut slots = JoinSet::new();
+    for index in first..first + 5 {
+        let (case, loaded) = loaded[index % loaded.len()].clone();
+        let slot = async move { serve(loaded, &case).await };
+        slots.spawn_on(slot, runtime.handle());
+    }
+    runtime.block_on(slots.join_all()).into_iter().max().unwrap()
 }
 
-#[test]
-fn ten_lies_at_once() {
-    together(lies);
+#[tokio::test]
+async fn ten_loops_at_once() {
+    together(loops).await;
 }
 
-#[test]
-fn ten_floods_at_once() {
-    together(floods);
+#[tokio::test]
+async fn ten_traps_at_once() {
+    together(traps).await;
+}
+
+#[tokio::test]
+async fn ten_lies_at_once() {
+    together(lies).await;
+}
+
+#[tokio::test]
+async fn ten_floods_at_once() {
+    together(floods).await;
 }
