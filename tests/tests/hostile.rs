@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sharemill_tests::topics;
 use sharemill_tests::{AMPLE, Folder, Host, guests, until};
@@ -317,4 +317,40 @@ fn a_fresh_instance_alone() {
 #[test]
 fn a_fresh_instance_ten_at_once() {
     check("fresh", 10);
+}
+
+/// A guest that does not even start is the host's matter: its records stay what they are, and a sound component takes
+/// them up. Other deployments go on meanwhile.
+#[test]
+fn a_guest_that_does_not_start_costs_no_record() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+    for (instance, guest) in [
+        ("reuse", "start-trap"),
+        ("fresh", "start-trap"),
+        ("reuse", "start-loop"),
+        ("fresh", "start-loop"),
+    ] {
+        let manifest = ["hostile", guest].map(|name| deployment(name, instance, 10, DEADLINE));
+        let folder = Folder::with_host("lanes = 2", &manifest.concat()).guest("hostile");
+        let component = format!("{guest}.wasm");
+        folder.file(&component, guests::hostile_wat(guest));
+        let mut running = Running::start(&folder);
+        folder.produce(guest, &[SOUND; 10]);
+        let given_back = || {
+            let labels = [format!("deployment=\"{guest}\""), "verdict=\"give-back\"".to_owned()];
+            Running::value(&running.metrics(), "sharemill_records_total", &labels)
+        };
+        until("a record given back", || (given_back() >= 1.0).then_some(()));
+        let began = Instant::now();
+        running.serve("hostile", SOUND, 20);
+        eprintln!("{guest}, {instance}: 20 records beside it in {:?}", began.elapsed());
+        assert_eq!(done(&folder, guest), 0, "{guest}, {instance}");
+        running.host.stop();
+        let letters = || topics::read(&folder.data(), &[&format!("{guest}.dead")]).remove(0);
+        assert_eq!(letters(), [], "{guest}, {instance}");
+        folder.file(&component, guests::hostile_wat("accept"));
+        folder.run(&["run", "--until-idle"]).success();
+        assert_eq!(done(&folder, guest), 10, "{guest}, {instance}");
+        assert_eq!(letters(), [], "{guest}, {instance}");
+    }
 }
