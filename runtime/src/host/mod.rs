@@ -120,8 +120,12 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
     beside.spawn(observe::publish(engine.clone()));
     let result = run_on(&plan, &engine, stages).await;
     beside.shutdown().await;
-    close(engine).await?;
-    result
+    let closed = close(engine).await;
+    if let (Err(_), Err(error)) = (&result, &closed) {
+        // What came first is what is answered.
+        tracing::error!(%error, "the data directory was not closed cleanly either");
+    }
+    result.and(closed)
 }
 
 /// Opens the engine beside the runtime's threads. A command that has the directory for the moment is waited for.
