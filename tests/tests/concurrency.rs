@@ -69,10 +69,10 @@ async fn middle(folder: &Folder, records: u64) -> f64 {
 }
 
 /// Best of three, or the first that is good enough.
-fn best(slots: u64, partitions: u32, enough: f64) -> f64 {
+fn best(slots: u64, enough: f64) -> f64 {
     let mut best = 0.0_f64;
     for _ in 0..TRIES {
-        best = best.max(rate(slots, partitions));
+        best = best.max(rate(slots, 1));
         if best >= enough {
             break;
         }
@@ -80,17 +80,35 @@ fn best(slots: u64, partitions: u32, enough: f64) -> f64 {
     best
 }
 
+/// What 4 partitions change against 1: best of equally many tries, in turn, until both agree.
+fn change(slots: u64) -> (f64, f64) {
+    let (mut one, mut four) = (0.0_f64, 0.0_f64);
+    for _ in 0..TRIES {
+        one = one.max(rate(slots, 1));
+        four = four.max(rate(slots, 4));
+        if (four / one - 1.0).abs() < PARTITIONS_MAX {
+            break;
+        }
+    }
+    (one, four)
+}
+
+/// What more partitions may change at most, as a part of the rate.
+const PARTITIONS_MAX: f64 = 0.1;
+
+/// Of what one slot could do if nothing but the handler took time: between two of its calls lie the hand-over and a timer that is a
+/// millisecond coarse, no settlement is waited for.
+const ALONE_MIN: f64 = 0.85;
+
 #[test]
 fn one_partition_feeds_every_slot() {
-    let alone = best(1, 1, 0.95 / CALL.as_secs_f64());
-    eprintln!(
-        "  1 slot: {alone:.1} records/s, {:.1} at most",
-        1.0 / CALL.as_secs_f64()
-    );
-    let mut at_64 = 0.0;
+    let most = 1.0 / CALL.as_secs_f64();
+    let alone = best(1, 0.95 * most);
+    eprintln!("  1 slot: {alone:.1} records/s, {most:.1} at most");
+    assert!(alone >= ALONE_MIN * most, "1 slot: {alone:.1} of {most:.1} records/s");
     for slots in [8, 64, 256] {
         let linear = alone * slots as f64;
-        let found = best(slots, 1, linear * 0.9);
+        let found = best(slots, linear * 0.9);
         eprintln!(
             "{slots:3} slots: {found:7.0} records/s, {:.2} of linear",
             found / linear
@@ -99,15 +117,12 @@ fn one_partition_feeds_every_slot() {
             slots > 64 || found >= linear * 0.9,
             "{slots} slots: {found:.0} of {linear:.0} records/s"
         );
-        if slots == 64 {
-            at_64 = found;
-        }
     }
-    let four = best(64, 4, at_64 * 0.9);
-    let change = four / at_64 - 1.0;
+    let (one, four) = change(64);
+    let change = four / one - 1.0;
     eprintln!(
         " 64 slots, 4 partitions: {four:7.0} records/s, {:+.1} %",
         change * 100.0
     );
-    assert!(change > -0.1 && change < 0.12, "{at_64:.0} and {four:.0} records/s");
+    assert!(change.abs() < PARTITIONS_MAX, "{one:.0} and {four:.0} records/s");
 }
