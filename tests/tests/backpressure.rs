@@ -100,11 +100,15 @@ impl Disk {
         Self { at: at.to_owned() }
     }
 
+    fn free(&self) -> u64 {
+        let stat = rustix::fs::statvfs(&self.at).unwrap();
+        stat.f_bavail * stat.f_frsize
+    }
+
     /// Leaves so many bytes free.
     fn fill(&self, free: u64) -> PathBuf {
         let ballast = self.at.join("ballast");
-        let stat = rustix::fs::statvfs(&self.at).unwrap();
-        let len = (stat.f_bavail * stat.f_frsize).checked_sub(free).unwrap();
+        let len = self.free().checked_sub(free).unwrap();
         let bytes = vec![0; usize::try_from(len).unwrap()];
         fs::write(&ballast, bytes).unwrap();
         ballast
@@ -165,5 +169,63 @@ topic = "orders"
     host.stop();
     let read = topics::read(&folder.path().join("disk/data"), &["others"]);
     assert_eq!(read[0].len(), stored);
+    drop(disk);
+}
+
+#[test]
+fn a_full_disk_is_freed_by_settling_what_fills_it() {
+    let folder = gated(&format!(
+        r#"
+[sources.main]
+data-dir = "disk/data"
+journal-size = "16MiB"
+memory-window = "1MiB"
+reserve = "4MiB"
+[topics.others]
+[deployments.slow]
+component = "poll.wasm"
+topic = "orders"
+concurrency = 8
+{JOBS}
+[deployments.beside]
+component = "poll.wasm"
+topic = "others"
+{JOBS}"#
+    ));
+    let disk = Disk::mount(&folder.path().join("disk"), "64m");
+    let host = Host::start(&folder, &[]);
+    let mut stored = 0;
+    let refused = loop {
+        let output = large(&folder, "orders", "one");
+        if output.code != Some(0) {
+            break output;
+        }
+        stored += 1;
+        assert!(stored < 700, "more than the disk holds");
+    };
+    eprintln!("{stored} records of 100 KiB stored: {}", refused.stderr.trim());
+    refused.failure(1, &["the journal is full: ", " bytes", "hint: ", "free disk space"]);
+    assert!(
+        disk.free() < 8 << 20,
+        "{} bytes are free on a disk of 64 MiB",
+        disk.free()
+    );
+    folder.file("jobs/one", "done");
+    for topic in ["orders", "others"] {
+        until("room again", || {
+            (large(&folder, topic, "one").code == Some(0)).then_some(())
+        });
+    }
+    until("everything settled", || {
+        let settled = |group: &str, last: u64| {
+            let group = folder.run(&["group", "describe", group, "--format", "json"]).json();
+            group["share-partitions"][0]["start-offset"] == last
+        };
+        (settled("slow", stored + 1) && settled("beside", 1)).then_some(())
+    });
+    until("an empty disk", || (disk.free() > 24 << 20).then_some(()));
+    host.stop();
+    let report = folder.run(&["verify"]).success();
+    eprintln!("{report}");
     drop(disk);
 }
