@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use sharemill::admin::Record;
 use sharemill_tests::client::{Produced, Producer};
+use sharemill_tests::host::End;
 use sharemill_tests::topics::{self, Stored};
 use sharemill_tests::{Folder, Host, until};
 
@@ -72,6 +73,14 @@ fn order(number: u64) -> Record {
     }
 }
 
+/// A call that is longer than the lock of its record.
+fn nap(_: u64) -> Record {
+    Record {
+        value: Some("2500".into()),
+        ..Record::default()
+    }
+}
+
 /// Orders that must be confirmed for each kill: a run that hardly produced proves nothing.
 const CONFIRMED_MIN: usize = 500;
 
@@ -88,13 +97,15 @@ fn nothing_confirmed_is_lost_and_nothing_is_done_twice() {
     let kills: usize = std::env::var("SHAREMILL_KILLS").map_or(8, |text| text.parse().unwrap());
     let folder = Folder::new(MANIFEST).guest("enrich").guest("sleeper");
     let producer = Producer::start(&folder.data(), "orders", folder.path().join("confirmed"), order);
+    let naps = Producer::start(&folder.data(), "naps", folder.path().join("naps"), nap);
     let mut done: Vec<Kill> = Vec::new();
     for round in 0..kills {
-        let (kill, held) = kill_once(&folder, &producer, round, done.last());
+        let (kill, held) = kill_once(&folder, [&producer, &naps], round, done.last());
         judge(done.last_mut(), held);
         eprintln!("kill {:2} {:15} {}", round + 1, kill.phase, kill.story);
         done.push(kill);
     }
+    naps.stop();
     let (produced, held) = finish(&folder, producer);
     judge(done.last_mut(), held);
     check(&folder, &produced, kills);
@@ -126,7 +137,12 @@ fn number(line: &str, name: &str) -> Option<u64> {
 }
 
 /// The kill, and what the host had recovered from before.
-fn kill_once(folder: &Folder, producer: &Producer, round: usize, before: Option<&Kill>) -> (Kill, Option<u64>) {
+fn kill_once(
+    folder: &Folder,
+    [producer, naps]: [&Producer; 2],
+    round: usize,
+    before: Option<&Kill>,
+) -> (Kill, Option<u64>) {
     let phase = PHASES[round % PHASES.len()];
     let after = match phase {
         "journal-written" => 40 + 37 * (round % 11),
@@ -135,16 +151,13 @@ fn kill_once(folder: &Folder, producer: &Producer, round: usize, before: Option<
     };
     producer.allow(SENT_MAX);
     let host = Host::spawn(folder, &[], &[("SHAREMILL_KILL", &format!("{phase}:{after}"))]);
-    if phase == "extend" && host.hears(sharemill_tests::host::RUNNING) {
-        // Refused while the journal is full.
-        let naps = ["2500"; 4].join("\n");
-        until("the naps", || {
-            let output = folder.run_with_input(&["produce", "naps"], &naps);
-            (output.code == Some(0)).then_some(())
-        });
-    }
     let sent = producer.sent();
-    let end = host.end_within(PATIENCE).unwrap_or_else(|host| {
+    let ended = if phase == "extend" {
+        end_among_naps([producer, naps], host)
+    } else {
+        host.end_within(PATIENCE)
+    };
+    let end = ended.unwrap_or_else(|host| {
         eprintln!("{}", state(folder));
         host.kill();
         host.end()
@@ -172,6 +185,19 @@ fn kill_once(folder: &Folder, producer: &Producer, round: usize, before: Option<
         story: format!("{} sent={sent}", line.trim()),
     };
     (kill, held(&end.stderr))
+}
+
+/// Gives the host long calls and orders beside them, again and again: a lease has to be extended while others are settled.
+fn end_among_naps([producer, naps]: [&Producer; 2], mut host: Host) -> Result<End, Host> {
+    for _ in 0..PATIENCE.as_secs() {
+        naps.allow(4);
+        match host.end_within(Duration::from_secs(1)) {
+            Ok(end) => return Ok(end),
+            Err(same) => host = same,
+        }
+        producer.allow(SENT_MAX / 4);
+    }
+    Err(host)
 }
 
 /// Lets the host finish everything.
