@@ -10,7 +10,7 @@ use bytes::Bytes;
 use crate::engine::{Mailbox, ToJournal, ToShard};
 use crate::hook::{Hook, Phase};
 use crate::ids::{Offset, PartitionKey, TopicId};
-use crate::journal::{Growth, Position};
+use crate::journal::{GrownFile, Growth, JournalError, Position};
 use crate::log::{LogError, LogIdentity, LogOptions, LogReader, LogState, LogWriter, delete_log};
 use crate::record::StoredBatch;
 use crate::snapshot::{self, SectionKind, SnapshotError};
@@ -179,11 +179,24 @@ impl Drainer {
                     let result = self.run(&job);
                     self.shard.post(ToShard::Drained(DrainDone { position, result }));
                 }
-                ToDrain::Grow(growth) => self.journal.post(ToJournal::Grown(growth.run())),
+                ToDrain::Grow(growth) => {
+                    let grown = self.grow(growth);
+                    self.journal.post(ToJournal::Grown(grown));
+                }
                 ToDrain::Stop => self.stopped = true,
             }
         }
         worked
+    }
+
+    /// The ring does not grow into space that the reserve was given up for: settlements, drains and the end need it.
+    fn grow(&self, growth: Growth) -> Result<GrownFile, JournalError> {
+        self.reserve.fill(&*self.storage);
+        if self.reserve.is_there(&*self.storage) {
+            growth.run()
+        } else {
+            Err(growth.refuse("the disk is nearly full, and what is left is the reserve"))
+        }
     }
 
     /// When the disk is full the reserve is given up and the job tried once more.
@@ -315,7 +328,7 @@ impl Reserve {
 
     /// Makes the reserve if it is not there and there is room for twice as much. Losing it is no failure.
     fn fill(&self, storage: &dyn Storage) {
-        if self.bytes == 0 || storage.open(Self::FILE, crate::storage::OpenMode::Read).is_ok() {
+        if self.is_there(storage) {
             return;
         }
         if storage
@@ -325,6 +338,11 @@ impl Reserve {
         {
             drop(storage.remove(Self::FILE));
         }
+    }
+
+    /// Whether there is one, or none is wanted.
+    fn is_there(&self, storage: &dyn Storage) -> bool {
+        self.bytes == 0 || storage.open(Self::FILE, crate::storage::OpenMode::Read).is_ok()
     }
 
     fn write(&self, storage: &dyn Storage) -> std::io::Result<()> {

@@ -4,6 +4,7 @@
 //! shard thread owns what is known, the drain thread moves the journal into logs and snapshots, the reader thread
 //! reads them back.
 
+mod assemble;
 mod block_on;
 mod clock;
 mod delivery;

@@ -1,21 +1,21 @@
 //! The only sequencer: assigns offsets, writes one group, syncs once, then tells everybody. Owned by the journal
 //! thread; a simulation steps it. Invariant: an answer leaves only after the group that holds its entry is durable.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::assemble::{self, Ends, admission, entry_len, keeps_behind};
 use super::gate::Pass;
 use super::gauge::TopicGauge;
 use super::mailbox::Mailbox;
-use super::message::{Admission, Append, Committed, Entry, FromJournal, Operation, Origin, Registration, ToJournal};
+use super::message::{Admission, Committed, Entry, FromJournal, Operation, Origin, Registration, ToJournal};
 use super::reply::Sender;
 use super::shard::ToShard;
 use super::stats::EngineStats;
 use crate::drain::ToDrain;
 use crate::error::{Fenced, ProduceError};
-use crate::ids::{Offset, PartitionKey};
-use crate::journal::{self, CommitError, Durability, EntryWriter, GroupBuilder, Journal};
-use crate::record::StoredBatch;
+use crate::ids::Offset;
+use crate::journal::{self, CommitError, Durability, GroupBuilder, Journal};
 use crate::time::Clock;
 
 /// The sequencer's state.
@@ -23,12 +23,12 @@ pub(crate) struct Sequencer {
     /// `None` once it was closed.
     journal: Option<Journal>,
     group: GroupBuilder,
-    ends: BTreeMap<PartitionKey, PartitionEnd>,
+    ends: Ends,
     inbox: Arc<Mailbox<ToJournal>>,
     shard: Arc<Mailbox<ToShard>>,
     drain: Arc<Mailbox<ToDrain>>,
     backlog: VecDeque<ToJournal>,
-    /// Produces and emits that wait for the ring to grow, in their order.
+    /// What waits for the ring to grow, in its order.
     held: VecDeque<Entry>,
     /// The ring could not grow when it was last tried: nothing waits for that.
     stunted: bool,
@@ -53,12 +53,6 @@ pub(crate) struct SequencerInit {
     pub(crate) stats: Arc<EngineStats>,
 }
 
-#[derive(Debug)]
-struct PartitionEnd {
-    next: Offset,
-    gauge: Arc<TopicGauge>,
-}
-
 /// An entry that lies in the group under construction.
 #[derive(Debug)]
 struct Written {
@@ -74,7 +68,7 @@ impl Sequencer {
         let mut sequencer = Self {
             journal: Some(init.journal),
             group: GroupBuilder::default(),
-            ends: BTreeMap::new(),
+            ends: Ends::new(),
             inbox: init.inbox,
             shard: init.shard,
             drain: init.drain,
@@ -88,7 +82,9 @@ impl Sequencer {
             stats: init.stats,
             fenced: None,
         };
-        sequencer.register(init.partitions);
+        assemble::register(&mut sequencer.ends, init.partitions);
+        // What was left in the ring may have to be drained before anything can be committed.
+        sequencer.tell_ring();
         sequencer
     }
 
@@ -163,7 +159,7 @@ impl Sequencer {
             return Err(entry);
         }
         let admission = admission(&entry);
-        let overtakes = admission == journal::Admission::Produce && !self.held.is_empty();
+        let overtakes = self.held.iter().any(|held| keeps_behind(held, &entry));
         if overtakes || len > journal.room(admission) {
             if !overtakes && !self.group.is_empty() {
                 return Err(entry);
@@ -183,7 +179,7 @@ impl Sequencer {
         let Self { group, ends, .. } = self;
         let pushed = group.push_entry(u64::MAX, |writer| {
             for operation in entry.operations.drain(..) {
-                write(operation, writer, ends, &mut committed);
+                assemble::write(operation, writer, ends, &mut committed);
             }
         });
         debug_assert!(pushed.is_ok(), "there was room");
@@ -198,20 +194,23 @@ impl Sequencer {
         Ok(())
     }
 
-    /// There is no room. A produce waits while the ring grows, which takes some milliseconds; else it is refused.
+    /// There is no room. While the ring can grow, which takes some milliseconds, the entry waits; else it is refused.
     fn hold(&mut self, entry: Entry, admission: journal::Admission) {
-        self.grow();
         let Some(journal) = &self.journal else { return };
         let (size, most) = (journal::alone_on_disk(entry_len(&entry)), journal.group_len_max());
         if size > most {
             self.refuse(entry.origin, ProduceError::EntryTooLarge { size, limit: most });
             return;
         }
-        if admission == journal::Admission::Produce && journal.is_growing() && !self.stunted {
+        self.order(Journal::order_growth);
+        let Some(journal) = &self.journal else { return };
+        if journal.is_growing() && !self.stunted {
             self.held.push_back(entry);
             return;
         }
         let (used, limit) = (journal.used(), limit(journal, admission));
+        // Only draining makes room now.
+        self.tell_ring();
         self.refuse(entry.origin, ProduceError::JournalFull { used, limit });
     }
 
@@ -222,9 +221,9 @@ impl Sequencer {
         }
     }
 
-    /// Orders one more file if the ring needs one.
-    fn grow(&mut self) {
-        if let Some(growth) = self.journal.as_mut().and_then(Journal::begin_growth) {
+    /// Orders one more ring file if `begin` finds that it is time.
+    fn order(&mut self, begin: impl FnOnce(&mut Journal) -> Option<journal::Growth>) {
+        if let Some(growth) = self.journal.as_mut().and_then(begin) {
             self.drain.post(ToDrain::Grow(growth));
         }
     }
@@ -265,17 +264,13 @@ impl Sequencer {
         Ok(())
     }
 
-    fn register(&mut self, list: Vec<Registration>) {
-        register(&mut self.ends, list);
-    }
-
     fn adopt(&mut self, result: Result<journal::GrownFile, journal::JournalError>) {
         let Some(journal) = &mut self.journal else { return };
         self.stunted = result.is_err();
         match result {
             Ok(file) => {
                 journal.adopt(file);
-                self.grow();
+                self.order(Journal::begin_growth);
             }
             Err(error) => {
                 // The ring is as good as before, only smaller than it might be.
@@ -326,19 +321,9 @@ impl Sequencer {
             }
             entries.push(committed);
         }
-        let (mut used, mut capacity) = (0, u64::MAX);
-        if let Some(journal) = &self.journal {
-            // What the ring may become counts: growing it is cheaper than writing everything twice.
-            let grows = !self.stunted;
-            used = journal.used();
-            capacity = if grows {
-                journal.capacity_max()
-            } else {
-                journal.capacity()
-            };
-        }
+        let (used, capacity) = self.ring();
         if !self.stunted {
-            self.grow();
+            self.order(Journal::begin_growth);
         }
         self.shard.post(ToShard::Journal(FromJournal::Group {
             entries,
@@ -352,10 +337,22 @@ impl Sequencer {
         }
     }
 
+    /// Bytes of the ring in use, and in all. What it may become counts: growing is cheaper than writing everything twice.
+    fn ring(&self) -> (u64, u64) {
+        let Some(journal) = &self.journal else {
+            return (0, u64::MAX);
+        };
+        let capacity = if self.stunted {
+            journal.capacity()
+        } else {
+            journal.capacity_max()
+        };
+        (journal.used(), capacity)
+    }
+
     /// The shard drains by what is in use, and must not go by what was.
     fn tell_ring(&self) {
-        let Some(journal) = &self.journal else { return };
-        let (used, capacity) = (journal.used(), journal.capacity());
+        let (used, capacity) = self.ring();
         self.shard.post(ToShard::Journal(FromJournal::Ring { used, capacity }));
     }
 
@@ -416,80 +413,9 @@ impl Drop for Sequencer {
     }
 }
 
-fn register(ends: &mut BTreeMap<PartitionKey, PartitionEnd>, list: Vec<Registration>) {
-    for Registration { partition, end, gauge } in list {
-        ends.insert(partition, PartitionEnd { next: end, gauge });
-    }
-}
-
-fn write(
-    operation: Operation,
-    writer: &mut EntryWriter<'_>,
-    ends: &mut BTreeMap<PartitionKey, PartitionEnd>,
-    committed: &mut Committed,
-) {
-    match operation {
-        Operation::Append(append) => {
-            let Some(end) = ends.get_mut(&append.partition) else {
-                return;
-            };
-            let base = end.next;
-            end.next = base.plus(u64::from(append.records));
-            end.gauge.add(append.batch.len() as u64);
-            writer.append(append.partition, base, &append.batch);
-            // Encoded or validated before it came here.
-            if let Ok(batch) = StoredBatch::new(base, append.batch) {
-                committed.appended.push((append.partition, batch));
-            }
-        }
-        Operation::Share { share, changes } => writer.share(share, &changes),
-        Operation::Catalog {
-            change,
-            bytes,
-            register: new,
-            forget,
-        } => {
-            register(ends, new);
-            for partition in forget {
-                ends.remove(&partition);
-            }
-            writer.catalog(&bytes);
-            committed.catalog.push(change);
-        }
-    }
-}
-
-fn admission(entry: &Entry) -> journal::Admission {
-    let bounded = |operation: &Operation| match operation {
-        Operation::Append(Append { admission, .. }) => *admission == Admission::Bounded,
-        Operation::Share { .. } | Operation::Catalog { .. } => false,
-    };
-    if entry.operations.iter().any(bounded) {
-        journal::Admission::Produce
-    } else {
-        journal::Admission::Always
-    }
-}
-
 fn limit(journal: &Journal, admission: journal::Admission) -> u64 {
     match admission {
         journal::Admission::Produce => journal.capacity() / 4 * 3,
         journal::Admission::Always => journal.capacity(),
     }
-}
-
-fn entry_len(entry: &Entry) -> usize {
-    let batches = entry.operations.iter().filter_map(|operation| match operation {
-        Operation::Append(append) => Some(append.batch.as_ref()),
-        _ => None,
-    });
-    let changes = entry.operations.iter().filter_map(|operation| match operation {
-        Operation::Share { changes, .. } => Some(changes.as_slice()),
-        _ => None,
-    });
-    let catalog = entry.operations.iter().map(|operation| match operation {
-        Operation::Catalog { bytes, .. } => bytes.len() + journal::OPERATION_OVERHEAD,
-        _ => 0,
-    });
-    journal::entry_len(batches, changes) + catalog.sum::<usize>()
 }

@@ -1,6 +1,7 @@
 //! A new ring file is zeroed by another thread (the drain's), so that the journal thread never waits for it:
 //! `Journal::begin_growth` hands out a [`Growth`], whoever has time runs it, `Journal::adopt` takes the result.
 
+use std::io;
 use std::sync::Arc;
 
 use super::error::JournalError;
@@ -24,6 +25,12 @@ impl Growth {
     /// before; hand the order back with `Journal::abandon_growth`.
     pub fn run(self) -> Result<GrownFile, JournalError> {
         ring::make_file(&*self.storage, self.geometry, self.directory_id, self.slot).map(GrownFile)
+    }
+
+    /// It is not made, since the disk has no room for it.
+    pub fn refuse(&self, reason: &'static str) -> JournalError {
+        let source = io::Error::new(io::ErrorKind::StorageFull, reason);
+        JournalError::io("make", &ring::slot_path(self.slot))(source)
     }
 
     /// Bytes that it will take on disk.

@@ -153,8 +153,13 @@ impl Journal {
 
     /// Whether more than half the ring is used, it may still grow and no growth is under way.
     pub fn needs_growth(&self) -> bool {
+        self.can_grow() && self.used() > self.capacity() / 2
+    }
+
+    /// Whether the ring may still grow and no growth is under way.
+    fn can_grow(&self) -> bool {
         let grown = (self.ring.slots.len() as u64 + 1).saturating_mul(self.ring.geometry.file_size());
-        !self.growing && self.used() > self.capacity() / 2 && grown <= self.options.journal_size
+        !self.growing && grown <= self.options.journal_size
     }
 
     /// Whether one more file is being made.
@@ -171,7 +176,13 @@ impl Journal {
     /// The order to make one more file, to be run by another thread; `None` unless [`Journal::needs_growth`].
     /// Ends with [`Journal::adopt`] or [`Journal::abandon_growth`].
     pub fn begin_growth(&mut self) -> Option<Growth> {
-        self.needs_growth().then(|| {
+        if self.needs_growth() { self.order_growth() } else { None }
+    }
+
+    /// As [`Journal::begin_growth`], however little is used: something did not fit. `None` if the ring has all its files
+    /// or one is being made.
+    pub fn order_growth(&mut self) -> Option<Growth> {
+        self.can_grow().then(|| {
             self.growing = true;
             Growth {
                 storage: Arc::clone(&self.storage),

@@ -23,4 +23,5 @@ mod oracle;
 mod properties;
 mod regressions;
 mod retention;
+mod room;
 mod scripts;
