@@ -84,11 +84,15 @@ impl Default for Limits {
 pub enum Retention {
     /// A record is dropped when every group of the topic has finished with it. Without a group everything is kept.
     Queue,
-    /// By age and size of whole segments, whichever comes first; `None` means no bound.
+    /// By age and size, whichever comes first; `None` means no bound. Looked at once a second; what is in the journal
+    /// goes batch by batch, what is in a log segment by segment. What a member holds or has parked stays, and so does
+    /// everything behind it.
     Bounded {
-        /// Largest age by append time, in milliseconds.
+        /// Largest age in milliseconds, by the records' timestamps (when they were appended, unless the producer said
+        /// otherwise). A segment spans at most a quarter of it, at least ten seconds: that much longer a record may stay.
         millis: Option<u64>,
-        /// Largest size of one partition's log.
+        /// Largest size of one partition's records in bytes, in journal and log together. Segments are made no larger than
+        /// a quarter of it, at least 4 KiB.
         bytes: Option<u64>,
     },
 }
@@ -100,7 +104,10 @@ pub enum OnFull {
     /// Refuse it.
     #[default]
     Refuse,
-    /// Drop the oldest records; unfinished ones are archived with cause `retention`.
+    /// Drop the oldest records; unfinished ones are archived with cause `retention`. The topic gives way as soon as a
+    /// produce has taken it above `max_bytes`. Where that cannot be at once, since the oldest records are held or parked,
+    /// their dead letters are not written yet, or the log that holds them waits for a drain, it takes a quarter of
+    /// `max_bytes` more, or 8 MiB if that is more; then it refuses.
     DropOldest,
 }
 
@@ -115,7 +122,8 @@ pub struct TopicConfig {
     pub max_bytes: Option<u64>,
     /// What happens above `max_bytes`.
     pub on_full: OnFull,
-    /// Bytes of one segment of its logs; `None`: [`EngineConfig::segment_bytes`].
+    /// Bytes of one segment of its logs; `None`: [`EngineConfig::segment_bytes`]. Less where `max_bytes` or the retention
+    /// asks for it: a segment is at most a quarter of a partition's share of a limit. Holds for new segments.
     #[serde(default)]
     pub segment_bytes: Option<u64>,
 }

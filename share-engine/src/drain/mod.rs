@@ -49,7 +49,7 @@ pub(crate) struct PartitionDrain {
     pub(crate) key: PartitionKey,
     pub(crate) directory: String,
     pub(crate) topic_id: TopicId,
-    pub(crate) segment_bytes: u64,
+    pub(crate) options: LogOptions,
     pub(crate) start: Offset,
     pub(crate) end: Offset,
     pub(crate) batches: Vec<StoredBatch>,
@@ -283,13 +283,11 @@ impl Drainer {
                     topic_id: part.topic_id,
                 };
                 let storage = Arc::clone(&self.storage);
-                let options = LogOptions {
-                    segment_bytes: part.segment_bytes,
-                    ..LogOptions::default()
-                };
-                entry.insert(LogWriter::open(storage, &part.directory, identity, options, &known)?)
+                let writer = LogWriter::open(storage, &part.directory, identity, part.options, &known)?;
+                entry.insert(writer)
             }
         };
+        writer.set_options(part.options);
         // Before anything is appended: the last segment would take it, and go with it.
         if !part.drop.is_empty() {
             writer.drop_segments(|segment| part.drop.contains(&(segment.base, segment.end)));

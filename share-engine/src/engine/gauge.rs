@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of one topic over all its partitions, and the most it may hold.
+///
+/// A topic that drops its oldest records has two limits: above the first it gives way, above the second it takes no
+/// more, since what is oldest is held or cannot be dropped yet.
 #[derive(Debug)]
 pub(crate) struct TopicGauge {
     topic: Arc<str>,
     bytes: AtomicU64,
     limit: AtomicU64,
+    give_way_above: AtomicU64,
 }
 
 impl TopicGauge {
@@ -18,6 +22,7 @@ impl TopicGauge {
             topic: Arc::from(topic),
             bytes: AtomicU64::new(0),
             limit: AtomicU64::new(limit.unwrap_or(u64::MAX)),
+            give_way_above: AtomicU64::new(u64::MAX),
         }
     }
 
@@ -36,9 +41,32 @@ impl TopicGauge {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Sets the limit.
-    pub(crate) fn set_limit(&self, limit: Option<u64>) {
+    /// Sets the limit of what is taken in.
+    pub(crate) fn refuse_above(&self, limit: Option<u64>) {
         self.limit.store(limit.unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.give_way_above.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Sets the limit above which the oldest records go. What is taken in until they are gone is bounded, too.
+    pub(crate) fn drop_above(&self, limit: u64) {
+        let most = limit.saturating_add((limit / 4).max(DROP_SLACK));
+        self.limit.store(most, Ordering::Relaxed);
+        self.give_way_above.store(limit, Ordering::Relaxed);
+    }
+
+    /// Whether the oldest records have to go.
+    pub(crate) fn gives_way(&self) -> bool {
+        self.bytes() > self.give_way_above.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that it should not exceed.
+    pub(crate) fn wished(&self) -> u64 {
+        self.limit().min(self.give_way_above.load(Ordering::Relaxed))
+    }
+
+    /// Whether so many dropped bytes should not wait for the next look at everything to be removed.
+    pub(crate) fn is_urgent(&self, dropped: u64) -> bool {
+        dropped > (self.wished() / 4).max(DROP_SLACK / 8)
     }
 
     /// Counts an append.
@@ -53,3 +81,7 @@ impl TopicGauge {
         });
     }
 }
+
+/// What a topic that drops its oldest records may take above its limit, at least: two journal groups, the one that the
+/// shard hears of and the one that is being written meanwhile.
+const DROP_SLACK: u64 = 8 << 20;

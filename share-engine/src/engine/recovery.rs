@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message::Registration;
-use super::shard::{Partition, PartitionInit, World, directory};
+use super::shard::{Partition, PartitionInit, World, directory, log_options};
 use crate::catalog::CatalogChange;
 use crate::config::EngineConfig;
 use crate::drain::Image;
@@ -15,7 +15,7 @@ use crate::entropy::Entropy;
 use crate::error::OpenError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
 use crate::journal::{self, Entry, Journal, JournalError, JournalOptions, Operation, Position, Report, VisitorError};
-use crate::log::{LogError, LogIdentity, LogOptions, LogWriter, delete_log};
+use crate::log::{LogError, LogIdentity, LogWriter, delete_log};
 use crate::record::{RecordLimits, StoredBatch};
 use crate::share::SharePartition;
 use crate::snapshot::{self, SnapshotError};
@@ -164,10 +164,7 @@ fn open_logs(
             directory_id,
             topic_id: topic.id,
         };
-        let options = LogOptions {
-            segment_bytes: topic.config.segment_bytes.unwrap_or(config.segment_bytes),
-            ..LogOptions::default()
-        };
+        let options = log_options(config, &topic.config);
         let directory = directory(partition);
         let writer = LogWriter::open(Arc::clone(storage), &directory, identity, options, &partition.segments)?;
         partition.log = Some(writer.reader());

@@ -88,6 +88,28 @@ pub struct StatsSnapshot {
     pub last_failure: Option<String>,
 }
 
+/// What one entry adds to the counters once it is durable.
+#[derive(Debug, Default)]
+pub(crate) struct Counts {
+    expired: u64,
+    clamped: u64,
+    exhausted: u64,
+    dropped: u64,
+    archived: Vec<Archived>,
+}
+
+impl Counts {
+    pub(crate) fn of(settled: &Settled) -> Self {
+        Self {
+            expired: settled.expired,
+            clamped: u64::from(settled.clamped),
+            exhausted: u64::from(settled.exhausted),
+            dropped: settled.dropped,
+            archived: settled.archived.clone(),
+        }
+    }
+}
+
 impl EngineStats {
     /// Reads all of them.
     pub(crate) fn snapshot(&self) -> StatsSnapshot {
@@ -126,18 +148,12 @@ impl EngineStats {
         add(&self.renewals, count);
     }
 
-    pub(crate) fn dropped(&self, count: u64) {
-        add(&self.dropped, count);
-    }
-
-    pub(crate) fn settled(&self, settled: &Settled) {
-        add(&self.expired, settled.expired);
-        add(&self.clamped, u64::from(settled.clamped));
-        add(&self.exhausted, u64::from(settled.exhausted));
-    }
-
-    pub(crate) fn archived(&self, archived: &[Archived]) {
-        for run in archived {
+    pub(crate) fn count(&self, counts: &Counts) {
+        add(&self.dropped, counts.dropped);
+        add(&self.expired, counts.expired);
+        add(&self.clamped, counts.clamped);
+        add(&self.exhausted, counts.exhausted);
+        for run in &counts.archived {
             let counter = match run.cause {
                 ArchiveCause::Reject => &self.archived_reject,
                 ArchiveCause::DeliveryLimit => &self.archived_limit,

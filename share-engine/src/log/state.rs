@@ -8,6 +8,9 @@ use crate::time::WallTime;
 pub struct LogOptions {
     /// A segment that would grow past this many bytes is rolled; a single larger batch gets its own. Default 64 MiB, at most 1 GiB.
     pub segment_bytes: u64,
+    /// A segment that would span more than this many milliseconds, from its first batch's timestamp on, is rolled;
+    /// `None`, the default: never for its age.
+    pub segment_millis: Option<u64>,
     /// Bytes of the log between index entries, and of a checksum interval. Default 4096.
     pub index_interval_bytes: u64,
     /// Bytes collected before they are written. Default 256 KiB.
@@ -18,6 +21,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             segment_bytes: 64 << 20,
+            segment_millis: None,
             index_interval_bytes: 4096,
             write_buffer_bytes: 256 << 10,
         }

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::active::Active;
 use super::error::LogError;
@@ -10,8 +11,9 @@ use super::metadata;
 use super::reader::LogReader;
 use super::state::{LogIdentity, LogOptions, LogState, SegmentFile, SegmentState};
 use crate::ids::Offset;
-use crate::record::StoredBatch;
+use crate::record::{BatchHeader, HEADER_BYTES, StoredBatch};
 use crate::storage::{OpenMode, Storage};
+use crate::time::WallTime;
 
 /// A partition log, open for appending.
 pub struct LogWriter {
@@ -28,6 +30,8 @@ pub struct LogWriter {
     /// Taken off the list; their files go once a snapshot no longer lists them.
     dropped: Vec<Offset>,
     end: Offset,
+    /// The segment that was looked at last, and the timestamp of its first batch.
+    began: Option<(Offset, WallTime)>,
     failed: bool,
 }
 
@@ -51,16 +55,14 @@ impl LogWriter {
             storage,
             directory: directory.to_owned(),
             identity,
-            options: LogOptions {
-                segment_bytes: options.segment_bytes.min(LogOptions::MAX_SEGMENT_BYTES),
-                ..options
-            },
+            options,
             segments: Arc::new(known.segments.clone()),
             rolled: Vec::new(),
             active: None,
             directory_changed: false,
             dropped: Vec::new(),
             end: known.segments.last().map_or(Offset::ZERO, |segment| segment.end),
+            began: None,
             failed: false,
         };
         // First what must be there, so that a damaged log is left as it was found.
@@ -79,6 +81,11 @@ impl LogWriter {
             writer.sync_directory()?;
         }
         Ok(writer)
+    }
+
+    /// Other sizes and ages from now on; segments that are there stay as they are.
+    pub const fn set_options(&mut self, options: LogOptions) {
+        self.options = options;
     }
 
     /// Appends batches in offset order, rolling where a segment is full. Nothing is durable before [`LogWriter::sync`].
@@ -176,13 +183,13 @@ impl LogWriter {
 
     fn append_one(&mut self, batch: &StoredBatch) -> Result<(), LogError> {
         let mut active = match self.active.take() {
-            Some(active) if self.fits(active.state(), batch) => active,
+            Some(active) if self.fits(active.state(), batch)? => active,
             Some(active) => {
                 self.finish(active)?;
                 self.create(batch)?
             }
-            None => match self.segments.last() {
-                Some(last) if self.fits(last, batch) => Active::reopen(&*self.storage, &self.directory, *last)?,
+            None => match self.segments.last().copied() {
+                Some(last) if self.fits(&last, batch)? => Active::reopen(&*self.storage, &self.directory, last)?,
                 _ => self.create(batch)?,
             },
         };
@@ -192,12 +199,42 @@ impl LogWriter {
         Ok(())
     }
 
-    fn fits(&self, segment: &SegmentState, batch: &StoredBatch) -> bool {
-        segment.bytes + batch.bytes().len() as u64 <= self.options.segment_bytes
-            && batch.last().since(segment.base) < i32::MAX.unsigned_abs().into()
+    fn fits(&mut self, segment: &SegmentState, batch: &StoredBatch) -> Result<bool, LogError> {
+        let most = self.options.segment_bytes.min(LogOptions::MAX_SEGMENT_BYTES);
+        if segment.bytes + batch.bytes().len() as u64 > most
+            || batch.last().since(segment.base) >= i32::MAX.unsigned_abs().into()
+        {
+            return Ok(false);
+        }
+        let Some(millis) = self.options.segment_millis else {
+            return Ok(true);
+        };
+        let span = batch.max_timestamp().since(self.began(segment.base)?);
+        Ok(span <= Duration::from_millis(millis))
     }
 
-    fn create(&self, batch: &StoredBatch) -> Result<Active, LogError> {
+    /// The timestamp of a segment's first batch.
+    fn began(&mut self, base: Offset) -> Result<WallTime, LogError> {
+        if let Some((known, began)) = self.began
+            && known == base
+        {
+            return Ok(began);
+        }
+        let path = SegmentFile::Log.path(&self.directory, base);
+        let file = self
+            .storage
+            .open(&path, OpenMode::Read)
+            .map_err(LogError::io(&path, "open"))?;
+        let mut header = [0; HEADER_BYTES];
+        file.read_exact_at(&mut header, 0).map_err(LogError::read(&path, 0))?;
+        let header = BatchHeader::parse(&header).map_err(|error| LogError::corrupt(&path, 0, error.to_string()))?;
+        let began = WallTime::from_millis(header.max_timestamp);
+        self.began = Some((base, began));
+        Ok(began)
+    }
+
+    fn create(&mut self, batch: &StoredBatch) -> Result<Active, LogError> {
+        self.began = Some((batch.base(), batch.max_timestamp()));
         Active::create(
             &*self.storage,
             &self.directory,

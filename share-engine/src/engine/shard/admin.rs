@@ -246,14 +246,7 @@ impl Shard {
         }
         self.catalog_busy = true;
         let then = Then::Admin(Continuation { reply, catalog: true });
-        self.submit(
-            operations,
-            Pending {
-                transitions,
-                apply: vec![],
-                then,
-            },
-        );
+        self.submit(operations, Pending::new(transitions, then));
         Ok(())
     }
 
@@ -335,9 +328,8 @@ impl Shard {
         self.submit(
             operations,
             Pending {
-                transitions: vec![],
                 apply,
-                then: Then::Admin(Continuation { reply, catalog: true }),
+                ..Pending::new(vec![], Then::Admin(Continuation { reply, catalog: true }))
             },
         );
     }

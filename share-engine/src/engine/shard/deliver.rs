@@ -157,14 +157,7 @@ impl Shard {
         }
         if haul.parts.is_empty() {
             if !haul.operations.is_empty() {
-                self.submit(
-                    haul.operations,
-                    Pending {
-                        transitions: haul.transitions,
-                        apply: vec![],
-                        then: Then::Nothing,
-                    },
-                );
+                self.submit(haul.operations, Pending::new(haul.transitions, Then::Nothing));
             }
             self.wait_again(index, waiting);
             return false;
@@ -175,14 +168,7 @@ impl Shard {
             waiting,
             parts: haul.parts,
         };
-        self.submit(
-            haul.operations,
-            Pending {
-                transitions: haul.transitions,
-                apply: vec![],
-                then,
-            },
-        );
+        self.submit(haul.operations, Pending::new(haul.transitions, then));
         true
     }
 

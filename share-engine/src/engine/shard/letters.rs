@@ -78,7 +78,6 @@ impl Shard {
         evidence: &[EvidenceOf],
         now: Now,
     ) {
-        self.stats.archived(archived);
         let Some((source, target)) = self.letter_route(key, archived) else {
             self.submit(operations, pending);
             return;

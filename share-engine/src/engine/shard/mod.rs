@@ -7,6 +7,7 @@ mod letters;
 mod members;
 mod message;
 mod partition;
+mod pending;
 mod query;
 mod redrive;
 mod retention;
@@ -18,18 +19,18 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use super::mailbox::Mailbox;
-use super::message::{Entry, FromJournal, Operation, Origin, ToJournal};
+use super::message::{FromJournal, ToJournal};
 use super::reply::Sender;
 use super::routes::Routes;
 use super::stats::EngineStats;
 use crate::config::EngineConfig;
 use crate::drain::ToDrain;
 use crate::entropy::Entropy;
-use crate::error::{AdminError, Fenced, ProduceError};
+use crate::error::{AdminError, Fenced};
 use crate::hook::{Hook, Load, Phase};
-use crate::ids::{MemberIndex, Offset, PartitionKey, ShareKey};
+use crate::ids::{MemberIndex, PartitionKey, ShareKey};
 use crate::journal::Position;
-use crate::share::{Change, Persisted, SharePartition, TransitionId};
+use crate::share::SharePartition;
 use crate::time::{Instant, Now};
 
 pub(crate) use deliver::AcquiredPart;
@@ -38,7 +39,9 @@ pub(crate) use message::{
     AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
 };
 pub(crate) use partition::{Partition, PartitionInit};
+use pending::{Pending, Then};
 pub use redrive::redrive_group;
+pub(crate) use retention::log_options;
 pub(crate) use settle::clip;
 pub(crate) use upkeep::directory;
 pub(crate) use world::World;
@@ -106,31 +109,6 @@ impl Share {
             deadline: None,
         }
     }
-}
-
-/// An entry that is on its way to the disk.
-struct Pending {
-    transitions: Vec<(ShareKey, TransitionId)>,
-    /// Changes of share partitions that come into being with the entry.
-    apply: Vec<(ShareKey, Change)>,
-    then: Then,
-}
-
-/// What happens when an entry is durable.
-enum Then {
-    Nothing,
-    Deliver {
-        member: MemberIndex,
-        waiting: members::Waiting,
-        parts: Vec<AcquiredPart>,
-    },
-    Settle {
-        call: u64,
-        slots: Vec<usize>,
-    },
-    /// A group gave up records that retention is about to drop.
-    Retire,
-    Admin(admin::Continuation),
 }
 
 /// What an engine consists of when the shard begins: built by recovery.
@@ -277,64 +255,6 @@ impl Shard {
         }
     }
 
-    /// An entry is durable.
-    fn finish(&mut self, pending: Pending, appended: Option<(PartitionKey, Offset)>, now: Now) {
-        for (key, change) in &pending.apply {
-            if let Some(share) = self.world.shares.get_mut(key) {
-                // The share partition is new, so that nothing can contradict the change.
-                let applied = share.state.apply(change, now);
-                debug_assert!(applied.is_ok(), "{applied:?}");
-                self.changed.insert(*key);
-            }
-        }
-        for (key, transition) in &pending.transitions {
-            self.persisted(*key, *transition, Persisted::Durable, now);
-        }
-        match pending.then {
-            Then::Nothing => {}
-            Then::Retire => self.retired(now),
-            Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
-            Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
-            Then::Admin(continuation) => self.admin_done(continuation, Ok(appended), now),
-        }
-        for (key, _) in pending.transitions {
-            self.drop_finished(key);
-        }
-    }
-
-    /// The journal took nothing of an entry.
-    fn roll_back(&mut self, pending: Pending, error: &ProduceError, now: Now) {
-        for (key, transition) in &pending.transitions {
-            self.persisted(*key, *transition, Persisted::Refused, now);
-        }
-        match pending.then {
-            Then::Nothing => {}
-            // The next look at what has to go tries it again.
-            Then::Retire => self.upkeep.retiring -= 1,
-            Then::Deliver { member, waiting, .. } => {
-                for (key, _) in &pending.transitions {
-                    self.changed.remove(key);
-                    self.stalled.insert(*key);
-                }
-                self.wait_again(member, waiting);
-            }
-            Then::Settle { call, slots } => {
-                self.settled(call, &slots, &crate::error::SettleResult::Refused(error.clone().into()));
-            }
-            Then::Admin(continuation) => {
-                self.admin_done(continuation, Err(AdminError::Refused(error.to_string())), now);
-            }
-        }
-    }
-
-    fn persisted(&mut self, key: ShareKey, transition: TransitionId, result: Persisted, now: Now) {
-        if let Some(share) = self.world.shares.get_mut(&key) {
-            share.state.handle_persisted(transition, result, now);
-            self.changed.insert(key);
-            self.schedule(key);
-        }
-    }
-
     /// Everything that waits is answered `unknown`; only recovery can tell what is on disk.
     fn fence(&mut self, fenced: Fenced) {
         let blocked = std::mem::take(&mut self.blocked)
@@ -361,17 +281,6 @@ impl Shard {
             drop(reply.send(Err(AdminError::Fenced(fenced.clone()))));
         }
         self.fenced = Some(fenced);
-    }
-
-    /// Sends an entry to the journal.
-    fn submit(&mut self, operations: Vec<Operation>, pending: Pending) {
-        let token = self.next_token;
-        self.next_token += 1;
-        self.pending.insert(token, pending);
-        self.journal.post(ToJournal::Entry(Entry {
-            operations,
-            origin: Origin::Shard(token),
-        }));
     }
 
     /// Keeps the deadline of a share partition in order.

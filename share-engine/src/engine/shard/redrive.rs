@@ -43,14 +43,7 @@ impl Shard {
                 ];
                 self.catalog_busy = true;
                 let then = Then::Admin(Continuation { reply, catalog: true });
-                self.submit(
-                    operations,
-                    Pending {
-                        transitions: vec![(share, transition)],
-                        apply: vec![],
-                        then,
-                    },
-                );
+                self.submit(operations, Pending::new(vec![(share, transition)], then));
                 Ok(())
             }
             Ok(Redrive::Read(key)) => {

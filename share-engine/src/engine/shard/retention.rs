@@ -1,48 +1,112 @@
 //! Retention: how far a partition may let go by age, by size and when it is full, and who has to pass first.
 
+use std::time::Duration;
+
 use super::upkeep::segment_range;
 use super::{Partition, Shard, Then};
 use crate::catalog::Topic;
-use crate::config::{OnFull, Retention};
+use crate::config::{EngineConfig, OnFull, Retention, TopicConfig};
 use crate::ids::{Offset, OffsetRange, PartitionKey};
-use crate::log::SegmentState;
+use crate::log::LogOptions;
+use crate::record::StoredBatch;
 use crate::time::{Now, WallTime};
-use std::time::Duration;
+
+/// What a topic's segments look like: small enough for its limits to be kept, young enough for its retention.
+///
+/// A segment goes as a whole, so that a limit is kept to a segment's size. It is a quarter of the smallest limit at most,
+/// and spans a quarter of the retention time (at least ten seconds).
+pub(crate) fn log_options(config: &EngineConfig, topic: &TopicConfig) -> LogOptions {
+    let mut bytes = topic.segment_bytes.unwrap_or(config.segment_bytes);
+    if let Some(limit) = topic.max_bytes {
+        bytes = bytes.min(limit / 4 / u64::from(topic.partitions.max(1)));
+    }
+    let mut segment_millis = None;
+    if let Retention::Bounded { millis, bytes: limit } = topic.retention {
+        bytes = bytes.min(limit.map_or(u64::MAX, |limit| limit / 4));
+        segment_millis = millis.map(|millis| (millis / 4).max(LEAST_SEGMENT_MILLIS));
+    }
+    LogOptions {
+        segment_bytes: bytes.max(LEAST_SEGMENT_BYTES),
+        segment_millis,
+        ..LogOptions::default()
+    }
+}
+
+/// Smallest segment that is made for the sake of a limit.
+const LEAST_SEGMENT_BYTES: u64 = 4 << 10;
+/// Shortest span of a segment: a drain of old records makes no more files than this lets it.
+const LEAST_SEGMENT_MILLIS: u64 = 10_000;
 
 impl Shard {
     /// Time and size retention, `drop-oldest`, and finished segments of queues.
     pub(super) fn retain(&mut self, now: Now) {
         let keys: Vec<PartitionKey> = self.world.partitions.keys().copied().collect();
         for key in keys {
-            let Some(partition) = self.world.partitions.get(&key) else {
+            let wanted = self.wants_drain(key);
+            self.upkeep.wanted |= wanted;
+            self.retain_one(key, now);
+        }
+    }
+
+    /// Whether a drain would free something in a partition.
+    fn wants_drain(&self, key: PartitionKey) -> bool {
+        let Some(partition) = self.world.partitions.get(&key) else {
+            return false;
+        };
+        let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+            return false;
+        };
+        let mut segments = partition.segments.segments.iter();
+        // Behind a record that takes long there may be finished ones that were never drained.
+        let buried = || {
+            partition.gauge.bytes() > partition.gauge.wished() / 2
+                && undrained(partition).any(|batch| self.is_gone(topic, partition, batch.range()))
+        };
+        segments.any(|one| self.is_gone(topic, partition, segment_range(one))) || buried()
+    }
+
+    /// A topic above its limit that drops its oldest records does so at once, not with the next look at everything.
+    pub(super) fn make_room(&mut self, now: Now) -> bool {
+        let over = std::mem::take(&mut self.upkeep.over);
+        let any = !over.is_empty();
+        for name in over {
+            let Some((key, start)) = self.to_give_way(&name) else {
                 continue;
             };
-            let Some(topic) = self.world.catalog.topic(&partition.topic) else {
-                continue;
-            };
-            let topic = topic.clone();
-            let gone = partition
-                .segments
-                .segments
-                .iter()
-                .any(|one| self.is_gone(&topic, partition, segment_range(one)));
-            // Behind a record that takes long there may be finished ones that were never drained.
-            let buried = partition.gauge.bytes() > partition.gauge.limit() / 2
-                && partition
-                    .window
-                    .since(partition.drained)
-                    .any(|batch| batch.base() >= partition.drained && self.is_gone(&topic, partition, batch.range()));
-            self.upkeep.wanted |= gone || buried;
-            let by_age = by_age(&topic, partition, now);
-            let by_size = by_size(&topic, partition, self.over(&topic, partition));
-            let Some(to) = by_age.max(by_size) else { continue };
-            // The oldest that goes is as far as the first that somebody holds or has parked.
-            let to = self
-                .first_held(partition, to)
-                .map_or(to, |held| boundary(partition, held));
-            if self.upkeep.retiring == 0 && !self.archive_before(key, to, now) {
-                self.retire(key, to);
+            let retiring = self.upkeep.retiring;
+            self.retain_one(key, now);
+            let moved = self.world.partitions.get(&key).is_some_and(|one| one.start > start);
+            // What is oldest is held: it is asked again in a second.
+            if !moved && self.upkeep.retiring == retiring {
+                self.upkeep.stuck.insert(name);
             }
+        }
+        any
+    }
+
+    /// The partition that has to drop something for a topic to be within its limit, and where it starts now.
+    fn to_give_way(&self, topic: &str) -> Option<(PartitionKey, Offset)> {
+        let topic = self.world.catalog.topic(topic)?;
+        let partition = self.world.partitions.get(&self.oldest(topic)?)?;
+        (self.over(topic, partition) > 0).then_some((partition.key, partition.start))
+    }
+
+    fn retain_one(&mut self, key: PartitionKey, now: Now) {
+        let Some(partition) = self.world.partitions.get(&key) else {
+            return;
+        };
+        let Some(topic) = self.world.catalog.topic(&partition.topic) else {
+            return;
+        };
+        let by_age = by_age(topic, partition, now);
+        let by_size = by_size(topic, partition, self.over(topic, partition));
+        let Some(to) = by_age.max(by_size) else { return };
+        // The oldest that goes is as far as the first that somebody holds or has parked.
+        let to = self
+            .first_held(partition, to)
+            .map_or(to, |held| boundary(partition, held));
+        if self.upkeep.retiring == 0 && !self.archive_before(key, to, now) {
+            self.retire(key, to);
         }
     }
 
@@ -52,20 +116,27 @@ impl Shard {
         let (OnFull::DropOldest, Some(limit)) = (topic.config.on_full, topic.config.max_bytes) else {
             return 0;
         };
-        let partitions = || topic.partitions.iter().filter_map(|key| self.world.partitions.get(key));
-        let leaving: u64 = partitions()
+        let excess = partition.gauge.bytes().saturating_sub(limit);
+        if excess == 0 || self.oldest(topic) != Some(partition.key) {
+            return 0;
+        }
+        let leaving: u64 = topic
+            .partitions
+            .iter()
+            .filter_map(|key| self.world.partitions.get(key))
             .flat_map(|one| one.segments.segments.iter().filter(|segment| segment.end <= one.start))
             .map(|segment| segment.bytes)
             .sum();
-        let oldest = partitions()
-            .filter_map(|one| Some((oldest(one)?, one.key)))
-            .min()
-            .map(|(_, key)| key);
-        if oldest == Some(partition.key) {
-            partition.gauge.bytes().saturating_sub(limit).saturating_sub(leaving)
-        } else {
-            0
-        }
+        excess.saturating_sub(leaving)
+    }
+
+    /// The partition that has a topic's oldest records.
+    fn oldest(&self, topic: &Topic) -> Option<PartitionKey> {
+        let partitions = topic.partitions.iter().filter_map(|key| self.world.partitions.get(key));
+        let oldest = partitions
+            .filter_map(|one| Some((pieces(one).next()?.max_timestamp, one.key)))
+            .min();
+        oldest.map(|(_, key)| key)
     }
 
     /// The first record before `to` that a group holds or has parked.
@@ -98,7 +169,10 @@ impl Shard {
             if settled.changes.is_empty() {
                 settled = share.state.handle_log_start(to, now);
             }
-            self.stats.dropped(settled.dropped);
+            // A change under way will bring it on.
+            if settled.changes.is_empty() {
+                continue;
+            }
             self.upkeep.retiring += 1;
             self.persist_settled(key, settled, Then::Retire, &[], now);
         }
@@ -131,32 +205,52 @@ impl Shard {
             }
         }
         partition.gauge.subtract(freed);
-        self.upkeep.wanted |= partition.segments.segments.iter().any(|segment| segment.end <= to);
+        // Dropped segments go with the next drain; for themselves they get one a second, or when they are many.
+        let segments = partition.segments.segments.iter();
+        let dropped = segments
+            .take_while(|segment| segment.end <= to)
+            .map(|segment| segment.bytes);
+        self.upkeep.wanted |= partition.gauge.is_urgent(dropped.sum());
     }
 }
 
-/// When the oldest records of a partition that stay were produced.
-fn oldest(partition: &Partition) -> Option<WallTime> {
-    let mut segments = partition.segments.segments.iter();
-    let first = segments.find(|segment| segment.end > partition.start);
-    let batch = || partition.window.since(partition.drained).next();
-    first
-        .map(|segment| segment.max_timestamp)
-        .or_else(|| batch().map(crate::record::StoredBatch::max_timestamp))
+/// What a partition gives up as a whole: a segment, or a batch that is in no segment yet.
+struct Piece {
+    end: Offset,
+    bytes: u64,
+    max_timestamp: WallTime,
+}
+
+/// Everything that a partition has and keeps, oldest first.
+fn pieces(partition: &Partition) -> impl Iterator<Item = Piece> {
+    let segments = partition.segments.segments.iter().map(|segment| Piece {
+        end: segment.end,
+        bytes: segment.bytes,
+        max_timestamp: segment.max_timestamp,
+    });
+    let batches = undrained(partition).map(|batch| Piece {
+        end: batch.last().next(),
+        bytes: batch.size(),
+        max_timestamp: batch.max_timestamp(),
+    });
+    segments.filter(|segment| segment.end > partition.start).chain(batches)
+}
+
+/// Batches that are in the journal alone.
+fn undrained(partition: &Partition) -> impl Iterator<Item = &StoredBatch> {
+    let batches = partition.window.since(partition.drained);
+    batches.filter(|batch| batch.base() >= partition.drained)
 }
 
 /// The end of the last segment or batch that lies wholly before `offset`.
 fn boundary(partition: &Partition, offset: Offset) -> Offset {
-    let segments = partition.segments.segments.iter().map(|segment| segment.end);
-    let batches = partition
-        .window
-        .since(partition.drained)
-        .map(|batch| batch.last().next());
-    let whole = segments.chain(batches).filter(|end| *end <= offset);
-    whole.max().unwrap_or(partition.start)
+    let whole = pieces(partition)
+        .map(|piece| piece.end)
+        .take_while(|end| *end <= offset);
+    whole.last().unwrap_or(partition.start)
 }
 
-/// Up to where segments are too old.
+/// Up to where records are too old.
 fn by_age(topic: &Topic, partition: &Partition, now: Now) -> Option<Offset> {
     let Retention::Bounded {
         millis: Some(millis), ..
@@ -165,45 +259,27 @@ fn by_age(topic: &Topic, partition: &Partition, now: Now) -> Option<Offset> {
         return None;
     };
     let age = Duration::from_millis(millis);
-    let old = partition
-        .segments
-        .segments
-        .iter()
-        .take_while(|segment| now.wall.since(segment.max_timestamp) > age);
-    old.last()
-        .map(|segment| segment.end)
-        .filter(|end| *end > partition.start)
+    let old = pieces(partition).take_while(|piece| now.wall.since(piece.max_timestamp) > age);
+    old.last().map(|piece| piece.end)
 }
 
 /// Up to where the oldest records have to go for the rest to fit.
 fn by_size(topic: &Topic, partition: &Partition, over: u64) -> Option<Offset> {
     let own = match topic.config.retention {
         Retention::Bounded { bytes: Some(limit), .. } => {
-            let segments = partition.segments.segments.iter();
-            let held: u64 = segments
-                .filter(|segment| segment.end > partition.start)
-                .map(|segment| segment.bytes)
-                .sum();
+            let held: u64 = pieces(partition).map(|piece| piece.bytes).sum();
             held.saturating_sub(limit)
         }
         _ => 0,
     };
     let mut excess = own.max(over);
     let mut to = None;
-    let staying = |segment: &&SegmentState| segment.end > partition.start;
-    for segment in partition.segments.segments.iter().filter(staying) {
+    for piece in pieces(partition) {
         if excess == 0 {
-            return to;
+            break;
         }
-        excess = excess.saturating_sub(segment.bytes);
-        to = Some(segment.end);
+        excess = excess.saturating_sub(piece.bytes);
+        to = Some(piece.end);
     }
-    for batch in partition.window.since(partition.drained) {
-        if excess == 0 || over == 0 {
-            return to;
-        }
-        excess = excess.saturating_sub(batch.size());
-        to = Some(batch.last().next());
-    }
-    to.filter(|end| *end > partition.start)
+    to
 }

@@ -10,6 +10,7 @@ use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::reply::Sender;
 use crate::engine::settlement::Evidence;
+use crate::engine::stats::Counts;
 use crate::error::{RefusedBy, RefusedSettlement, SettleResult};
 use crate::hook::Phase;
 use crate::ids::{LeaseKey, Offset, ShareKey};
@@ -116,6 +117,7 @@ impl Shard {
         self.hook.reach(Phase::Settling);
         let settled = share.state.settle(&[(item.lease, item.verdict)], now);
         let applied = self.sort_results(call, &[slot], &settled);
+        let counts = Counts::of(&settled);
         let Some(transition) = settled.transition else { return };
         self.open_part(call);
         let mut operations = vec![Operation::Share {
@@ -127,9 +129,8 @@ impl Shard {
         self.submit(
             operations,
             Pending {
-                transitions: vec![(key, transition)],
-                apply: vec![],
-                then,
+                counts,
+                ..Pending::new(vec![(key, transition)], then)
             },
         );
         self.schedule(key);
@@ -151,7 +152,6 @@ impl Shard {
                 }
             }
         }
-        self.stats.settled(settled);
         applied
     }
 
@@ -165,7 +165,9 @@ impl Shard {
         now: Now,
     ) {
         self.schedule(key);
+        let counts = Counts::of(&settled);
         if settled.changes.is_empty() {
+            self.stats.count(&counts);
             if let Then::Settle { call, slots } = then {
                 self.settled(call, &slots, &SettleResult::Applied);
             }
@@ -181,9 +183,8 @@ impl Shard {
             changes: settled.changes,
         }];
         let pending = Pending {
-            transitions,
-            apply: vec![],
-            then,
+            counts,
+            ..Pending::new(transitions, then)
         };
         if settled.archived.is_empty() {
             self.submit(operations, pending);
@@ -278,7 +279,6 @@ impl Shard {
             };
             share.deadline = None;
             let settled = share.state.handle_timeout(now);
-            self.stats.settled(&settled);
             self.changed.insert(key);
             self.persist_settled(key, settled, Then::Nothing, &[], now);
         }

@@ -1,8 +1,11 @@
 //! What goes on in the background: dropping what is finished, draining when memory or the ring fills, retention.
 //! The shard decides; the drain thread does the work.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::retention::log_options;
 use super::{Partition, Shard};
 use crate::catalog::Topic;
 use crate::config::Retention;
@@ -32,6 +35,10 @@ pub(super) struct Upkeep {
     drained_to: Position,
     /// The last drain failed: how long to wait before the next.
     backoff_until: Option<Instant>,
+    /// Topics that hold more than they should and drop their oldest records.
+    pub(super) over: BTreeSet<Arc<str>>,
+    /// Those that could drop nothing when they were last looked at.
+    pub(super) stuck: BTreeSet<Arc<str>>,
 }
 
 const PERIOD: Duration = Duration::from_secs(1);
@@ -50,6 +57,8 @@ impl Upkeep {
             retiring: 0,
             drained_to: Position::ZERO,
             backoff_until: None,
+            over: BTreeSet::new(),
+            stuck: BTreeSet::new(),
         }
     }
 
@@ -85,11 +94,14 @@ impl Shard {
         if now.monotonic >= self.upkeep.next {
             self.upkeep.next = now.monotonic.after(PERIOD);
             self.upkeep.backoff_until = self.upkeep.backoff_until.filter(|until| *until > now.monotonic);
+            self.upkeep.stuck.clear();
+            self.upkeep.over.clear();
             self.retain(now);
             self.changed.append(&mut self.stalled);
             self.publish_gauges();
             worked = true;
         }
+        worked |= self.make_room(now);
         if self.needs_drain(now) {
             self.drain_now();
             worked = true;
@@ -156,7 +168,7 @@ impl Shard {
                 key,
                 directory: directory(partition),
                 topic_id: topic.id,
-                segment_bytes: topic.config.segment_bytes.unwrap_or(self.config.segment_bytes),
+                options: log_options(&self.config, &topic.config),
                 start: partition.start,
                 end: partition.end,
                 batches,
@@ -238,6 +250,9 @@ impl Shard {
         };
         self.window_bytes += batch.size();
         partition.push(batch);
+        if partition.gauge.gives_way() && !self.upkeep.stuck.contains(&partition.topic) {
+            self.upkeep.over.insert(Arc::clone(&partition.topic));
+        }
         self.changed.extend(&partition.shares);
     }
 
@@ -293,7 +308,7 @@ impl Shard {
                 .iter()
                 .any(|segment| segment.end <= finished)
         {
-            self.upkeep.wanted |= partition.gauge.bytes() > partition.gauge.limit() / 2;
+            self.upkeep.wanted |= partition.gauge.bytes() > partition.gauge.wished() / 2;
         }
     }
 

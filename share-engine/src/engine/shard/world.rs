@@ -186,7 +186,7 @@ pub(crate) fn share_options(config: &GroupConfig) -> ShareOptions {
     }
 }
 
-/// A gauge with the topic's limit; `drop-oldest` admits everything and drops afterwards.
+/// A gauge with the topic's limits.
 pub(crate) fn new_gauge(topic: &str, config: &TopicConfig) -> TopicGauge {
     let gauge = TopicGauge::new(topic, None);
     set_limit(&gauge, config);
@@ -194,5 +194,8 @@ pub(crate) fn new_gauge(topic: &str, config: &TopicConfig) -> TopicGauge {
 }
 
 fn set_limit(gauge: &TopicGauge, config: &TopicConfig) {
-    gauge.set_limit(config.max_bytes.filter(|_| config.on_full == OnFull::Refuse));
+    match (config.on_full, config.max_bytes) {
+        (OnFull::DropOldest, Some(limit)) => gauge.drop_above(limit),
+        (_, limit) => gauge.refuse_above(limit),
+    }
 }

@@ -162,3 +162,72 @@ fn drop_oldest_keeps_the_newest() {
         assert_eq!(engine.engine.stats().archived_retention, 1);
     }
 }
+
+fn dropping() -> TopicConfig {
+    TopicConfig {
+        retention: Retention::Bounded {
+            millis: None,
+            bytes: None,
+        },
+        ..bounded(OnFull::DropOldest)
+    }
+}
+
+fn bytes(engine: &mut Running) -> u64 {
+    engine.pump.wait(engine.engine.describe_topic("orders")).unwrap().bytes
+}
+
+/// For up to a second a topic that drops its oldest records took whatever came.
+#[test]
+fn drop_oldest_gives_way_at_once() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine
+        .pump
+        .wait(engine.engine.create_topic("orders", dropping()))
+        .unwrap();
+    let member = engine.group("work", "orders", GroupConfig::default());
+    for number in 0..60 {
+        engine.produce("orders", &[&format!("{number}-{}", "x".repeat(1_000))]);
+        engine.pump.run();
+        let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+        let kept = topic.partitions[0].end - topic.partitions[0].start;
+        assert!(kept <= 9, "{kept} records after {number}");
+    }
+    assert!(bytes(&mut engine) < 20_000);
+    assert_eq!(offsets(&engine.acquire(&member, 1)), [(51, 1)]);
+}
+
+/// What a member holds is not dropped, so that something else has to bound the topic.
+#[test]
+fn drop_oldest_is_bounded_while_the_oldest_is_held() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine
+        .pump
+        .wait(engine.engine.create_topic("orders", dropping()))
+        .unwrap();
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["held"]);
+    let held = engine.acquire(&member, 1);
+    let long = "x".repeat(20_000);
+    let error = (0..600)
+        .find_map(|_| {
+            engine.pump.run();
+            engine.try_produce("orders", &[&long]).err()
+        })
+        .expect("it is bounded");
+    let most = 10_000 + (8 << 20);
+    assert!(
+        matches!(error, ProduceError::TopicFull { limit, bytes, .. } if limit == most && bytes <= most),
+        "{error}"
+    );
+    engine.accept(&member, &held);
+    for _ in 0..4 {
+        engine.advance(Duration::from_secs(2));
+    }
+    engine.produce("orders", &["on"]);
+    engine.drain();
+    engine.advance(Duration::from_secs(2));
+    assert!(bytes(&mut engine) <= 10_000);
+}

@@ -468,6 +468,8 @@ fn retention_keeps_what_it_cannot_write_dead_letters_for() {
         engine.advance(Duration::from_secs(2));
     }
     assert_eq!(engine.values("work.dead").len(), 3);
+    // What was refused in between was counted each time.
+    assert_eq!(engine.engine.stats().archived_retention, 3);
 }
 
 /// A group could be set past the end of a log: everything up to there was lost unseen when it came.

@@ -170,3 +170,105 @@ fn a_queue_without_groups_keeps_everything() {
     settle_down(&mut engine);
     assert_eq!(present(&mut engine).len(), 12);
 }
+
+/// Records in the journal alone were never too old and never too many.
+#[test]
+fn what_was_never_drained_goes_too() {
+    for (retention, left) in [
+        (aged(), 0),
+        (
+            Retention::Bounded {
+                millis: None,
+                bytes: Some(9_000),
+            },
+            3,
+        ),
+    ] {
+        let world = World::new();
+        let mut engine = world.open();
+        topic(&mut engine, retention);
+        let member = engine.group("work", "orders", dead_letters("work.dead"));
+        for number in 0..12 {
+            engine.produce("orders", &[&format!("{number}-{}", "x".repeat(2_500))]);
+        }
+        let held = engine.acquire(&member, 2);
+        engine.settle(&member, held.iter().map(|one| (one.lease, release())).collect());
+        engine.advance(Duration::from_secs(2 * HOUR));
+        engine.advance(Duration::from_secs(2));
+        engine.advance(Duration::from_secs(2));
+        assert_eq!(engine.engine.stats().drains, 0, "{retention:?}");
+        assert_eq!(present(&mut engine).len(), left, "{retention:?}");
+        let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+        assert!(topic.bytes <= 9_000, "{} bytes, {retention:?}", topic.bytes);
+        assert_eq!(engine.values("work.dead").len(), 2);
+        assert_eq!(engine.engine.stats().archived_retention, 2);
+    }
+}
+
+/// A topic that gets little kept everything in its newest segment, which was never too old.
+#[test]
+fn a_segment_is_rolled_before_it_is_too_old() {
+    let mut world = World::new();
+    world.config.segment_bytes = 1 << 20;
+    let mut engine = world.open();
+    topic(&mut engine, aged());
+    for number in 0..30 {
+        engine.produce("orders", &[&format!("{number}")]);
+        engine.drain();
+        engine.advance(Duration::from_secs(HOUR / 6));
+        if number == 20 {
+            // A segment that was left by another process is as old as its first record.
+            drop(engine);
+            engine = world.open();
+        }
+    }
+    settle_down(&mut engine);
+    // An hour, a quarter of it for the segment's span, and what was produced last.
+    let left = present(&mut engine);
+    assert!(left.len() <= 8 && left.contains(&29), "{left:?}");
+    let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+    assert!(topic.partitions[0].segments <= 6, "{:?}", topic.partitions);
+}
+
+/// A limit below the size of a segment dropped everything or nothing.
+#[test]
+fn a_limit_below_a_segment_is_kept() {
+    let mut world = World::new();
+    world.config.segment_bytes = 1 << 20;
+    let mut engine = world.open();
+    topic(
+        &mut engine,
+        Retention::Bounded {
+            millis: None,
+            bytes: Some(16_000),
+        },
+    );
+    for _ in 0..4 {
+        segments(&mut engine);
+        settle_down(&mut engine);
+        let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+        assert!(topic.bytes <= 16_000 && topic.bytes > 8_000, "{} bytes", topic.bytes);
+    }
+}
+
+/// Other segment sizes did not reach a log that was open.
+#[test]
+fn a_new_segment_size_holds_for_the_next_segment() {
+    let world = World::new();
+    let mut engine = world.open();
+    topic(&mut engine, aged());
+    segments(&mut engine);
+    let count = |engine: &mut Running| {
+        let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+        topic.partitions[0].segments
+    };
+    let before = count(&mut engine);
+    let config = TopicConfig {
+        retention: aged(),
+        segment_bytes: Some(1 << 20),
+        ..TopicConfig::default()
+    };
+    engine.pump.wait(engine.engine.alter_topic("orders", config)).unwrap();
+    segments(&mut engine);
+    assert_eq!(count(&mut engine), before);
+}

@@ -23,6 +23,7 @@ const IDENTITY: LogIdentity = LogIdentity {
 /// Small enough that a few batches make several segments and intervals.
 const SMALL: LogOptions = LogOptions {
     segment_bytes: 1500,
+    segment_millis: None,
     index_interval_bytes: 300,
     write_buffer_bytes: 200,
 };
@@ -415,7 +416,7 @@ proptest! {
         segment_bytes in 100..4000_u64,
         index_interval_bytes in 0..600_u64,
     ) {
-        let options = LogOptions { segment_bytes, index_interval_bytes, write_buffer_bytes: 100 };
+        let options = LogOptions { segment_bytes, segment_millis: None, index_interval_bytes, write_buffer_bytes: 100 };
         let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new(1));
         let open = |state: &LogState| LogWriter::open(Arc::clone(&storage), DIRECTORY, IDENTITY, options, state).unwrap();
         let mut writer = open(&LogState::default());
