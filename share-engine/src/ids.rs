@@ -79,6 +79,12 @@ pub struct OffsetRange {
 }
 
 impl OffsetRange {
+    /// Every offset there can be.
+    pub const ALL: Self = Self {
+        first: Offset::ZERO,
+        last: Offset::MAX,
+    };
+
     /// `None` if `last` lies before `first`.
     pub fn new(first: Offset, last: Offset) -> Option<Self> {
         (first <= last).then_some(Self { first, last })

@@ -40,6 +40,8 @@ pub struct PartitionDescription {
     pub log_bytes: u64,
     /// Segments of its log.
     pub segments: usize,
+    /// Why some of its log cannot be read, if that was found.
+    pub failure: Option<String>,
 }
 
 /// A group as it stands.
@@ -86,6 +88,8 @@ pub struct ShareDescription {
     pub next_due_millis: Option<u64>,
     /// The record that keeps a full window from moving.
     pub pinned_by: Option<u64>,
+    /// Why the next record cannot be read: until that is mended, nothing more is handed out.
+    pub failure: Option<String>,
 }
 
 /// One record in a share partition.

@@ -59,9 +59,11 @@ impl Reader {
             };
             let result = log.read(from, usize::try_from(max_bytes).unwrap_or(usize::MAX));
             match answer {
-                ReadFor::Shard(partition) => self.shard.post(ToShard::Loaded(Loaded {
+                ReadFor::Shard { partition, careful } => self.shard.post(ToShard::Loaded(Loaded {
                     partition,
                     from,
+                    careful,
+                    log,
                     result,
                 })),
                 ReadFor::Caller(reply) => {

@@ -42,6 +42,11 @@ impl LogReader {
         Self::new(storage, directory, identity, Arc::new(state.segments.clone()))
     }
 
+    /// Whether the other view lists the same segments, as of the same sync or drop.
+    pub fn is_as_old_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.segments, &other.segments)
+    }
+
     /// The segments it reads, in offset order.
     pub fn segments(&self) -> &[SegmentState] {
         &self.segments

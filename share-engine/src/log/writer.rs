@@ -189,7 +189,13 @@ impl LogWriter {
                 self.create(batch)?
             }
             None => match self.segments.last().copied() {
-                Some(last) if self.fits(&last, batch)? => Active::reopen(&*self.storage, &self.directory, last)?,
+                Some(last) if self.fits(&last, batch)? => {
+                    match Active::reopen(&*self.storage, &self.directory, last) {
+                        // Whoever reads it is told; what comes now goes into a segment of its own.
+                        Err(error) if error.is_missing_file() => self.create(batch)?,
+                        other => other?,
+                    }
+                }
                 _ => self.create(batch)?,
             },
         };
@@ -209,8 +215,11 @@ impl LogWriter {
         let Some(millis) = self.options.segment_millis else {
             return Ok(true);
         };
-        let span = batch.max_timestamp().since(self.began(segment.base)?);
-        Ok(span <= Duration::from_millis(millis))
+        match self.began(segment.base) {
+            Ok(began) => Ok(batch.max_timestamp().since(began) <= Duration::from_millis(millis)),
+            Err(error) if error.is_missing_file() => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// The timestamp of a segment's first batch.

@@ -410,11 +410,15 @@ impl Shard {
         }
     }
 
-    /// A read of the log failed: requests that wait for it fail.
-    pub(super) fn refuse_reading(&mut self, key: PartitionKey, reason: &str) {
+    /// A read of the log failed: requests that need what lies `at` the offset, or anything at all, fail.
+    pub(super) fn refuse_reading(&mut self, key: PartitionKey, at: Option<Offset>, reason: &str) {
+        let concerned = |request: &AdminRequest| match (request, at) {
+            (AdminRequest::Redrive { offset, .. }, Some(at)) => *offset == at,
+            _ => true,
+        };
         let (failed, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.reading_admin)
             .into_iter()
-            .partition(|one| one.0 == key);
+            .partition(|one| one.0 == key && concerned(&one.1));
         self.reading_admin = others;
         for (_, _, reply) in failed {
             drop(reply.send(Err(AdminError::Log(reason.to_owned()))));

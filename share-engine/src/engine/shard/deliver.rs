@@ -6,15 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::members::Waiting;
-use super::message::{Loaded, ReadFor, ToReader};
 use super::partition::{Fetch, ranges};
 use super::{Pending, Request, Shard, Then, ToShard};
 use crate::engine::mailbox::Mailbox;
 use crate::engine::message::Operation;
 use crate::error::AdminError;
-use crate::ids::{
-    Continuation, DeliveryCount, LeaseKey, MemberIndex, Offset, OffsetRange, PartitionKey, ShareKey, StateEpoch,
-};
+use crate::ids::{Continuation, DeliveryCount, LeaseKey, MemberIndex, Offset, OffsetRange, ShareKey, StateEpoch};
 use crate::record::StoredBatch;
 use crate::share::{AcquireRequest, AcquiredRange, Acquisition, TransitionId};
 use crate::time::{Instant, Now, WallTime};
@@ -197,6 +194,14 @@ impl Shard {
                 Fetch::Batches(batches) if batches.is_empty() => break,
                 Fetch::Batches(batches) => batches,
                 Fetch::Reading => break,
+                // Nothing is skipped: the share partition stands until the place is mended, or passed by a reset.
+                Fetch::Read(from)
+                    if partition
+                        .failure_at(from)
+                        .is_some_and(|one| one.again_at > now.monotonic) =>
+                {
+                    break;
+                }
                 Fetch::Read(from) => {
                     let partition = share.partition;
                     self.read_ahead(partition, from);
@@ -299,55 +304,5 @@ impl Shard {
             shard: Arc::clone(&self.inbox),
         };
         drop(waiting.reply.send(Ok(Some(consignment))));
-    }
-
-    /// Asks the reader for what is needed from `from` on.
-    pub(super) fn read_ahead(&mut self, key: PartitionKey, from: Offset) {
-        let Some(partition) = self.world.partitions.get_mut(&key) else {
-            return;
-        };
-        let Some(log) = partition.log.clone() else { return };
-        if partition.is_loading() {
-            return;
-        }
-        partition.begin_read(from);
-        let max_bytes = self.config.limits.read_ahead_bytes;
-        self.reader.post(ToReader::Read {
-            log,
-            from,
-            max_bytes,
-            answer: ReadFor::Shard(key),
-        });
-    }
-
-    pub(super) fn handle_loaded(&mut self, loaded: Loaded, now: Now) {
-        let Some(partition) = self.world.partitions.get_mut(&loaded.partition) else {
-            // Its topic was deleted meanwhile.
-            self.refuse_reading(loaded.partition, "the topic was deleted");
-            self.resume_blocked(loaded.partition, true, now);
-            return;
-        };
-        match loaded.result {
-            Ok(batches) => {
-                partition.loaded(loaded.from, batches, loaded.from, self.config.limits.read_ahead_bytes);
-                self.changed.extend(&partition.shares);
-            }
-            // A list older than the last drop of segments: it is asked for again.
-            Err(error) if error.is_missing_file() => {
-                partition.loaded(Offset::MAX, Vec::new(), Offset::MAX, u64::MAX);
-                self.changed.extend(&partition.shares);
-            }
-            Err(error) => {
-                // Damage is never served and never skipped: the share partitions on it stand until it is mended.
-                partition.loaded(Offset::MAX, Vec::new(), Offset::MAX, u64::MAX);
-                let reason = error.to_string();
-                self.stats.log_failure(&reason);
-                self.refuse_reading(loaded.partition, &reason);
-                self.resume_blocked(loaded.partition, true, now);
-                return;
-            }
-        }
-        self.resume_blocked(loaded.partition, false, now);
-        self.resume_admin(loaded.partition, now);
     }
 }

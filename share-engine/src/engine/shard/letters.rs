@@ -10,7 +10,7 @@ use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::settlement::Evidence;
 use crate::error::SettleResult;
-use crate::ids::{DeliveryCount, Offset, PartitionKey, ShareKey};
+use crate::ids::{DeliveryCount, Offset, OffsetRange, PartitionKey, ShareKey};
 use crate::record::{Header, NewRecord, RecordLimits, StoredBatch, encode_batch};
 use crate::share::{ArchiveCause, Archived, Persisted};
 use crate::time::Now;
@@ -30,9 +30,10 @@ impl Blocked {
         self.pending
     }
 
-    /// What is not there by now is lost.
-    fn give_up(&mut self) {
-        for letter in self.letters.iter_mut().filter(|letter| letter.record.is_none()) {
+    /// What lies there and was not copied by now is lost.
+    fn give_up(&mut self, lost: OffsetRange) {
+        let gone = |letter: &&mut Letter| letter.record.is_none() && lost.contains(letter.offset);
+        for letter in self.letters.iter_mut().filter(gone) {
             letter.lost = true;
         }
     }
@@ -193,16 +194,16 @@ impl Shard {
         }
     }
 
-    /// A read of the log ended: entries that wait for it go on. If it `failed`, with headers alone: the record stays
+    /// A read of the log ended: entries that wait for it go on. What is `lost` goes with headers alone: the record stays
     /// where it is, but nobody can read it.
-    pub(super) fn resume_blocked(&mut self, partition: PartitionKey, failed: bool, now: Now) {
+    pub(super) fn resume_blocked(&mut self, partition: PartitionKey, lost: Option<OffsetRange>, now: Now) {
         let (concerned, others): (Vec<_>, Vec<_>) = std::mem::take(&mut self.blocked)
             .into_iter()
             .partition(|one| one.source == partition);
         self.blocked = others;
         for mut blocked in concerned {
-            if failed {
-                blocked.give_up();
+            if let Some(lost) = lost {
+                blocked.give_up(lost);
             }
             if self.gather(&mut blocked) {
                 self.send_letters(blocked, now);

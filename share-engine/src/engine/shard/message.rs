@@ -42,8 +42,9 @@ pub(crate) enum ToReader {
 
 /// Who wants what was read.
 pub(crate) enum ReadFor {
-    /// The shard, to acquire or to copy into a dead letter.
-    Shard(PartitionKey),
+    /// The shard, to acquire or to copy into a dead letter. `careful`: as little as can be read, since a longer read
+    /// failed somewhere.
+    Shard { partition: PartitionKey, careful: bool },
     /// A caller.
     Caller(Sender<Result<Vec<StoredBatch>, AdminError>>),
 }
@@ -52,6 +53,9 @@ pub(crate) enum ReadFor {
 pub(crate) struct Loaded {
     pub(crate) partition: PartitionKey,
     pub(crate) from: Offset,
+    pub(crate) careful: bool,
+    /// What was read, as it was listed then.
+    pub(crate) log: LogReader,
     pub(crate) result: Result<Vec<StoredBatch>, LogError>,
 }
 

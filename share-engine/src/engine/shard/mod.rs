@@ -4,6 +4,7 @@
 mod admin;
 mod deliver;
 mod letters;
+mod load;
 mod members;
 mod message;
 mod partition;

@@ -8,6 +8,7 @@ use crate::engine::window::Window;
 use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
 use crate::log::{LogReader, LogState};
 use crate::record::StoredBatch;
+use crate::time::Instant;
 
 /// A partition as the shard sees it.
 pub(crate) struct Partition {
@@ -34,7 +35,21 @@ pub(crate) struct Partition {
     loading: Option<Offset>,
     /// Ranges of the log that hold nothing, as the last read found: from, up to.
     hole: Option<(Offset, Offset)>,
+    /// The last read failed, perhaps far behind its beginning: the next one is as short as can be.
+    careful: bool,
+    /// Where the log cannot be read.
+    failures: BTreeMap<Offset, Failure>,
 }
+
+/// A place of a log that cannot be read.
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    /// When it may be tried again.
+    pub(crate) again_at: Instant,
+}
+
+/// Places of one log that cannot be read and are remembered.
+const FAILURES: usize = 16;
 
 /// What recovery knows of a partition.
 pub(crate) struct PartitionInit {
@@ -80,6 +95,8 @@ impl Partition {
             loaded_bytes: 0,
             loading: None,
             hole: None,
+            careful: false,
+            failures: BTreeMap::new(),
         }
     }
 
@@ -131,14 +148,47 @@ impl Partition {
         }
     }
 
-    /// A read of the log from `from` on has begun.
-    pub(crate) fn begin_read(&mut self, from: Offset) {
+    /// A read of the log from `from` on has begun. Whether it has to be a short one.
+    pub(crate) fn begin_read(&mut self, from: Offset) -> bool {
         self.loading = Some(from);
+        std::mem::take(&mut self.careful)
+    }
+
+    /// The read came to nothing; the next one is to be `careful`.
+    pub(crate) fn end_read(&mut self, careful: bool) {
+        self.loading = None;
+        self.careful = careful;
+    }
+
+    /// The log cannot be read from `from` on, and is not tried again before `again_at`.
+    pub(crate) fn fail_at(&mut self, from: Offset, reason: String, again_at: Instant) {
+        self.loading = None;
+        if self.failures.len() >= FAILURES {
+            self.failures.pop_first();
+        }
+        self.failures.insert(from, Failure { reason, again_at });
+    }
+
+    /// Why nothing can be read from `offset` on.
+    pub(crate) fn failure_at(&self, offset: Offset) -> Option<&Failure> {
+        self.failures.get(&offset).filter(|_| offset >= self.start)
+    }
+
+    /// The first place that cannot be read.
+    pub(crate) fn first_failure(&self) -> Option<&Failure> {
+        self.failures.range(self.start..).next().map(|(_, failure)| failure)
+    }
+
+    /// Whether a place that could not be read may be tried again.
+    pub(crate) fn may_be_mended(&self, now: Instant) -> bool {
+        let mut failures = self.failures.range(self.start..);
+        failures.any(|(_, failure)| failure.again_at <= now)
     }
 
     /// What a read of the log gave. Batches before `keep_from`, which nobody needs any more, make room.
     pub(crate) fn loaded(&mut self, from: Offset, batches: Vec<StoredBatch>, keep_from: Offset, limit: u64) {
         self.loading = None;
+        self.failures.remove(&from);
         let next = batches.first().map_or(self.drained, StoredBatch::base);
         if next > from {
             self.hole = Some((from, next));

@@ -56,6 +56,7 @@ impl Shard {
             memory_bytes: partition.window.bytes(),
             log_bytes: partition.segments.bytes(),
             segments: partition.segments.segments.len(),
+            failure: partition.first_failure().map(|failure| failure.reason.clone()),
         });
         let groups = self
             .world
@@ -109,6 +110,9 @@ impl Shard {
             epoch: share.state.epoch().get(),
             next_due_millis: share.state.first_due().map(|due| millis(due.since(now))),
             pinned_by: share.state.pinned().map(|pinned| pinned.offset.get()),
+            failure: partition
+                .failure_at(share.state.next_fetch_offset().max(partition.start))
+                .map(|failure| failure.reason.clone()),
         })
     }
 

@@ -21,7 +21,9 @@ pub(super) struct Upkeep {
     pub(super) next: Instant,
     ring_used: u64,
     ring_capacity: u64,
-    draining: bool,
+    pub(super) draining: bool,
+    /// Logs whose last read missed a file that the drain under way may have removed.
+    pub(super) rereads: Vec<PartitionKey>,
     /// A drain was asked for, or freed segments wait for one.
     pub(super) wanted: bool,
     /// Logs of deleted topics, until a job has removed them.
@@ -51,6 +53,7 @@ impl Upkeep {
             ring_used: 0,
             ring_capacity: u64::MAX,
             draining: false,
+            rereads: Vec::new(),
             wanted: !deleted.is_empty(),
             deleted,
             removing: 0,
@@ -97,6 +100,7 @@ impl Shard {
             self.upkeep.stuck.clear();
             self.upkeep.over.clear();
             self.retain(now);
+            self.look_again(now.monotonic);
             self.changed.append(&mut self.stalled);
             self.publish_gauges();
             worked = true;
@@ -217,6 +221,7 @@ impl Shard {
             drop(reply.send(answer.clone()));
         }
         self.resume_creations(failure.as_ref(), now);
+        self.reread(now);
     }
 
     fn take_over(&mut self, log: DrainedLog, evict: bool) {

@@ -19,6 +19,7 @@ mod damage;
 mod faults;
 mod full;
 mod harness;
+mod missing;
 mod oracle;
 mod properties;
 mod regressions;
