@@ -254,6 +254,13 @@ impl EngineConfig {
     /// Checks every range and relation.
     pub fn check(&self) -> Result<(), ConfigError> {
         range("journal file (bytes)", self.journal_file_bytes, 64 << 10, 1 << 30)?;
+        if !self.journal_file_bytes.is_multiple_of(512) {
+            return Err(ConfigError::Journal {
+                option: "journal file (bytes)",
+                value: self.journal_file_bytes,
+                rule: "not a multiple of 512",
+            });
+        }
         range(
             "journal size (bytes)",
             self.journal_bytes,
@@ -310,6 +317,16 @@ pub enum ConfigError {
         least: u64,
         /// Largest allowed value.
         most: u64,
+    },
+    /// A size of the journal that does not fit the others.
+    #[error("journal option {option} is {value}, {rule}")]
+    Journal {
+        /// Which one.
+        option: &'static str,
+        /// Its value.
+        value: u64,
+        /// What it has to be.
+        rule: &'static str,
     },
     /// A name with characters that Kafka does not take.
     #[error("{what} {name:?} is not a valid name: 1 to 249 letters, digits, '.', '_' and '-'")]

@@ -31,13 +31,15 @@ pub enum OpenError {
         holder: String,
     },
     /// Written by a newer version; untouched.
-    #[error("{file} in the data directory has format {found}, this program reads up to {known}")]
+    #[error("{file} in the data directory has {what} {found}, this program reads up to {known}")]
     NewerFormat {
         /// The file, relative to the data directory.
         file: String,
-        /// Its format.
+        /// What is newer: `format`, or what the file holds, as `an operation of kind`.
+        what: &'static str,
+        /// Its number.
         found: u32,
-        /// The newest format known here.
+        /// The newest number known here.
         known: u32,
     },
     /// Damage in what must be whole.

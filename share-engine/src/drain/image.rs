@@ -14,6 +14,8 @@ use crate::snapshot::{SectionKind, Snapshot};
 /// A snapshot's content.
 #[derive(Debug, Default)]
 pub(crate) struct Image {
+    /// The journal position that it sums up.
+    pub(crate) position: u64,
     pub(crate) catalog: Catalog,
     pub(crate) partitions: Vec<PartitionImage>,
     pub(crate) shares: Vec<(ShareKey, Bytes)>,
@@ -36,7 +38,10 @@ pub(crate) struct ImageError(&'static str);
 impl Image {
     /// Reads a snapshot.
     pub(crate) fn decode(snapshot: &Snapshot) -> Result<Self, ImageError> {
-        let mut image = Self::default();
+        let mut image = Self {
+            position: snapshot.position,
+            ..Self::default()
+        };
         for (kind, bytes) in &snapshot.sections {
             match kind {
                 SectionKind::Catalog => {

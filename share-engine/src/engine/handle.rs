@@ -11,7 +11,7 @@ use super::gate::Gate;
 use super::mailbox::Mailbox;
 use super::member::Member;
 use super::message::{Admission, Append, Entry, Operation, Origin, ToJournal};
-use super::part::{BATCH_BYTES, BATCH_RECORDS, Part, fill, one_after_the_other};
+use super::part::{Part, fill, one_after_the_other};
 use super::partitioner::partition_of;
 use super::reply::{Reply, reply};
 use super::reset::ResetGroup;
@@ -389,9 +389,8 @@ impl Inner {
         for (slot, record) in records.into_iter().enumerate() {
             let (partition, key) = self.choose(topic, &keys, wanted, record.key.as_deref())?;
             let part = parts.entry(partition).or_insert_with(|| Part::new(partition, key));
-            part.slots.push(slot);
-            part.records.push(record);
-            if part.records.len() >= BATCH_RECORDS || part.size() >= BATCH_BYTES {
+            part.push(slot, record);
+            if part.is_full() {
                 full.extend(parts.remove(&partition));
             }
         }

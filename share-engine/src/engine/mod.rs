@@ -20,6 +20,7 @@ mod part;
 mod partitioner;
 mod reader;
 mod recovery;
+mod refusal;
 mod reply;
 mod reset;
 mod routes;

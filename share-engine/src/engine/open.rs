@@ -164,7 +164,7 @@ struct Ways {
     hook: Hook,
 }
 
-fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
+fn build(environment: Environment, mut config: EngineConfig) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
     config.check()?;
     let Environment {
         storage,
@@ -174,6 +174,9 @@ fn build(environment: Environment, config: EngineConfig) -> Result<(Engine, Part
     } = environment;
     let now = clock.now();
     let recovered = recovery::recover(&storage, &config, &*entropy, hook.clone(), now)?;
+    // Fixed when the directory was made, whatever is wished now.
+    config.journal_file_bytes = recovered.journal.file_size();
+    config.limits.group_bytes = config.limits.group_bytes.min(config.journal_file_bytes / 2);
     let report = RecoveryReport {
         clean: recovered.report.clean,
         entries: recovered.report.entries,

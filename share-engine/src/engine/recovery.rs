@@ -14,11 +14,11 @@ use crate::drain::Image;
 use crate::entropy::Entropy;
 use crate::error::OpenError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
-use crate::journal::{self, Entry, Journal, JournalError, JournalOptions, Operation, Position, Report, VisitorError};
-use crate::log::{LogError, LogIdentity, LogWriter, delete_log};
+use crate::journal::{self, Entry, Journal, JournalOptions, Operation, Position, Report, VisitorError};
+use crate::log::{LogIdentity, LogWriter, delete_log};
 use crate::record::{RecordLimits, StoredBatch};
-use crate::share::SharePartition;
-use crate::snapshot::{self, SnapshotError};
+use crate::share::{self, SharePartition};
+use crate::snapshot;
 use crate::storage::Storage;
 use crate::time::Now;
 
@@ -114,7 +114,8 @@ fn load_snapshot(storage: &dyn Storage, directory_id: u128) -> Result<(Image, Po
     let Some(snapshot) = snapshot::load_newest(storage, directory_id)? else {
         return Ok((Image::default(), Position::ZERO));
     };
-    let image = Image::decode(&snapshot).map_err(|error| OpenError::Corrupt(error.to_string()))?;
+    let image = Image::decode(&snapshot)
+        .map_err(|error| OpenError::Corrupt(format!("{}: {error}", snapshot::path(snapshot.position))))?;
     Ok((image, Position::new(snapshot.position)))
 }
 
@@ -184,9 +185,23 @@ fn restore_shares(image: &Image, world: &mut World, now: Now) -> Result<(), Open
         };
         let options = *share.state.options();
         share.state = SharePartition::decode(*key, options, bytes, now)
-            .map_err(|error| OpenError::Corrupt(format!("share partition {key} in the snapshot: {error}")))?;
+            .map_err(|error| unreadable(image.position, *key, &error))?;
     }
     Ok(())
+}
+
+/// What stands in a snapshot in place of a share partition.
+pub(super) fn unreadable(position: u64, key: ShareKey, error: &share::DecodeError) -> OpenError {
+    let file = snapshot::path(position);
+    match error {
+        share::DecodeError::Version { found, known } => OpenError::NewerFormat {
+            file,
+            what: "a share partition of format",
+            found: (*found).into(),
+            known: (*known).into(),
+        },
+        other => OpenError::Corrupt(format!("{file}: share partition {key}: {other}")),
+    }
 }
 
 /// Logs that no snapshot lists: left by a drain that did not get to its snapshot, or by a deletion.
@@ -272,59 +287,4 @@ pub(super) fn held(world: &World) -> Vec<(ShareKey, u64)> {
         .iter()
         .map(|(key, share)| (*key, share.state.counts().acquired));
     held.filter(|(_, acquired)| *acquired > 0).collect()
-}
-
-impl From<JournalError> for OpenError {
-    fn from(error: JournalError) -> Self {
-        match error {
-            JournalError::Io {
-                operation,
-                path,
-                source,
-            } => Self::Io {
-                context: format!("cannot {operation} {path}"),
-                source,
-            },
-            JournalError::NewerVersion { found, supported, file } => Self::NewerFormat {
-                file,
-                found: u32::from(found),
-                known: u32::from(supported),
-            },
-            other => Self::Corrupt(other.to_string()),
-        }
-    }
-}
-
-impl From<LogError> for OpenError {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::Io { file, action, source } => Self::Io {
-                context: format!("cannot {action} {file}"),
-                source,
-            },
-            LogError::Version { file, found, supported } => Self::NewerFormat {
-                file,
-                found,
-                known: supported,
-            },
-            other => Self::Corrupt(other.to_string()),
-        }
-    }
-}
-
-impl From<SnapshotError> for OpenError {
-    fn from(error: SnapshotError) -> Self {
-        match error {
-            SnapshotError::Io { file, action, source } => Self::Io {
-                context: format!("cannot {action} {file}"),
-                source,
-            },
-            SnapshotError::Version { file, found, supported } => Self::NewerFormat {
-                file,
-                found,
-                known: supported,
-            },
-            other => Self::Corrupt(other.to_string()),
-        }
-    }
 }

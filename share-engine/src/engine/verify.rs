@@ -7,12 +7,13 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::recovery::unreadable;
 use crate::drain::Image;
 use crate::error::OpenError;
 use crate::ids::PartitionKey;
 use crate::journal::{self, Position};
 use crate::log::{LogError, LogIdentity, LogReader, LogState};
-use crate::share::{ShareOptions, SharePartition};
+use crate::share::{DecodeError, ShareOptions, SharePartition};
 use crate::snapshot::{self, SnapshotError};
 use crate::storage::{FileStorage, Storage};
 use crate::time::Now;
@@ -86,7 +87,7 @@ impl VerifyReport {
         directory_id: u128,
         snapshot: &snapshot::Snapshot,
     ) -> Result<(), OpenError> {
-        let file = format!("snapshots/{:020}.snap", snapshot.position);
+        let file = snapshot::path(snapshot.position);
         let image = match Image::decode(snapshot) {
             Ok(image) => image,
             Err(error) => {
@@ -96,6 +97,9 @@ impl VerifyReport {
         };
         for (key, bytes) in &image.shares {
             if let Err(error) = SharePartition::decode(*key, ShareOptions::default(), bytes, Now::default()) {
+                if matches!(error, DecodeError::Version { .. }) {
+                    return Err(unreadable(snapshot.position, *key, &error));
+                }
                 self.add(file.clone(), 0, format!("share partition {key}: {error}"));
             }
         }

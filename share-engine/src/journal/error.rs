@@ -47,16 +47,20 @@ pub enum JournalError {
         supported: u16,
     },
     /// An undamaged entry holds an operation that this version does not know.
-    #[error("{file} holds {what} of unknown kind {kind} in the group at offset {offset}; a newer version wrote it")]
+    #[error(
+        "{file} holds {what} {kind} in the group at offset {offset}; a newer version wrote it, this one reads up to {newest}"
+    )]
     UnknownKind {
         /// The file, relative to the data directory.
         file: String,
         /// Where the group begins in the file.
         offset: u64,
-        /// `an operation`, `a change` or `an archive cause`.
+        /// `an operation of kind`, `a change of kind`, `an archive cause` or `a park with flags`.
         what: &'static str,
         /// The kind.
         kind: u8,
+        /// The newest known one.
+        newest: u8,
     },
     /// The file belongs to another data directory.
     #[error("{file} belongs to data directory {found:032x}, not to {expected:032x}")]

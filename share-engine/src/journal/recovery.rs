@@ -166,11 +166,12 @@ impl Scan<'_> {
         }
         let end = self.at.plus(group.disk_len());
         let fail = |error| match error {
-            DecodeError::UnknownKind { what, kind } => JournalError::UnknownKind {
+            DecodeError::UnknownKind { what, kind, newest } => JournalError::UnknownKind {
                 file: ring::slot_path(slot.header.slot),
                 offset,
                 what,
                 kind,
+                newest,
             },
             DecodeError::Malformed(reason) => ring::damage(slot.header.slot, offset, group.disk_len(), reason),
         };

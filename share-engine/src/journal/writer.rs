@@ -146,6 +146,11 @@ impl Journal {
         self.ring.geometry.room()
     }
 
+    /// Bytes of one ring file, as it was made.
+    pub const fn file_size(&self) -> u64 {
+        self.ring.geometry.file_size()
+    }
+
     /// Whether a write or a sync has failed.
     pub const fn is_fenced(&self) -> bool {
         self.fence.is_some()

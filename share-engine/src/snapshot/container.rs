@@ -142,6 +142,7 @@ pub(super) fn decode(file: &str, bytes: &Bytes, directory_id: u128) -> Result<Sn
             file: file.to_owned(),
             position: at as u64,
             kind,
+            newest: SectionKind::SharePartition.code(),
         };
         let kind = SectionKind::from_code(kind).filter(|_| reserved == 0).ok_or(unknown)?;
         sections.push((kind, data));

@@ -37,7 +37,7 @@ pub enum SnapshotError {
         supported: u32,
     },
     /// A whole section of a kind that this version does not know; nothing was touched.
-    #[error("{file} holds a section of kind {kind} at byte {position}, which this version does not know")]
+    #[error("{file} holds a section of kind {kind} at byte {position}, this version reads up to {newest}")]
     UnknownKind {
         /// Path within the data directory.
         file: String,
@@ -45,6 +45,8 @@ pub enum SnapshotError {
         position: u64,
         /// The kind found.
         kind: u16,
+        /// The newest known one.
+        newest: u16,
     },
     /// The file belongs to another data directory.
     #[error("{file} belongs to data directory {found:032x}, this is {expected:032x}")]

@@ -181,7 +181,8 @@ fn digits(stem: &str) -> Option<u64> {
     if plain { stem.parse().ok() } else { None }
 }
 
-fn path(position: u64) -> String {
+/// The file of a snapshot, relative to the data directory.
+pub fn path(position: u64) -> String {
     format!("{DIRECTORY}/{position:020}.snap")
 }
 

@@ -125,31 +125,77 @@ fn a_file_that_ends_too_early_or_is_gone_is_found() {
     }
 }
 
-/// The version of a file lies behind its magic; its checksum is made good again.
+/// Changes a file and makes a checksum good again: of `from..to`, at `at`.
+fn edit(storage: &MemoryStorage, file: &str, byte: usize, value: u8, (at, from, to): (usize, usize, usize)) {
+    let mut bytes = storage.contents(file);
+    assert_ne!(bytes[byte], value);
+    bytes[byte] = value;
+    let crc = crc32c::crc32c(&bytes[from..to]).to_le_bytes();
+    bytes[at..at + 4].copy_from_slice(&crc);
+    storage.put(file, &bytes);
+}
+
+/// Refused as newer, with the numbers, by open and by verify, and nothing is touched.
+fn is_newer(world: &World, file: &str, what: &str, found: u32, known: u32) {
+    let all = |world: &World| -> Vec<_> {
+        let files = world.storage.files();
+        files.iter().map(|file| world.storage.contents(file)).collect()
+    };
+    let before = all(world);
+    let expected = format!("{file} in the data directory has {what} {found}, this program reads up to {known}");
+    let Err(error) = world.try_open() else {
+        panic!("opened in spite of {expected}")
+    };
+    assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
+    assert_eq!(error.to_string(), expected);
+    assert_eq!(look(&world.storage).unwrap_err().to_string(), expected);
+    assert_eq!(before, all(world));
+}
+
+/// The version of a file lies behind its magic.
 #[test]
 fn a_newer_format_is_refused_untouched() {
     let world = directory();
-    let mut bytes = world.storage.contents("format");
-    bytes[8] = 9;
-    let crc = crc32c::crc32c(&bytes[..28]).to_le_bytes();
-    bytes[28..32].copy_from_slice(&crc);
-    world.storage.put("format", &bytes);
-    let before: Vec<_> = world
-        .storage
-        .files()
-        .iter()
-        .map(|file| world.storage.contents(file))
-        .collect();
-    let opened = world.try_open();
-    assert!(matches!(opened, Err(OpenError::NewerFormat { found: 9, known: 1, .. })));
-    assert!(matches!(look(&world.storage), Err(OpenError::NewerFormat { .. })));
-    let after: Vec<_> = world
-        .storage
-        .files()
-        .iter()
-        .map(|file| world.storage.contents(file))
-        .collect();
-    assert_eq!(before, after);
+    edit(&world.storage, "format", 8, 9, (28, 0, 28));
+    is_newer(&world, "format", "format", 9, 1);
+}
+
+#[test]
+fn a_newer_journal_is_refused_untouched() {
+    let ring = "journal/0000.ring";
+    let world = directory();
+    edit(&world.storage, ring, 12, 7, (8, 12, 512));
+    is_newer(&world, ring, "format", 7, 1);
+    // The group behind the snapshot.
+    let world = directory();
+    let bytes = world.storage.contents(ring);
+    let group = 512 + usize::try_from(snapshot(&world).1).unwrap();
+    let len = u32::from_le_bytes(bytes[group + 12..group + 16].try_into().unwrap()) as usize;
+    let sum = (group + 4, group + 8, group + (64 + len).next_multiple_of(512));
+    let there = world.after(world.storage.fork(1));
+    edit(&there.storage, ring, group + 8, 2, sum);
+    is_newer(&there, ring, "format", 2, 1);
+    let there = world.after(world.storage.fork(1));
+    edit(&there.storage, ring, group + 64 + 4, 18, sum);
+    is_newer(&there, ring, "an operation of kind", 18, 4);
+}
+
+#[test]
+fn a_newer_snapshot_is_refused_untouched() {
+    let world = directory();
+    let (file, _) = snapshot(&world);
+    edit(&world.storage, &file, 8, 3, (40, 0, 40));
+    is_newer(&world, &file, "format", 3, 1);
+    let world = directory();
+    edit(&world.storage, &file, 44, 6, (60, 44, 60));
+    is_newer(&world, &file, "a section of kind", 6, 3);
+}
+
+/// The newest snapshot and the journal position that it sums up.
+fn snapshot(world: &World) -> (String, u64) {
+    let files = world.storage.files();
+    let file = files.iter().rfind(|file| file.ends_with(".snap")).unwrap();
+    (file.clone(), file[10..30].parse().unwrap())
 }
 
 /// After a crash the torn tail is no problem, and it is told.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::harness::*;
 use crate::config::{EngineConfig, GroupConfig, Retention, Start, TopicConfig};
 use crate::engine::{Evidence, Outcome, ResetGroup, ResetTo, Settlement};
-use crate::error::{AdminError, RefusedBy, SettleResult};
+use crate::error::{AdminError, OpenError, RefusedBy, SettleResult};
 use crate::ids::Offset;
 use crate::storage::{CallKind, Fault, FaultKind};
 use crate::time::Clock as _;
@@ -393,6 +393,54 @@ fn a_dead_letter_beyond_any_entry_keeps_what_is_known_of_it() {
         matches!(&redriven, Err(AdminError::Refused(reason)) if reason.contains("holds no record")),
         "{redriven:?}"
     );
+}
+
+/// Ring files keep the size that they were made with; what fits into one was reckoned from the size that was wished later.
+#[test]
+fn a_dead_letter_fits_into_the_ring_files_that_there_are() {
+    let mut world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    engine.group("work", "orders", dead_letters("work.dead"));
+    engine.produce("orders", &[&"x".repeat(62_600)]);
+    drop(engine);
+    world.config.journal_file_bytes = 1 << 20;
+    world.config.journal_bytes = 4 << 20;
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    let held = engine.acquire(&member, 1);
+    let settlement = Settlement {
+        lease: held[0].lease,
+        outcome: Outcome::Reject { reason: None },
+        evidence: Some(Box::new(Evidence {
+            trap: Some("t".repeat(4_000)),
+            ..Evidence::default()
+        })),
+    };
+    let results = engine.pump.wait(member.settle(vec![settlement]));
+    assert_eq!(results, [SettleResult::Applied]);
+}
+
+/// Sizes that contradict each other were called damage.
+#[test]
+fn a_wrong_size_of_the_journal_is_an_error_of_the_settings() {
+    let mut world = World::new();
+    world.config.journal_file_bytes = 100_000;
+    world.config.journal_bytes = 1 << 20;
+    let Err(error) = world.try_open() else { panic!("opened") };
+    assert!(matches!(error, OpenError::Config(_)), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "journal option journal file (bytes) is 100000, not a multiple of 512"
+    );
+    world.config.journal_file_bytes = 64 << 10;
+    world.config.journal_bytes = 1 << 40;
+    let Err(error) = world.try_open() else { panic!("opened") };
+    assert_eq!(
+        error.to_string(),
+        "journal option journal_size is 1099511627776, more than 9999 files"
+    );
+    assert!(matches!(error, OpenError::Config(_)), "{error}");
 }
 
 /// A batch that no journal file can hold was called a full journal, which a producer waits out in vain.

@@ -154,17 +154,24 @@ fn read(source: &mut Source<'_>, context: &mut Context) -> Result<Change, Decode
             epoch: StateEpoch(narrow(source.unsigned()?)?),
             start: read_offset(source, context)?,
         },
-        kind => return Err(DecodeError::UnknownKind { what: "a change", kind }),
+        kind => {
+            return Err(DecodeError::UnknownKind {
+                what: "a change of kind",
+                kind,
+                newest: RESET,
+            });
+        }
     })
 }
 
 fn read_park(source: &mut Source<'_>, context: &mut Context) -> Result<Change, DecodeError> {
     let offset = read_offset(source, context)?;
     let flags = source.byte()?;
-    if flags & !(PARK_CONTINUATION | PARK_CHECKPOINT | PARK_NOTE) != 0 {
+    if flags & !PARK_FLAGS != 0 {
         return Err(DecodeError::UnknownKind {
-            what: "a change",
-            kind: PARK,
+            what: "a park with flags",
+            kind: flags,
+            newest: PARK_FLAGS,
         });
     }
     let from = read_time(source, context)?;
@@ -261,6 +268,7 @@ const fn cause_of(code: u8) -> Result<ArchiveCause, DecodeError> {
             return Err(DecodeError::UnknownKind {
                 what: "an archive cause",
                 kind,
+                newest: 5,
             });
         }
     })
@@ -282,3 +290,4 @@ const RESET: u8 = 10;
 const PARK_CONTINUATION: u8 = 1;
 const PARK_CHECKPOINT: u8 = 2;
 const PARK_NOTE: u8 = 4;
+const PARK_FLAGS: u8 = PARK_CONTINUATION | PARK_CHECKPOINT | PARK_NOTE;

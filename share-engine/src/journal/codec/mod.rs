@@ -93,8 +93,9 @@ pub(crate) fn read_entry<'a>(
             END => end = true,
             kind => {
                 return Err(DecodeError::UnknownKind {
-                    what: "an operation",
+                    what: "an operation of kind",
                     kind,
+                    newest: END,
                 });
             }
         }

@@ -9,12 +9,14 @@ pub enum DecodeError {
     #[error("malformed: {0}")]
     Malformed(&'static str),
     /// Written by a newer version.
-    #[error("{what} of unknown kind {kind}")]
+    #[error("{what} {kind}, which is unknown; the newest known is {newest}")]
     UnknownKind {
-        /// `an operation`, `a change` or `an archive cause`.
+        /// `an operation of kind`, `a change of kind`, `an archive cause` or `a park with flags`.
         what: &'static str,
         /// The kind.
         kind: u8,
+        /// The newest known one.
+        newest: u8,
     },
 }
 

@@ -246,8 +246,7 @@ fn newer_formats_are_refused_untouched() {
         bytes[512 + 64 + 4] = 16;
         seal_first_group(bytes);
     });
-    let expected =
-        "journal/0000.ring holds an operation of unknown kind 16 in the group at offset 512; a newer version wrote it";
+    let expected = "journal/0000.ring holds an operation of kind 16 in the group at offset 512; a newer version wrote it, this one reads up to 4";
     assert_eq!(error.to_string(), expected);
 }
 
