@@ -32,18 +32,6 @@ fn produced_records_are_acquired_and_accepted_once() {
 }
 
 #[test]
-fn a_waiting_member_gets_a_record_when_it_comes() {
-    let world = World::new();
-    let mut engine = world.open();
-    engine.topic("orders");
-    let member = engine.group("work", "orders", GroupConfig::default());
-    assert!(engine.try_acquire(&member, 10).is_empty());
-    engine.produce("orders", &["late"]);
-    let deliveries = engine.acquire(&member, 10);
-    assert_eq!(offsets(&deliveries), [(0, 1)]);
-}
-
-#[test]
 fn accepted_records_stay_accepted_after_a_crash_and_counts_are_kept() {
     let world = World::new();
     let mut engine = world.open();

@@ -26,3 +26,5 @@ mod regressions;
 mod retention;
 mod room;
 mod scripts;
+mod waiting;
+mod wire;
