@@ -1,6 +1,6 @@
 //! Acquiring new records and records that are available again; the window.
 
-use share_engine::share::AcquireMode;
+use share_engine::share::{AcquireMode, ArchiveCause};
 
 use crate::rig::*;
 
@@ -115,18 +115,20 @@ fn accepting_makes_room() {
 fn the_window_moves_over_several_rounds() {
     let mut rig = rig(5, 100);
     for first in [0, 20, 40] {
-        rig.fetch(M1, 500, &[(first, first + 19)]);
+        assert_eq!(rig.fetch(M1, 500, &[(first, first + 19)]), [(first, first + 19, 1)]);
     }
     rig.ack(M1, &[(0, 19, &[ACCEPT])]).unwrap();
-    assert_eq!(rig.offsets().0, 20);
-    rig.fetch(M1, 500, &[(60, 79)]);
+    assert_eq!(rig.offsets(), (20, 59, 60));
+    assert_eq!(rig.fetch(M1, 500, &[(60, 79)]), [(60, 79, 1)]);
     rig.ack(M1, &[(20, 49, &[ACCEPT])]).unwrap();
-    assert_eq!(rig.offsets().0, 50);
-    rig.fetch(M1, 500, &[(80, 179)]);
+    assert_eq!((rig.offsets(), rig.dcc()), ((50, 79, 80), 0));
+    assert_eq!(rig.fetch(M1, 500, &[(80, 179)]), [(80, 179, 1)]);
     assert!(!rig.share.can_acquire());
+    assert_eq!(rig.offsets(), (50, 179, 180));
     rig.ack(M1, &[(50, 179, &[REJECT])]).unwrap();
     assert_eq!(rig.offsets(), (180, 180, 180));
-    rig.fetch(M1, 500, &[(180, 199)]);
+    assert!(rig.share.can_acquire());
+    assert_eq!(rig.fetch(M1, 500, &[(180, 199)]), [(180, 199, 1)]);
     assert_eq!(rig.offsets(), (180, 199, 200));
 }
 
@@ -208,9 +210,13 @@ fn batches_compacted_away_meanwhile() {
     rig.release(M1);
     assert_eq!(rig.nfo(), 0);
     // 0-4 and 10-14 are gone. What was passed over in front is given up, what lies between is still acquired.
-    let got = rig.fetch_from(M1, 500, 0, &[(5, 9), (15, 19), (20, 22)]);
+    let acquisition = rig.fetch_pending(M2, 500, 0, &[(5, 9), (15, 19), (20, 22)]);
+    assert_eq!(lost(&acquisition.archived), [(0, 4, 1, ArchiveCause::Gap)]);
+    let got = rig.hand_out(&acquisition);
     assert_eq!(got, [(5, 9, 2), (10, 14, 2), (15, 19, 2), (20, 22, 2)]);
     assert_eq!(rig.offsets(), (5, 24, 23));
+    rig.all(5, 22, Acquired, 2);
+    assert!((5..=22).all(|offset| rig.held_by(offset) == Some(M2)));
     rig.all(23, 24, Available, 1);
 }
 

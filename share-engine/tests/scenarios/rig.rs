@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use bytes::BytesMut;
 use share_engine::ids::{DeliveryCount, MemberIndex, Offset, OffsetRange, ShareKey, StateEpoch};
 use share_engine::share::{
-    AckBatch, AckError, AckType, AcquireMode, AcquireRequest, Acquisition, ArchiveCause, Change, Persisted,
-    RecordState, Settled, ShareOptions, SharePartition, Window,
+    AckBatch, AckError, AckType, AcquireMode, AcquireRequest, Acquisition, ArchiveCause, Archived as GivenUp, Change,
+    Persisted, RecordState, Settled, ShareOptions, SharePartition, Window,
 };
 use share_engine::time::{Instant, Now, WallTime};
 
@@ -66,6 +67,17 @@ pub(crate) fn run(first: u64, last: u64) -> OffsetRange {
 /// (first, last, delivery count)
 pub(crate) type Got = Vec<(u64, u64, u16)>;
 
+/// (first, last, delivery count, cause)
+pub(crate) type Lost = (u64, u64, u16, ArchiveCause);
+
+pub(crate) fn lost(archived: &[GivenUp]) -> Vec<Lost> {
+    let lost = archived.iter().map(|one| {
+        let (first, last) = (one.range.first().get(), one.range.last().get());
+        (first, last, one.delivery_count.get(), one.cause)
+    });
+    lost.collect()
+}
+
 impl Rig {
     /// A fetch whose data are these record batches; the acquisition is durable. The read began where new records are
     /// expected, or, while old ones are available, at the first batch.
@@ -81,6 +93,11 @@ impl Rig {
 
     pub(crate) fn fetch_from(&mut self, member: MemberIndex, max: u32, from: u64, batches: &[(u64, u64)]) -> Got {
         let acquisition = self.fetch_pending(member, max, from, batches);
+        self.hand_out(&acquisition)
+    }
+
+    /// The acquisition is durable.
+    pub(crate) fn hand_out(&mut self, acquisition: &Acquisition) -> Got {
         if let Some(transition) = acquisition.transition {
             self.share.handle_persisted(transition, Persisted::Durable, self.now);
         }
@@ -159,18 +176,31 @@ impl Rig {
     }
 
     /// A lock duration passes.
-    pub(crate) fn expire(&mut self) {
+    pub(crate) fn expire(&mut self) -> Vec<Lost> {
         self.advance(LOCK);
-        self.tick(Persisted::Durable);
+        self.tick(Persisted::Durable)
     }
 
-    pub(crate) fn tick(&mut self, result: Persisted) {
+    /// What is archived, whether that becomes durable or not.
+    pub(crate) fn tick(&mut self, result: Persisted) -> Vec<Lost> {
         let settled = self.share.handle_timeout(self.now);
         self.persist(&settled, result);
+        lost(&settled.archived)
     }
 
-    pub(crate) fn log_start(&mut self, start: u64) {
-        self.share.handle_log_start(at(start), self.now);
+    /// What is archived, and how many offsets are passed that nobody was given.
+    pub(crate) fn log_start(&mut self, start: u64) -> (Vec<Lost>, u64) {
+        let settled = self.share.handle_log_start(at(start), self.now);
+        self.share.check();
+        assert_eq!(settled.transition, None, "it cannot be rolled back");
+        (lost(&settled.archived), settled.dropped)
+    }
+
+    /// The process ends and another reads the state.
+    pub(crate) fn reload(&mut self) {
+        let mut bytes = BytesMut::new();
+        self.share.encode(&mut bytes);
+        self.share = SharePartition::decode(ShareKey(1), *self.share.options(), &bytes, self.now).unwrap();
         self.share.check();
     }
 

@@ -2,22 +2,26 @@
 
 use std::time::Duration;
 
-use share_engine::share::Persisted;
+use share_engine::share::{ArchiveCause, Persisted};
 
 use crate::rig::*;
+
+const LIMIT: ArchiveCause = ArchiveCause::DeliveryLimit;
+const RETENTION: ArchiveCause = ArchiveCause::Retention;
 
 #[test]
 fn expiry_reaches_the_limit() {
     let mut rig = rig(2, 200);
-    rig.fetch(M1, 500, &[(0, 9)]);
-    rig.fetch(M1, 500, &[(10, 19)]);
-    rig.expire();
+    assert_eq!(rig.fetch(M1, 500, &[(0, 9)]), [(0, 9, 1)]);
+    assert_eq!(rig.fetch(M1, 500, &[(10, 19)]), [(10, 19, 1)]);
+    assert_eq!(rig.expire(), []);
     rig.all(0, 19, Available, 1);
     assert_eq!(rig.nfo(), 0);
     assert_eq!(rig.fetch(M1, 500, &[(10, 19)]), [(10, 19, 2)]);
-    rig.expire();
+    assert_eq!(rig.expire(), [(10, 19, 2, LIMIT)]);
+    rig.all(0, 9, Available, 1);
     rig.all(10, 19, Archived, 2);
-    assert_eq!(rig.offsets().0, 0);
+    assert_eq!(rig.offsets(), (0, 19, 0));
     assert_eq!(rig.dcc(), 10);
 }
 
@@ -27,7 +31,7 @@ fn expiry_moves_the_start_offset() {
     rig.fetch(M1, 500, &[(0, 9)]);
     rig.expire();
     assert_eq!(rig.fetch(M1, 500, &[(0, 4)]), [(0, 4, 2)]);
-    rig.expire();
+    assert_eq!(rig.expire(), [(0, 4, 2, LIMIT)]);
     rig.all(5, 9, Available, 1);
     assert_eq!(rig.offsets(), (5, 9, 5));
 }
@@ -35,10 +39,11 @@ fn expiry_moves_the_start_offset() {
 #[test]
 fn expiry_empties_the_window() {
     let mut rig = rig(2, 200);
-    for _ in 0..2 {
-        rig.fetch(M1, 500, &[(0, 9)]);
-        rig.expire();
-    }
+    assert_eq!(rig.fetch(M1, 500, &[(0, 9)]), [(0, 9, 1)]);
+    assert_eq!(rig.expire(), []);
+    assert_eq!(rig.offsets(), (0, 9, 0));
+    assert_eq!(rig.fetch(M1, 500, &[(0, 9)]), [(0, 9, 2)]);
+    assert_eq!(rig.expire(), [(0, 9, 2, LIMIT)]);
     assert_eq!(rig.offsets(), (10, 10, 10));
     assert_eq!(rig.share.poll_deadline(), None);
 }
@@ -69,15 +74,16 @@ fn an_acknowledgement_refused_after_expiry() {
     let mut rig = rig(2, 200);
     rig.fetch(M1, 500, &[(0, 9)]);
     rig.ack(M1, &[(0, 9, &[RELEASE])]).unwrap();
-    rig.fetch(M1, 500, &[(0, 9)]);
+    assert_eq!(rig.fetch(M1, 500, &[(0, 9)]), [(0, 9, 2)]);
     let pending = rig.ack_pending(M1, &[(0, 4, &[ACCEPT])]).unwrap();
     rig.advance(LOCK);
-    rig.tick(Persisted::Durable);
+    assert_eq!(rig.tick(Persisted::Durable), [(5, 9, 2, LIMIT)]);
     rig.all(0, 4, Acquired, 2);
+    rig.all(5, 9, Archived, 2);
     rig.persist(&pending, Persisted::Refused);
     // Its expiry was only waiting.
     assert!(rig.share.poll_deadline().unwrap() <= rig.now.monotonic);
-    rig.tick(Persisted::Durable);
+    assert_eq!(rig.tick(Persisted::Durable), [(0, 4, 2, LIMIT)]);
     assert_eq!(rig.offsets(), (10, 10, 10));
 }
 
@@ -85,11 +91,20 @@ fn an_acknowledgement_refused_after_expiry() {
 fn expiry_beside_an_acknowledgement() {
     let mut rig = rig(5, 200);
     rig.fetch(M1, 500, &[(0, 9)]);
-    rig.ack(M1, &[(0, 3, &[ACCEPT]), (6, 9, &[ACCEPT])]).unwrap();
-    rig.expire();
+    let pending = rig.ack_pending(M1, &[(0, 3, &[ACCEPT]), (6, 9, &[ACCEPT])]).unwrap();
+    assert_eq!(rig.expire(), []);
+    rig.all(0, 3, Acquired, 1);
+    rig.all(4, 5, Available, 1);
+    rig.all(6, 9, Acquired, 1);
+    rig.persist(&pending, Persisted::Durable);
     assert_eq!(rig.offsets(), (4, 9, 4));
     rig.all(4, 5, Available, 1);
     rig.all(6, 9, Acknowledged, 1);
+    // Their timers mean nothing any more.
+    assert_eq!(rig.share.poll_deadline(), None);
+    let writes = rig.writes;
+    rig.expire();
+    assert_eq!(rig.writes, writes);
 }
 
 #[test]
@@ -97,8 +112,9 @@ fn expiry_after_the_log_start_moved_into_a_batch() {
     let mut rig = rig(5, 200);
     rig.fetch(M1, 500, &[(5, 9)]);
     rig.fetch(M1, 500, &[(10, 14)]);
-    rig.log_start(11);
-    rig.expire();
+    assert_eq!(rig.log_start(11), (vec![(5, 10, 1, RETENTION)], 0));
+    rig.all(11, 14, Acquired, 1);
+    assert_eq!(rig.expire(), []);
     assert_eq!(rig.offsets(), (11, 14, 11));
     rig.all(11, 14, Available, 1);
 }
@@ -108,11 +124,29 @@ fn the_log_start_moves_beside_acknowledgements() {
     let mut rig = rig(5, 200);
     rig.fetch(M1, 500, &[(0, 4)]);
     rig.ack(M1, &[(1, 1, &[ACCEPT]), (3, 3, &[ACCEPT])]).unwrap();
-    rig.log_start(3);
+    assert_eq!(rig.log_start(3), (vec![(0, 0, 1, RETENTION), (2, 2, 1, RETENTION)], 0));
     assert_eq!(rig.offsets(), (4, 4, 5));
     rig.expire();
     assert_eq!(rig.record(4), (Available, 1));
     assert_eq!(rig.offsets(), (4, 4, 4));
+}
+
+#[test]
+fn the_log_start_moves_beside_pending_acknowledgements() {
+    for (result, start) in [(Persisted::Durable, 4), (Persisted::Refused, 3)] {
+        let mut rig = rig(5, 200);
+        assert_eq!(rig.fetch(M1, 500, &[(0, 4)]), [(0, 4, 1)]);
+        let pending = rig.ack_pending(M1, &[(1, 1, &[ACCEPT]), (3, 3, &[ACCEPT])]).unwrap();
+        // 1 has an end on its way to the disk: it is not lost.
+        assert_eq!(rig.log_start(3), (vec![(0, 0, 1, RETENTION), (2, 2, 1, RETENTION)], 0));
+        assert_eq!(rig.offsets(), (3, 4, 5));
+        rig.persist(&pending, result);
+        assert_eq!(rig.offsets(), (start, 4, 5));
+        rig.all(start, 4, Acquired, 1);
+        assert_eq!(rig.expire(), []);
+        rig.all(start, 4, Available, 1);
+        assert_eq!(rig.offsets(), (start, 4, start));
+    }
 }
 
 #[test]
