@@ -57,7 +57,9 @@ impl SharePartition {
             // Past the end of what ever was acquired is Kafka's answer for an empty window too.
             return Err(state(first));
         }
-        if last >= self.window.next() || self.window.plane(last) == Some(Plane::Hole) {
+        let no_record = |offset| self.window.plane(offset) == Some(Plane::Hole);
+        if last >= self.window.next() || no_record(last) || no_record(first) {
+            // A hole of the log may lie inside a batch, but a batch neither begins nor ends in one.
             return Err(invalid);
         }
         let number = self.members.number(member);

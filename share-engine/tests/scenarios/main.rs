@@ -13,6 +13,7 @@
 
 mod acknowledge;
 mod acquire;
+mod edges;
 mod recovered;
 mod rig;
 mod throttle;

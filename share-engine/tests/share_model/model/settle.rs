@@ -81,7 +81,7 @@ impl Model {
             return Ok(());
         } else if fits && self.start == self.next {
             return Err(No::State(first));
-        } else if !fits || last >= self.next || !known(last) {
+        } else if !fits || last >= self.next || !known(last) || first >= self.start && !known(first) {
             return Err(No::Request(first, last));
         }
         for offset in first.max(self.start)..=last {
