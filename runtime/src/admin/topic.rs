@@ -73,7 +73,7 @@ pub struct TopicGroup {
 pub struct CreateTopic {
     /// Name.
     pub name: String,
-    /// 1 to 1,024.
+    /// 1 to 1,000.
     pub partitions: u32,
     /// How long records are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -211,7 +211,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "topics.*.partitions",
-        Integer { min: 1, max: 1024 },
+        Integer { min: 1, max: 1_000 },
         Is("1"),
         "Number of partitions. It can grow later, never shrink; concurrency does not depend on it.",
     ),
@@ -300,7 +300,7 @@ pub(super) const KEYS: &[Key] = &[
     ),
     key(
         "deployments.*.max-lease",
-        Duration { min: "1s", max: "30d" },
+        Duration { min: "1s", max: "7d" },
         Is("10m"),
         "What one attempt may take, renewals and parking included.",
     ),

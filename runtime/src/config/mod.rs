@@ -6,6 +6,7 @@ mod context;
 mod files;
 mod keys;
 mod load;
+mod made;
 mod problem;
 mod reference;
 mod section;
@@ -17,6 +18,7 @@ mod words;
 
 pub use files::user_cache_dir;
 pub use load::{LoadError, Loaded, load, parse};
+pub use made::{TopicError, TopicSettings, topic};
 pub use problem::{Problem, Problems, Severity};
 pub use reference::markdown;
 pub use types::{

@@ -149,7 +149,7 @@ pub struct Topic {
     pub origin: Origin,
     /// The source it lives in.
     pub source: String,
-    /// 1 to 1,024.
+    /// 1 to 1,000.
     pub partitions: u32,
     /// Bytes on disk over all partitions.
     #[serde(serialize_with = "size")]

@@ -176,3 +176,60 @@ pub fn start(start: config::Start) -> Start {
 fn millis(duration: std::time::Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::expect_used, reason = "tests")]
+    use std::path::Path;
+
+    use share_engine::config::Limits;
+
+    use super::*;
+
+    fn loaded(line: &str) -> config::Loaded {
+        let text = |table: &str| format!("{table}\n{line}\n");
+        let text = match line.split(' ').next().unwrap() {
+            "partitions" | "max-bytes" | "segment-bytes" => text("[topics.t]\nsegment-bytes = \"64KiB\""),
+            "journal-size" | "memory-window" | "reserve" => text("[sources.main]"),
+            _ => text("[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"t\""),
+        };
+        config::parse(
+            Path::new(""),
+            &text.replacen("segment-bytes = \"64KiB\"\nsegment", "segment", 1),
+        )
+    }
+
+    #[test]
+    fn the_engine_takes_both_ends_of_every_range_of_the_manifest() {
+        for (key, least, most, beyond) in [
+            ("partitions", "1", "1000", "1001"),
+            ("max-bytes", "\"1MiB\"", "\"1024TiB\"", "\"1025TiB\""),
+            ("segment-bytes", "\"64KiB\"", "\"1GiB\"", "\"2GiB\""),
+            ("attempts", "1", "10", "11"),
+            ("lock", "\"1s\"", "\"60s\"", "\"61s\""),
+            ("max-lease", "\"30s\"", "\"7d\"", "\"8d\""),
+            ("journal-size", "\"16MiB\"", "\"64GiB\"", "\"65GiB\""),
+            ("memory-window", "\"1MiB\"", "\"16GiB\"", "\"17GiB\""),
+            ("reserve", "0", "\"1GiB\"", "\"2GiB\""),
+        ] {
+            for value in [least, most] {
+                let loaded = loaded(&format!("{key} = {value}"));
+                assert!(!loaded.problems.has_errors(), "{key} = {value}: {:?}", loaded.problems);
+                let manifest = loaded.manifest;
+                let limits = Limits::default();
+                for topic in manifest.topics.values() {
+                    assert_eq!(topic_config(topic).check(&limits), Ok(()), "{key} = {value}");
+                }
+                for deployment in manifest.deployments.values() {
+                    assert_eq!(group_config(deployment).check(), Ok(()), "{key} = {value}");
+                }
+                for profile in [Profile::Default, Profile::Edge] {
+                    let source = &manifest.sources["main"];
+                    assert_eq!(engine_config(source, profile).check(), Ok(()), "{key} = {value}");
+                }
+            }
+            let beyond = loaded(&format!("{key} = {beyond}"));
+            assert!(beyond.problems.has_errors(), "{key}: the range is wider than this test");
+        }
+    }
+}

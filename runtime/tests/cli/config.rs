@@ -193,7 +193,7 @@ fn values_out_of_range_name_value_limit_and_way_out() {
     [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
     --- stderr
     error: topics.t.partitions is 0, below the limit of 1 (line 5)
-    hint: choose 1 to 1024 (default 1)
+    hint: choose 1 to 1000 (default 1)
     ");
     insta::assert_snapshot!(topic("retention = \"0s\""), @"
     exit 1

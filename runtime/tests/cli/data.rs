@@ -122,6 +122,61 @@ fn topics() {
     ");
 }
 
+/// Against the engine itself: the same words, ranges and defaults as in the manifest.
+#[test]
+fn a_created_topic_is_what_a_manifest_would_make_of_it() {
+    let folder = Folder::new();
+    let run = |arguments: &[&str]| folder.run(&[arguments, &["--data-dir", "data"]].concat());
+    run(&["topic", "create", "plain"]);
+    run(&["topic", "create", "small", "--max-bytes", "1MiB"]);
+    run(&["topic", "create", "wide", "--partitions", "1000"]);
+    insta::assert_snapshot!(run(&["topic", "list"]), @"
+    exit 0
+    --- stdout
+    TOPIC  PARTITIONS  RECORDS  SIZE     LIMIT  RETENTION  GROUPS
+    plain           1        0   0 B  10.0 GiB  7d              0
+    small           1        0   0 B   1.0 MiB  7d              0
+    wide         1000        0   0 B  10.0 GiB  7d              0
+    ");
+    insta::assert_snapshot!(run(&["topic", "describe", "small"]), @"
+    exit 0
+    --- stdout
+    topic      small
+    records    0
+    size       0 B of 1.0 MiB, then refuse
+    retention  7d
+    segments   256.0 KiB each
+
+    PARTITION  LOG START  LOG END  SIZE  SEGMENTS
+            0          0        0   0 B         0
+    ");
+    insta::assert_snapshot!(run(&["topic", "create", "wider", "--partitions", "1001"]), @"
+    exit 2
+    --- stderr
+    error: invalid value '1001' for '--partitions <NUMBER>': 1001 is not in 1..=1000
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(run(&["topic", "create", "tiny", "--max-bytes", "4KiB"]), @"
+    exit 1
+    --- stderr
+    error: tiny.max-bytes is 4KiB, below the limit of 1MiB
+    hint: choose 1MiB to 1024TiB (default 10GiB)
+    ");
+    insta::assert_snapshot!(run(&["topic", "create", "coarse", "--max-bytes", "10MiB", "--segment-bytes", "8MiB"]), @"
+    exit 1
+    --- stderr
+    error: coarse.segment-bytes is 8MiB, above half of max-bytes (5MiB)
+    hint: space is freed in whole segments: raise max-bytes or lower segment-bytes
+    ");
+    insta::assert_snapshot!(run(&["topic", "create", "a b"]), @r#"
+    exit 1
+    --- stderr
+    error: "a b" has the character ' '; a topic name is made of a-z, A-Z, 0-9, ".", "_" and "-"
+    hint: choose another name
+    "#);
+}
+
 #[test]
 fn groups() {
     let (folder, _host) = hosted();

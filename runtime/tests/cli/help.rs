@@ -171,7 +171,7 @@ fn commands() {
 
     Options:
           --partitions <NUMBER>
-              Number of partitions, 1 to 1024
+              Number of partitions, 1 to 1000
 
               [default: 1]
 
@@ -179,7 +179,7 @@ fn commands() {
               queue, forever, or a duration such as 7d [default: 7d]
 
           --max-bytes <SIZE>
-              What it may hold on disk, such as 10GiB [default: 10GiB]
+              What it may hold on disk, 1MiB to 1024TiB [default: 10GiB]
 
           --on-full <ACTION>
               What happens when it is full [default: refuse]
@@ -189,7 +189,8 @@ fn commands() {
               - drop-oldest: The oldest segment goes
 
           --segment-bytes <SIZE>
-              Size at which a new segment begins, such as 64MiB [default: 64MiB]
+              Size at which a new segment begins, 64KiB to 1GiB and at most half of --max-bytes
+              [default: 64MiB, or a quarter of --max-bytes if that is less]
 
           --manifest <FILE>
               Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]

@@ -14,7 +14,7 @@ use crate::admin::{
     AdminError, CreateTopic, ErrorCode, GroupDetail, GroupSummary, Member, PartitionView, Record, RecordState,
     RecordView, SharePartitionView, TopicDetail, TopicGroup, TopicSummary,
 };
-use crate::config::{OnFull, Retention, Start};
+use crate::config::{self, OnFull, Retention, Start, TopicSettings};
 
 pub(super) fn topic_summary(topic: &TopicDescription) -> TopicSummary {
     TopicSummary {
@@ -65,16 +65,24 @@ pub(super) fn retention(retention: engine_config::Retention) -> Retention {
     }
 }
 
-pub(super) fn topic_config(request: &CreateTopic) -> engine_config::TopicConfig {
-    engine_config::TopicConfig {
-        partitions: request.partitions,
-        retention: crate::host::retention(request.retention.unwrap_or(Retention::DEFAULT)),
+/// A topic that is to be made, under the manifest's rules.
+pub(super) fn topic_config(request: &CreateTopic) -> Result<engine_config::TopicConfig, AdminError> {
+    let settings = TopicSettings {
+        partitions: Some(request.partitions),
+        retention: request.retention,
         max_bytes: request.max_bytes,
-        on_full: match request.on_full {
-            Some(OnFull::DropOldest) => engine_config::OnFull::DropOldest,
-            Some(OnFull::Refuse) | None => engine_config::OnFull::Refuse,
-        },
+        on_full: request.on_full,
         segment_bytes: request.segment_bytes,
+    };
+    match config::topic(&request.name, &settings) {
+        Ok(topic) => Ok(crate::host::topic_config(&topic)),
+        Err(error) => {
+            let refused = AdminError::new(ErrorCode::Invalid, error.message);
+            Err(match error.hint {
+                Some(hint) => refused.hint(hint),
+                None => refused,
+            })
+        }
     }
 }
 

@@ -330,9 +330,8 @@ impl Admin for EmbeddedAdmin {
 
     fn create_topic(&self, request: CreateTopic) -> Answer<'_, TopicDetail> {
         Box::pin(async move {
-            self.engine
-                .create_topic(&request.name, convert::topic_config(&request))
-                .await?;
+            let config = convert::topic_config(&request)?;
+            self.engine.create_topic(&request.name, config).await?;
             self.topic_detail(&request.name).await
         })
     }

@@ -69,19 +69,19 @@ pub struct TopicCreate {
     /// Topic
     #[arg(value_name = "TOPIC")]
     pub topic: String,
-    /// Number of partitions, 1 to 1024
-    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// Number of partitions, 1 to 1000
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
     pub partitions: u32,
     /// queue, forever, or a duration such as 7d [default: 7d]
     #[arg(long, value_name = "RETENTION")]
     pub retention: Option<Retention>,
-    /// What it may hold on disk, such as 10GiB [default: 10GiB]
+    /// What it may hold on disk, 1MiB to 1024TiB [default: 10GiB]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub max_bytes: Option<u64>,
     /// What happens when it is full [default: refuse]
     #[arg(long, value_enum, value_name = "ACTION")]
     pub on_full: Option<OnFullChoice>,
-    /// Size at which a new segment begins, such as 64MiB [default: 64MiB]
+    /// Size at which a new segment begins, 64KiB to 1GiB and at most half of --max-bytes [default: 64MiB, or a quarter of --max-bytes if that is less]
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     pub segment_bytes: Option<u64>,
     /// Where and how.
