@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::{ConfigCheck, ConfigShow, ShowFormat};
-use super::manifest;
+use super::{leftover, manifest};
 use crate::config::{Loaded, Manifest, Problem, Severity};
 use crate::output::{self, Failure, Format};
 
@@ -16,9 +16,12 @@ struct Report<'a> {
     problems: Vec<&'a Problem>,
 }
 
-/// Names everything that is wrong with a manifest.
-pub(super) fn check(args: &ConfigCheck) -> Result<(), Failure> {
-    let loaded = manifest::read(args.manifest.manifest.clone())?;
+/// Names everything that is wrong with a manifest, and what the data directory has beside it.
+pub(super) async fn check(args: &ConfigCheck) -> Result<(), Failure> {
+    let mut loaded = manifest::read(args.manifest.manifest.clone())?;
+    if !loaded.problems.has_errors() {
+        loaded.problems.extend(leftover::find(&loaded.manifest).await);
+    }
     let problems = &loaded.problems;
     let (errors, warnings) = (problems.count(Severity::Error), problems.count(Severity::Warning));
     if Format::from(args.format) == Format::Json {

@@ -9,6 +9,7 @@ mod direct;
 pub mod environment;
 mod group;
 mod invoke;
+mod leftover;
 mod manifest;
 mod module;
 mod open;
@@ -50,7 +51,7 @@ pub async fn main(arguments: impl IntoIterator<Item = OsString>) -> Exit {
 
 async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Config(ConfigCommand::Check(args)) => config::check(&args),
+        Command::Config(ConfigCommand::Check(args)) => config::check(&args).await,
         Command::Config(ConfigCommand::Show(args)) => config::show(&args),
         Command::Run(args) => run::run(args).await,
         Command::Produce(args) => produce::run(args).await,

@@ -66,7 +66,8 @@ pub(super) async fn with_once<T>(
     once(&place(args)?, absent, &Patience::default(), command).await
 }
 
-async fn once<T>(
+/// Runs `command` once against whoever answers.
+pub(super) async fn once<T>(
     place: &Place,
     absent: Absent,
     patience: &Patience,

@@ -35,7 +35,8 @@ pub struct Problem {
 }
 
 impl Problem {
-    pub(super) fn new(severity: Severity, key: impl Into<String>, message: impl Into<String>) -> Self {
+    /// A finding without a line and a hint.
+    pub(crate) fn new(severity: Severity, key: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             severity,
             key: key.into(),
@@ -51,8 +52,9 @@ impl Problem {
         self
     }
 
+    /// Adds the way out.
     #[must_use]
-    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
@@ -78,6 +80,12 @@ impl Problems {
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
+    }
+
+    /// Adds what was found behind the manifest.
+    pub(crate) fn extend(&mut self, found: impl IntoIterator<Item = Problem>) {
+        found.into_iter().for_each(|problem| self.push(problem));
+        self.sort();
     }
 
     /// Errors first, then by line; what has no line comes last.

@@ -387,7 +387,7 @@ fn commands() {
     Usage: sharemill config <COMMAND>
 
     Commands:
-      check  Name everything that is wrong with the manifest
+      check  Name everything that is wrong with the manifest, and what it has left over
       show   Print the manifest with every default
 
     Options:

@@ -10,5 +10,6 @@ mod fake;
 mod help;
 mod host;
 mod invoke;
+mod leftover;
 mod reference;
 mod support;

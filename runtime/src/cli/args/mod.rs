@@ -117,7 +117,7 @@ impl From<FormatArg> for output::Format {
 /// `sharemill config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Name everything that is wrong with the manifest
+    /// Name everything that is wrong with the manifest, and what it has left over
     Check(ConfigCheck),
     /// Print the manifest with every default
     Show(ConfigShow),
