@@ -244,7 +244,7 @@ impl Admin for AdminClient {
         let fields = [
             ("group", query.filter.group),
             ("topic", query.filter.topic),
-            ("cause", query.filter.cause),
+            ("cause", query.filter.cause.map(|cause| cause.as_str().to_owned())),
             ("limit", Some(query.limit.to_string())),
         ];
         let path = format!("/v1/dead-letters{}", query_string(&fields));

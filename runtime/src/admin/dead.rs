@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{AdminError, Record};
+use crate::metrics::CAUSES;
 
 /// Names a dead letter by where it lies, written `TOPIC/PARTITION/OFFSET`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,6 +60,52 @@ impl<'de> Deserialize<'de> for DeadLetterId {
     }
 }
 
+/// Why a record was given up: one of [`CAUSES`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadCause(&'static str);
+
+/// Not one of [`CAUSES`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no cause, expected one of {known}", known = known_causes())]
+pub struct DeadCauseError(String);
+
+fn known_causes() -> String {
+    let names: Vec<&str> = CAUSES.iter().map(|(name, _)| *name).collect();
+    names.join(", ")
+}
+
+impl DeadCause {
+    /// The word for it.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl FromStr for DeadCause {
+    type Err = DeadCauseError;
+
+    fn from_str(text: &str) -> Result<Self, DeadCauseError> {
+        let known = CAUSES.iter().find(|(name, _)| *name == text);
+        known
+            .map(|(name, _)| Self(name))
+            .ok_or_else(|| DeadCauseError(text.to_owned()))
+    }
+}
+
+impl Serialize for DeadCause {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for DeadCause {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
 /// Which dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -71,7 +118,7 @@ pub struct DeadFilter {
     pub topic: Option<String>,
     /// Only those with this cause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
+    pub cause: Option<DeadCause>,
 }
 
 /// Which dead letters to list.
@@ -97,7 +144,7 @@ pub struct DeadLetter {
     pub source_partition: u32,
     /// Offset it had there.
     pub source_offset: u64,
-    /// Why: reject, attempts, retention, host-crash.
+    /// Why: one of [`CAUSES`], unless another version wrote it.
     pub cause: String,
     /// What the handler, or the trap, said.
     pub reason: Option<String>,

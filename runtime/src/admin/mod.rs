@@ -21,8 +21,8 @@ use tokio::sync::mpsc;
 
 pub use client::AdminClient;
 pub use dead::{
-    DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, RedriveFailure, RedriveRequest,
-    RedriveResult, Redriven,
+    DeadCause, DeadCauseError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery,
+    RedriveFailure, RedriveRequest, RedriveResult, Redriven,
 };
 pub use embedded::EmbeddedAdmin;
 pub use error::{AdminError, ErrorCode};

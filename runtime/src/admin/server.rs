@@ -151,7 +151,7 @@ async fn dead_letters(State(admin): Shared, fields: Result<Query<DeadFields>, Qu
     let filter = DeadFilter {
         group: fields.group,
         topic: fields.topic,
-        cause: fields.cause,
+        cause: fields.cause.map(|text| text.parse()).transpose().map_err(invalid)?,
     };
     answer(
         &admin

@@ -44,6 +44,22 @@ pub enum SocketError {
     },
 }
 
+impl SocketError {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Io { path, .. } => format!(
+                "check that this user can write to {}",
+                path.parent().unwrap_or(path).display()
+            ),
+            Self::UnsafeFolder { path, .. } => format!(
+                "remove {}, or set XDG_RUNTIME_DIR to a folder of your own",
+                path.display()
+            ),
+        }
+    }
+}
+
 /// A bound admin socket; dropping it takes it away.
 #[derive(Debug)]
 pub struct AdminSocket {

@@ -38,13 +38,9 @@ pub(super) fn load(path: &Path, deployment: Option<&str>, manifest: &ManifestArg
         ..spec
     };
     let engine = engine(spec.limits.memory, cache_dir.or_else(config::user_cache_dir))?;
-    let handler = engine.load(&path, Arc::new(spec)).map_err(|error| {
-        let failure = Failure::new(error.to_string());
-        match error.hint() {
-            Some(hint) => failure.hint(hint),
-            None => failure,
-        }
-    })?;
+    let handler = engine
+        .load(&path, Arc::new(spec))
+        .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
     Ok(Component {
         handler,
         _engine: engine,

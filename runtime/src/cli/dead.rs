@@ -65,10 +65,18 @@ async fn list(args: DeadList) -> Result<(), Failure> {
 }
 
 async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
-    let request = if args.all {
-        RedriveRequest::All(filter(args.filter))
-    } else {
-        RedriveRequest::Ids(args.ids)
+    let filter = filter(args.filter);
+    let request = match (args.all, args.ids) {
+        (true, _) => RedriveRequest::All(filter),
+        (false, ids) if !ids.is_empty() => RedriveRequest::Ids(ids),
+        (false, _) => {
+            let hint = if filter == DeadFilter::default() {
+                "name them as sharemill dead list does, TOPIC/PARTITION/OFFSET, or give --all"
+            } else {
+                "add --all for every one that the filters leave"
+            };
+            return Err(Failure::usage("which dead letters are to be redriven is not said").hint(hint));
+        }
     };
     let ask = async |admin: &dyn Admin| Ok(admin.redrive(request.clone()).await?);
     let result = with(&args.query.data, Absent::Refuse, ask).await?;

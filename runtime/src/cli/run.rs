@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use super::args::RunArgs;
 use super::{environment, manifest};
-use crate::admin::{AdminClient, ErrorCode};
+use crate::admin::{AdminClient, AdminError, ErrorCode};
 use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::handler::HostEngineError;
 use crate::host::{HostError, flush_log};
+use crate::metrics::MetricsServerError;
 use crate::output::{self, Failure};
 use crate::shutdown::{Signals, Stages};
 use share_engine::error::OpenError;
@@ -70,7 +72,7 @@ fn end_at_once() -> ! {
 
 fn failure(error: &HostError) -> Failure {
     let hint = match error {
-        HostError::Component { source, .. } => source.hint(),
+        HostError::Component { source, .. } => Some(source.hint()),
         HostError::Open(OpenError::InUse { .. }) => {
             Some("stop the other process first, or give this host another data-dir".to_owned())
         }
@@ -78,7 +80,29 @@ fn failure(error: &HostError) -> Failure {
         HostError::Open(OpenError::NewerFormat { .. }) => {
             Some("use the newer version of sharemill that wrote it".to_owned())
         }
-        _ => None,
+        HostError::Open(_) => Some("check that the folder can be written to, and that the disk has room".to_owned()),
+        HostError::Setup { source, .. } => AdminError::from(source.clone()).hint,
+        HostError::Engine(HostEngineError::Cache { .. }) => {
+            Some("make it a folder that this user can write to, or name another as cache-dir under [host]".to_owned())
+        }
+        HostError::Engine(HostEngineError::Engine { .. }) => {
+            Some("lower concurrency and memory of the deployments, or write profile = \"edge\" under [host]".to_owned())
+        }
+        HostError::Engine(HostEngineError::Thread(_)) | HostError::Lanes(_) => {
+            Some("raise the limit on threads and memory of this process (ulimit -u, -v)".to_owned())
+        }
+        HostError::Deploy(_) => Some("give one of them another group".to_owned()),
+        HostError::Socket(error) => Some(error.hint()),
+        HostError::Metrics(MetricsServerError::Bind { .. }) => {
+            Some("choose another address with --metrics or metrics under [host]; port 0 takes a free one".to_owned())
+        }
+        HostError::Metrics(_) => None,
+        HostError::Fenced(_) | HostError::NotClosed(_) | HostError::SourceClosed { .. } => {
+            Some("look for errors of the disk in the system's log; sharemill verify reads all that is on it".to_owned())
+        }
+        HostError::NotEnded(_) | HostError::Wedged(_) => {
+            Some("the log names handlers that did not end; a lower deadline ends them sooner".to_owned())
+        }
     };
     let failure = Failure::new(error.to_string());
     match hint {

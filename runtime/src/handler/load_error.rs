@@ -73,9 +73,9 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    /// What to do about it, where there is something to say.
-    pub fn hint(&self) -> Option<String> {
-        Some(match self {
+    /// What to do about it.
+    pub fn hint(&self) -> String {
+        match self {
             Self::NotWasm { found, .. } if *found == sniff::WAT => {
                 "this is wasm text: turn it into a component with `wasm-tools`".to_owned()
             }
@@ -88,7 +88,7 @@ impl LoadError {
             Self::WrongWorld { .. } => {
                 "build it against a world of wit/worker.wit, such as `sharemill:worker/handler`".to_owned()
             }
-            Self::WrongVersion { .. } | Self::WrongType { .. } => {
+            Self::WrongVersion { .. } | Self::WrongType { .. } | Self::WrongImport { .. } => {
                 "build it against the wit/worker.wit of this release".to_owned()
             }
             Self::HttpNotGranted { deployment, .. } => format!(
@@ -97,8 +97,26 @@ impl LoadError {
             ),
             Self::Memory { needed, .. } => format!("raise `memory` to at least {}MiB", needed.div_ceil(1 << 20)),
             Self::Feature { .. } => "build it without threads, memory64, GC and exceptions".to_owned(),
-            _ => return None,
-        })
+            Self::Read { .. } => "check the path and the permissions of the file".to_owned(),
+            Self::TooLarge { .. } => {
+                "build it for release, and take debug sections off with `wasm-tools strip`".to_owned()
+            }
+            Self::NotWasm { .. } => {
+                "give the .wasm file that the build made, such as target/wasm32-wasip2/release/NAME.wasm".to_owned()
+            }
+            Self::Invalid { .. } => {
+                "copy or build the file again; `wasm-tools validate` says where it is wrong".to_owned()
+            }
+            Self::UnknownImport { .. } => {
+                "build it without what needs this; `sharemill module inspect` lists what a component imports".to_owned()
+            }
+            Self::MemoryLimit { limit, .. } => {
+                format!("lower `memory` of the deployment to at most {}MiB", limit >> 20)
+            }
+            Self::Directory { .. } => {
+                "make the folder, or name another as `host` in the deployment's `grants.files`".to_owned()
+            }
+        }
     }
 }
 

@@ -337,9 +337,11 @@ async fn start_host(
             what: format!("deployment {name}"),
             source,
         };
-        let source: Arc<dyn Source> = Arc::new(joined.map_err(failed)?);
+        let source = joined.map_err(failed)?;
+        let member = source.member();
+        let source: Arc<dyn Source> = Arc::new(source);
         let factory = WasmFactory::new(handler, &spec, source.clone(), producer.clone(), context.clock.clone());
-        admin.handle_deployed(host.deploy(spec, source, factory)?);
+        admin.handle_deployed(host.deploy(spec, source, factory)?, member);
     }
     Ok(host)
 }

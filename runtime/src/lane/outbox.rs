@@ -183,7 +183,11 @@ impl Outbox {
         if entry.verdict == Verdict::Accept.name()
             && let Some(delivery) = entry.item.delivery()
         {
-            self.tally.acknowledged.record(now.wall.since(delivery.appended_at));
+            // No time that a producer or the wall clock got wrong makes it shorter than what was seen of it here.
+            let here = now.monotonic.since(delivery.acquired_at);
+            self.tally
+                .acknowledged
+                .record(now.wall.since(delivery.appended_at).max(here));
         }
     }
 

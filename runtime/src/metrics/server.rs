@@ -119,7 +119,7 @@ mod tests {
         };
         for line in [
             "# TYPE sharemill_records_total counter",
-            "# HELP sharemill_acknowledged_seconds From the append of a record to its durable acceptance.",
+            "# HELP sharemill_acknowledged_seconds From the append of a record to its durable acceptance;",
             "sharemill_records_total{deployment=\"metrics-test\",verdict=\"accept\"} 3",
             "sharemill_acknowledged_seconds_bucket{deployment=\"metrics-test\",le=\"0.0025\"} 1",
             "sharemill_acknowledged_seconds_count{deployment=\"metrics-test\"} 2",

@@ -88,6 +88,7 @@ impl DeploymentMetrics {
             ("cause", names::ARCHIVED, &tally.archived),
         ] {
             for (value, count) in counts.iter() {
+                debug_assert!(names::is_value(label, value), "{label} {value} is not in the table");
                 counter!(name, "deployment" => self.name(), label => value).increment(count);
             }
         }

@@ -24,7 +24,7 @@ pub struct Delivery {
     pub attempt_age: Duration,
     /// When the record was handed over, on the host's monotonic clock.
     pub acquired_at: Instant,
-    /// When the record was appended to its partition, as far as the backend knows.
+    /// When the record was appended to its partition. A backend that does not know takes the record's timestamp, which is its producer's.
     pub appended_at: WallTime,
     /// What the last `renew` left.
     pub checkpoint: Option<Bytes>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use share_engine::engine::{self, AcquireMode, EmitRecord, Engine, Member, Outcome, Refusal};
 use share_engine::error::{AdminError, ProduceError};
-use share_engine::ids::LeaseKey;
+use share_engine::ids::{LeaseKey, MemberIndex};
 use share_engine::record::{Header, NewRecord};
 
 use super::{
@@ -30,6 +30,11 @@ impl EmbeddedSource {
         let member = engine.join(group, &[topic]).await?;
         let topic = Arc::from(topic);
         Ok(Self { engine, member, topic })
+    }
+
+    /// Its number, under which the engine names it as holder of records.
+    pub fn member(&self) -> MemberIndex {
+        self.member.index()
     }
 }
 
@@ -136,7 +141,8 @@ impl RecordProducer for EmbeddedProducer {
 }
 
 fn delivery(delivery: engine::Delivery) -> Delivery {
-    let appended_at = delivery.batch().max_timestamp();
+    let batch = delivery.batch();
+    let appended_at = batch.appended_at().unwrap_or(batch.max_timestamp());
     let payload = Payload::Batch {
         batch: delivery.batch().clone(),
         position: delivery.position(),
@@ -260,5 +266,46 @@ fn producer_error(error: ProduceError) -> ProducerError {
         ProduceError::TopicFull { .. } | ProduceError::JournalFull { .. } => ProducerError::QuotaExceeded,
         ProduceError::Fenced(_) | ProduceError::Closed => ProducerError::Unavailable(error.to_string()),
         other => ProducerError::Other(other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
+    use share_engine::config::{EngineConfig, GroupConfig, TopicConfig};
+    use share_engine::engine::SystemClock;
+    use share_engine::time::{Clock as _, WallTime};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn no_producer_says_when_its_record_was_appended() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let (engine, _) = Engine::open(directory.path(), EngineConfig::default()).unwrap();
+        engine.create_topic("t", TopicConfig::default()).await.unwrap();
+        engine.create_group("g", GroupConfig::default()).await.unwrap();
+        engine.subscribe("g", "t").await.unwrap();
+        let source = EmbeddedSource::join(engine.clone(), "g", "t").await.unwrap();
+        let before = SystemClock.now().wall;
+        for millis in [1_000, 10_000_000_000_000] {
+            let record = NewRecord {
+                timestamp: Some(WallTime::from_millis(millis)),
+                ..NewRecord::default()
+            };
+            assert!(engine.produce("t", None, vec![record]).await[0].is_ok());
+        }
+        let credit = Credit {
+            records: 2,
+            bytes: 1 << 20,
+        };
+        let mut deliveries = Vec::new();
+        while deliveries.len() < 2 {
+            deliveries.extend(source.acquire(credit).await.unwrap());
+        }
+        let after = SystemClock.now().wall;
+        for delivery in deliveries {
+            assert!((before..=after).contains(&delivery.appended_at), "{delivery:?}");
+        }
+        engine.close().await.unwrap();
     }
 }

@@ -75,10 +75,10 @@ async fn answers_cross_the_socket_unchanged() {
             ..RecordsQuery::default()
         }
     ));
-    for cause in [None, Some("reject".to_owned()), Some("a&b=c".to_owned())] {
+    for cause in [None, Some("reject"), Some("out-of-memory")] {
         let query = || DeadQuery {
             filter: DeadFilter {
-                cause: cause.clone(),
+                cause: cause.map(|cause| cause.parse().unwrap()),
                 ..DeadFilter::default()
             },
             limit: 5,

@@ -295,6 +295,20 @@ fn dead_letters() {
     --- stdout
     ID  GROUP  FROM  WHEN  DELIVERIES  CAUSE  REASON
     ");
+    insta::assert_snapshot!(folder.run(&["dead", "list", "--cause", "attempts"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'attempts' for '--cause <CAUSE>'
+      [possible values: reject, release, trap, out-of-memory, deadline, max-lease, limit, exit, host-crash, delivery-limit, retention]
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(folder.run(&["dead", "redrive", "--group", "enrich"]), @"
+    exit 2
+    --- stderr
+    error: which dead letters are to be redriven is not said
+    hint: add --all for every one that the filters leave
+    ");
     insta::assert_snapshot!(folder.run(&["dead", "show", "orders.dead/0/0"]), @r#"
     exit 0
     --- stdout
@@ -378,12 +392,8 @@ fn dead_letters() {
     insta::assert_snapshot!(folder.run(&["dead", "redrive"]), @"
     exit 2
     --- stderr
-    error: the following required arguments were not provided:
-      <ID>...
-
-    Usage: sharemill dead redrive <ID>...
-
-    For more information, try '--help'.
+    error: which dead letters are to be redriven is not said
+    hint: name them as sharemill dead list does, TOPIC/PARTITION/OFFSET, or give --all
     ");
 }
 

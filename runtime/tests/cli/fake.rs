@@ -331,7 +331,7 @@ impl Admin for FakeAdmin {
         let letter = dead_letter().summary;
         let is_meant = query.filter.group.is_none_or(|group| group == letter.group)
             && query.filter.topic.is_none_or(|topic| topic == letter.id.topic)
-            && query.filter.cause.is_none_or(|cause| cause == letter.cause);
+            && query.filter.cause.is_none_or(|cause| cause.as_str() == letter.cause);
         done(DeadPage {
             dead_letters: if is_meant { vec![letter] } else { vec![] },
             more: false,

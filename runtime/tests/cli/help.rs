@@ -350,7 +350,7 @@ fn commands() {
 
     Options:
           --all
-              Every dead letter that the filters leave
+              Every dead letter, or every one that --group, --topic and --cause leave
 
           --group <GROUP>
               Only those of this share group
@@ -359,7 +359,21 @@ fn commands() {
               Only those in this dead-letter topic
 
           --cause <CAUSE>
-              Only those with this cause, such as reject, attempts or host-crash
+              Only those with this cause
+
+              Possible values:
+              - reject:         the handler rejected it
+              - release:        the handler released it in its last attempt
+              - trap:           the guest trapped in the last attempt
+              - out-of-memory:  the guest was refused memory in the last attempt
+              - deadline:       the last attempt took longer than deadline
+              - max-lease:      the last attempt, renewals and parking included, took longer than
+                max-lease
+              - limit:          the last attempt passed another limit, or its outcome can never be taken
+              - exit:           the guest called exit in the last attempt
+              - host-crash:     the process died twice while it was handled, or panicked over it
+              - delivery-limit: the lease of the last attempt ran out
+              - retention:      retention or a full topic dropped it before it was done
 
           --manifest <FILE>
               Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]

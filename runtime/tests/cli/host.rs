@@ -172,3 +172,31 @@ async fn the_place_of_a_socket_in_a_copied_directory_leads_nowhere() {
     serving.abort();
     engine.close().await.unwrap();
 }
+
+#[test]
+fn a_running_deployment_has_one_name_and_keeps_its_topic() {
+    let folder = with_sleeper();
+    let mut host = Running::start(&folder);
+    host.hears("running");
+    let produced = folder.run(&["produce", "naps", "60000"]);
+    assert!(produced.starts_with("exit 0"), "{produced}");
+    let name = format!("{}-naps", host.child.id());
+    until("the record is held", || {
+        let held = folder.run(&["records", "naps", "--state", "acquired"]);
+        held.contains(&format!(" {name} ")).then_some(())
+    });
+    let described = folder.run(&["group", "describe", "naps"]);
+    assert!(described.contains(&format!("\n{name} ")), "{described}");
+    insta::assert_snapshot!(folder.run(&["topic", "delete", "naps", "--force"]), @"
+    exit 1
+    --- stderr
+    error: deployment naps works on topic naps
+    hint: stop the host first, and take the deployment out of its manifest or let it make the topic again
+    ");
+    host.terminate();
+    host.terminate();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(0), "{said}");
+    let deleted = folder.run(&["topic", "delete", "naps", "--force"]);
+    assert!(deleted.starts_with("exit 0"), "{deleted}");
+}

@@ -145,11 +145,13 @@ fn components_that_are_none() {
     exit 1
     --- stderr
     error: cannot read component missing.wasm: No such file or directory (os error 2)
+    hint: check the path and the permissions of the file
     ");
     insta::assert_snapshot!(folder.run(&["invoke", "text.wasm"]), @"
     exit 1
     --- stderr
     error: text.wasm is not a wasm component: it does not start with the wasm magic number
+    hint: give the .wasm file that the build made, such as target/wasm32-wasip2/release/NAME.wasm
     ");
     insta::assert_snapshot!(folder.run(&["module", "inspect", "core.wasm"]), @"
     exit 1

@@ -9,6 +9,7 @@ use super::message::{Admission, Append, Committed, Entry, Operation, Origin, Reg
 use crate::ids::{Offset, PartitionKey};
 use crate::journal::{self, EntryWriter};
 use crate::record::StoredBatch;
+use crate::time::WallTime;
 
 /// What the sequencer knows of a partition.
 #[derive(Debug)]
@@ -28,7 +29,13 @@ pub(super) fn register(ends: &mut Ends, list: Vec<Registration>) {
 }
 
 /// Writes one operation, with its offset if it is an append, and notes what the shard has to be told of it.
-pub(super) fn write(operation: Operation, writer: &mut EntryWriter<'_>, ends: &mut Ends, committed: &mut Committed) {
+pub(super) fn write(
+    operation: Operation,
+    writer: &mut EntryWriter<'_>,
+    ends: &mut Ends,
+    now: WallTime,
+    committed: &mut Committed,
+) {
     match operation {
         Operation::Append(append) => {
             let Some(end) = ends.get_mut(&append.partition) else {
@@ -40,7 +47,7 @@ pub(super) fn write(operation: Operation, writer: &mut EntryWriter<'_>, ends: &m
             writer.append(append.partition, base, &append.batch);
             // Encoded or validated before it came here.
             if let Ok(batch) = StoredBatch::new(base, append.batch) {
-                committed.appended.push((append.partition, batch));
+                committed.appended.push((append.partition, batch.appended(now)));
             }
         }
         Operation::Share { share, changes } => writer.share(share, &changes),

@@ -176,10 +176,11 @@ impl Sequencer {
             appended: Vec::new(),
             catalog: Vec::new(),
         };
-        let Self { group, ends, .. } = self;
+        let Self { group, ends, clock, .. } = self;
+        let now = clock.now().wall;
         let pushed = group.push_entry(u64::MAX, |writer| {
             for operation in entry.operations.drain(..) {
-                assemble::write(operation, writer, ends, &mut committed);
+                assemble::write(operation, writer, ends, now, &mut committed);
             }
         });
         debug_assert!(pushed.is_ok(), "there was room");

@@ -11,13 +11,23 @@ use crate::time::WallTime;
 
 /// A whole batch and where it stands. The base offset *inside* the bytes is not looked at: the journal thread assigns
 /// it after the batch was encoded, and the partition log writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct StoredBatch {
     base: Offset,
     last: Offset,
     max_timestamp: WallTime,
+    appended_at: Option<WallTime>,
     bytes: Bytes,
 }
+
+/// When it was appended is known of it, not part of it.
+impl PartialEq for StoredBatch {
+    fn eq(&self, other: &Self) -> bool {
+        (self.base, self.last, &self.bytes) == (other.base, other.last, &other.bytes)
+    }
+}
+
+impl Eq for StoredBatch {}
 
 impl StoredBatch {
     /// Checks the header and the length, not the CRC and not the records: `bytes` went through
@@ -49,8 +59,16 @@ impl StoredBatch {
             base,
             last,
             max_timestamp: WallTime::from_millis(header.max_timestamp),
+            appended_at: None,
             bytes,
         })
+    }
+
+    /// The same batch, appended now.
+    #[must_use]
+    pub const fn appended(mut self, now: WallTime) -> Self {
+        self.appended_at = Some(now);
+        self
     }
 
     /// Offset of the first record.
@@ -71,6 +89,11 @@ impl StoredBatch {
     /// Largest timestamp of its records.
     pub const fn max_timestamp(&self) -> WallTime {
         self.max_timestamp
+    }
+
+    /// When this process appended it; `None` of a batch that was read back. Unlike timestamps no producer chooses it.
+    pub const fn appended_at(&self) -> Option<WallTime> {
+        self.appended_at
     }
 
     /// The batch; its first 8 bytes may hold any base offset.

@@ -131,7 +131,7 @@ fn share_view(share: &ShareDescription) -> SharePartitionView {
     }
 }
 
-pub(super) fn record_view(topic: &str, partition: u32, info: &RecordInfo) -> RecordView {
+pub(super) fn record_view(topic: &str, partition: u32, info: &RecordInfo, member: Option<String>) -> RecordView {
     RecordView {
         topic: topic.to_owned(),
         partition,
@@ -144,7 +144,7 @@ pub(super) fn record_view(topic: &str, partition: u32, info: &RecordInfo) -> Rec
             _ => RecordState::Available,
         },
         delivery_count: u32::from(info.delivery_count),
-        member: info.member.map(|member| format!("{}-{member}", std::process::id())),
+        member,
         lease_left_ms: info.lease_millis,
         due_in_ms: info.due_millis,
         strikes: u32::from(info.strikes),

@@ -160,7 +160,7 @@ impl EmbeddedAdmin {
 
 fn fits(letter: &DeadLetter, filter: &DeadFilter) -> bool {
     filter.group.as_ref().is_none_or(|group| *group == letter.group)
-        && filter.cause.as_ref().is_none_or(|cause| *cause == letter.cause)
+        && filter.cause.is_none_or(|cause| cause.as_str() == letter.cause)
 }
 
 /// The headers that the engine added, as text.

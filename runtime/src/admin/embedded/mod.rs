@@ -6,12 +6,12 @@ mod dead;
 mod read;
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use share_engine::engine::describe::{GroupDescription, ShareDescription};
 use share_engine::engine::{self, Engine};
-use share_engine::ids::Offset;
+use share_engine::ids::{MemberIndex, Offset};
 use tokio::sync::{mpsc, watch};
 
 use super::{
@@ -20,13 +20,13 @@ use super::{
     Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition, ResetResult,
     TopicDeleted, TopicDetail, TopicSummary,
 };
-use crate::supervisor::DeploymentHandle;
+use crate::supervisor::{DeploymentHandle, DeploymentSpec};
 
 /// An open engine, with the deployments of the host that runs on it.
 pub struct EmbeddedAdmin {
     engine: Engine,
-    /// As they come up.
-    deployments: Mutex<Vec<DeploymentHandle>>,
+    /// As they come up, each with its number as a member of its group.
+    deployments: Mutex<Vec<(DeploymentHandle, MemberIndex)>>,
     /// What the host's manifest wishes is there, or will not be.
     started: watch::Sender<bool>,
     about: About,
@@ -49,10 +49,9 @@ impl EmbeddedAdmin {
         }
     }
 
-    /// One more deployment is up.
-    pub fn handle_deployed(&self, deployment: DeploymentHandle) {
-        let mut deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
-        deployments.push(deployment);
+    /// One more deployment is up, as this member of its group.
+    pub fn handle_deployed(&self, deployment: DeploymentHandle, member: MemberIndex) {
+        self.deployments().push((deployment, member));
     }
 
     /// Every topic and group of the manifest is there, or the start has failed.
@@ -71,11 +70,31 @@ impl EmbeddedAdmin {
         }
     }
 
+    fn deployments(&self) -> MutexGuard<'_, Vec<(DeploymentHandle, MemberIndex)>> {
+        self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deployments of this host whose specification fits.
+    fn deployments_with(&self, fits: impl Fn(&DeploymentSpec) -> bool) -> Vec<DeploymentHandle> {
+        let deployments = self.deployments();
+        let handles = deployments.iter().map(|(deployment, _)| deployment);
+        handles.filter(|deployment| fits(deployment.spec())).cloned().collect()
+    }
+
     /// Deployments of this host that work for a group.
     fn deployments_of(&self, group: &str) -> Vec<DeploymentHandle> {
-        let deployments = self.deployments.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_group = deployments.iter().filter(|one| *one.spec().group == *group);
-        of_group.cloned().collect()
+        self.deployments_with(|spec| *spec.group == *group)
+    }
+
+    /// How a member is called: by process and deployment, or by its number if it is none of this host's.
+    fn member_name(&self, member: u32) -> String {
+        let deployments = self.deployments();
+        let known = deployments.iter().find(|(_, index)| index.0 == member);
+        let name = known.map_or_else(
+            || member.to_string(),
+            |(deployment, _)| deployment.spec().name.to_string(),
+        );
+        format!("{}-{name}", std::process::id())
     }
 
     /// A topic that the manifest of a host that still starts may be about to make is waited for.
@@ -205,9 +224,10 @@ impl EmbeddedAdmin {
                     .await?;
                 let Some(last) = page.last() else { break };
                 from = last.offset + 1;
-                let views = page
-                    .iter()
-                    .map(|info| convert::record_view(&share.topic, share.partition, info));
+                let views = page.iter().map(|info| {
+                    let member = info.member.map(|member| self.member_name(member));
+                    convert::record_view(&share.topic, share.partition, info, member)
+                });
                 records.extend(views.filter(|view| query.states.is_empty() || query.states.contains(&view.state)));
             }
         }
@@ -259,6 +279,12 @@ impl EmbeddedAdmin {
 
     async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
         let topic = self.engine.describe_topic(name).await?;
+        if let Some(deployment) = self.deployments_with(|spec| *spec.topic == *name).first() {
+            let message = format!("deployment {} works on topic {name}", deployment.spec().name);
+            let hint =
+                "stop the host first, and take the deployment out of its manifest or let it make the topic again";
+            return Err(AdminError::new(ErrorCode::Conflict, message).hint(hint));
+        }
         let records: u64 = topic.partitions.iter().map(|one| one.end - one.start).sum();
         if !force && (records > 0 || !topic.groups.is_empty()) {
             let groups = topic.groups.join(", ");

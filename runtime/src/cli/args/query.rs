@@ -1,10 +1,12 @@
 //! Arguments of the commands that look at a data directory and change what they see: `topic`, `group`, `records`, `dead`.
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{DataArgs, FormatArg};
-use crate::admin::{DeadLetterId, RecordState, ResetTo};
+use crate::admin::{DeadCause, DeadLetterId, RecordState, ResetTo};
 use crate::config::{OnFull, Retention, parse_size};
+use crate::metrics::CAUSES;
 
 /// Where a command looks and how it prints.
 #[derive(Args, Debug)]
@@ -252,9 +254,16 @@ pub struct DeadFilterArgs {
     /// Only those in this dead-letter topic
     #[arg(long, value_name = "TOPIC")]
     pub topic: Option<String>,
-    /// Only those with this cause, such as reject, attempts or host-crash
-    #[arg(long, value_name = "CAUSE")]
-    pub cause: Option<String>,
+    /// Only those with this cause
+    #[arg(long, value_name = "CAUSE", value_parser = causes())]
+    pub cause: Option<DeadCause>,
+}
+
+fn causes() -> impl TypedValueParser<Value = DeadCause> {
+    let values = CAUSES
+        .iter()
+        .map(|(name, help)| PossibleValue::new(name).help(help.replace('`', "")));
+    PossibleValuesParser::new(values).try_map(|text| text.parse())
 }
 
 /// `sharemill dead list`.
@@ -286,9 +295,9 @@ pub struct DeadShow {
 #[derive(Args, Debug)]
 pub struct DeadRedrive {
     /// Dead letters as dead list names them: TOPIC/PARTITION/OFFSET
-    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with_all = ["all", "group", "topic", "cause"])]
+    #[arg(value_name = "ID", conflicts_with_all = ["all", "group", "topic", "cause"])]
     pub ids: Vec<DeadLetterId>,
-    /// Every dead letter that the filters leave
+    /// Every dead letter, or every one that --group, --topic and --cause leave
     #[arg(long)]
     pub all: bool,
     /// Which dead letters.

@@ -53,8 +53,7 @@ fn what_is_no_component() {
         let error = refused(bytes);
         assert_eq!(error.to_string(), message);
         let said = error.hint();
-        assert_eq!(said.is_some(), hint.is_some(), "{said:?}");
-        assert!(said.unwrap_or_default().contains(hint.unwrap_or_default()));
+        assert!(!said.is_empty() && said.contains(hint.unwrap_or_default()), "{said:?}");
     };
     check(b"", "guest.wasm is not a wasm component: it is empty", None);
     check(
@@ -147,7 +146,7 @@ fn wrong_versions_and_types() {
     );
     let error = refused(&with("0.1.0"));
     assert!(matches!(&error, LoadError::WrongType { .. }), "{error}");
-    assert!(error.hint().is_some());
+    assert!(!error.hint().is_empty());
 }
 
 #[test]
@@ -161,7 +160,7 @@ fn imports_that_cannot_be_met() {
         error.to_string(),
         "guest.wasm imports wasi:http/outgoing-handler@0.2.0, which deployment \"notify\" is not granted"
     );
-    assert!(error.hint().unwrap().contains("[deployments.notify]"));
+    assert!(error.hint().contains("[deployments.notify]"));
     let error = refused(&importing("acme:db@1.0.0", "query", "run"));
     assert_eq!(
         error.to_string(),
@@ -220,7 +219,7 @@ fn limits_are_checked_at_load() {
         ),
         "{error}"
     );
-    assert_eq!(error.hint().unwrap(), "raise `memory` to at least 69MiB");
+    assert_eq!(error.hint(), "raise `memory` to at least 69MiB");
     let mut spec = HandlerSpec::default();
     spec.limits.memory = 1 << 40;
     let error = try_load(&wasm, spec).expect_err("refused");

@@ -1,6 +1,5 @@
 //! Wasm instances as workers: a delivery becomes the handler's input without a copy, and what a handler asks of the host is answered here.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::handler::{
     BatchReport, BoxFuture, CallControl, CallEnd, CallReport, Header, HostEngine, HostServices, Input, Instance,
     LeaseError, LoadedHandler, LogLevel, LogLine, Metric, MetricValue, OutgoingRecord, ProducerError, TimestampType,
 };
+use crate::metrics::GuestMetrics;
 use crate::source::{Delivery, RenewResult, Source, TimestampKind};
 use crate::supervisor::DeploymentSpec;
 
@@ -36,7 +36,7 @@ struct ServiceDesk {
     source: Arc<dyn Source>,
     producer: Arc<dyn RecordProducer>,
     clock: Arc<dyn Clock>,
-    series: Mutex<BTreeSet<String>>,
+    metrics: GuestMetrics,
 }
 
 impl WasmFactory {
@@ -58,7 +58,7 @@ impl WasmFactory {
                 source,
                 producer,
                 clock,
-                series: Mutex::default(),
+                metrics: GuestMetrics::new(&spec.name),
             }),
         }
     }
@@ -237,24 +237,11 @@ impl HostServices for Services {
     }
 
     fn metric(&self, metric: Metric<'_>) {
-        let desk = &self.desk;
-        let mut labels = vec![metrics::Label::new("deployment", desk.deployment.to_string())];
-        let series = format!("{}{:?}", metric.name, metric.attributes);
-        let mut known = desk.series.lock().unwrap_or_else(PoisonError::into_inner);
-        let fits = known.contains(&series) || known.len() < MOST_SERIES && known.insert(series);
-        drop(known);
-        let name = if fits {
-            let attributes = metric.attributes.iter().cloned();
-            labels.extend(attributes.map(|(name, value)| metrics::Label::new(name, value)));
-            format!("handler_{}", metric.name)
-        } else {
-            "handler_overflow".to_owned()
-        };
+        let (name, attributes) = (metric.name, metric.attributes);
         match metric.value {
-            MetricValue::CounterAdd(delta) => metrics::counter!(name, labels).increment(delta),
-            _ if !fits => {}
-            MetricValue::GaugeSet(value) => metrics::gauge!(name, labels).set(value),
-            MetricValue::HistogramRecord(value) => metrics::histogram!(name, labels).record(value),
+            MetricValue::CounterAdd(delta) => self.desk.metrics.count(name, attributes, delta),
+            MetricValue::GaugeSet(value) => self.desk.metrics.set(name, attributes, value),
+            MetricValue::HistogramRecord(value) => self.desk.metrics.record(name, attributes, value),
         }
     }
 
@@ -269,9 +256,6 @@ impl HostServices for Services {
         Some(format!("{}:{}", self.desk.group, origin.replace('/', ":")))
     }
 }
-
-/// Series that one deployment's handler may make; what comes after goes into one counter.
-const MOST_SERIES: usize = 100;
 
 #[cfg(test)]
 mod tests;
