@@ -38,8 +38,8 @@ impl Member {
     }
 
     /// Waits until at least one record can be had and takes up to `max_records` (more in
-    /// [`AcquireMode::BatchOptimized`], which gives whole batches) of about `max_bytes`, at least one. The acquisition
-    /// is durable when it returns. Dropping the future gives back what was acquired. Of up to four calls at once the
+    /// [`AcquireMode::BatchOptimized`], which gives whole batches), over all partitions at most `max_bytes` bytes as they lie
+    /// in the log; the first record, or batch, may be larger. The acquisition is durable when it returns. Dropping the future gives back what was acquired. Of up to four calls at once the
     /// first is served first; one more gets nothing.
     pub async fn acquire(
         &self,

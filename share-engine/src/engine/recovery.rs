@@ -16,7 +16,7 @@ use crate::error::OpenError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
 use crate::journal::{self, Entry, Journal, JournalOptions, Operation, Position, Report, VisitorError};
 use crate::log::{LogIdentity, LogWriter, delete_log};
-use crate::record::{RecordLimits, StoredBatch};
+use crate::record::StoredBatch;
 use crate::share::{self, SharePartition};
 use crate::snapshot;
 use crate::storage::Storage;
@@ -137,8 +137,6 @@ fn restore_partitions(image: &Image, world: &mut World) {
                 end: one.end,
                 log: None,
                 segments: one.log.clone(),
-                // Nobody looks into the log for this.
-                largest: RecordLimits::default().record_bytes as u64,
             };
             world.partitions.insert(*key, Partition::new(init));
         }

@@ -72,3 +72,12 @@ pub struct Evidence {
     /// The last log lines.
     pub log: Vec<String>,
 }
+
+impl Evidence {
+    /// Bytes of its texts.
+    pub(crate) fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let log: usize = self.log.iter().map(|line| line.len() + 1).sum();
+        self.cause.len() + text(&self.reason) + text(&self.module) + text(&self.trap) + log
+    }
+}

@@ -34,6 +34,7 @@ mod header;
 mod validate;
 mod varint;
 mod view;
+mod walk;
 
 #[cfg(test)]
 mod tests;
@@ -45,3 +46,4 @@ pub use fuzz::fuzz_record_batch;
 pub use header::{BatchHeader, HEADER_BYTES, TimestampType};
 pub use validate::{BatchInfo, validate};
 pub use view::{HeaderView, Headers, RecordView};
+pub use walk::Walk;

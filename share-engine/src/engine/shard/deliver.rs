@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::letters::walk_of;
 use super::members::Waiting;
-use super::partition::{Fetch, ranges};
+use super::partition::Fetch;
 use super::{Pending, Request, Shard, Then, ToShard};
 use crate::engine::mailbox::Mailbox;
 use crate::engine::message::Operation;
 use crate::error::AdminError;
 use crate::ids::{Continuation, DeliveryCount, LeaseKey, MemberIndex, Offset, OffsetRange, ShareKey, StateEpoch};
-use crate::record::StoredBatch;
-use crate::share::{AcquireRequest, AcquiredRange, Acquisition, TransitionId};
+use crate::record::{StoredBatch, Walk};
+use crate::share::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, TransitionId};
 use crate::time::{Instant, Now, WallTime};
 
 /// Records acquired together: consecutive, of one share partition, with the same count.
@@ -79,7 +80,21 @@ struct Haul {
     transitions: Vec<(ShareKey, TransitionId)>,
     parts: Vec<AcquiredPart>,
     records: u64,
+    /// No more than this many bytes of records.
     bytes: u64,
+}
+
+impl Haul {
+    /// Counts the bytes of the records alone, where before the batches that hold them were taken for them.
+    fn measure(&mut self) {
+        let mut walk = None;
+        self.bytes = 0;
+        for part in &self.parts {
+            for batch in &part.batches {
+                self.bytes += walk_of(&mut walk, batch).bytes(part.range);
+            }
+        }
+    }
 }
 
 /// Reads of one share partition in one acquisition; scattered records take several.
@@ -190,7 +205,8 @@ impl Shard {
                 break;
             }
             let from = share.state.next_fetch_offset();
-            let batches = match partition.fetch(from, left, waiting.max_bytes.saturating_sub(haul.bytes)) {
+            let budget = waiting.max_bytes.saturating_sub(haul.bytes);
+            let batches = match partition.fetch(from, left, budget) {
                 Fetch::Batches(batches) if batches.is_empty() => break,
                 Fetch::Batches(batches) => batches,
                 Fetch::Reading => break,
@@ -208,13 +224,21 @@ impl Shard {
                     break;
                 }
             };
+            if batches.iter().map(StoredBatch::size).sum::<u64>() > budget {
+                haul.measure();
+            }
+            let budget = waiting.max_bytes.saturating_sub(haul.bytes);
+            let fitting = fitting(&batches, from, waiting.mode, budget, haul.parts.is_empty());
+            if fitting.is_empty() {
+                break;
+            }
             let request = AcquireRequest {
                 member,
                 mode: waiting.mode,
                 max_records: u32::try_from(left).unwrap_or(u32::MAX),
                 batch_size: u32::MAX,
                 from,
-                batches: &ranges(&batches),
+                batches: &fitting,
             };
             let acquisition = share.state.acquire(&request, now);
             let taken = self.add_to_haul(key, acquisition, &batches, haul);
@@ -245,6 +269,8 @@ impl Shard {
                 .iter()
                 .filter(|batch| batch.range().intersect(range).is_some())
                 .cloned();
+            let held: Vec<StoredBatch> = held.collect();
+            haul.bytes += held.iter().map(StoredBatch::size).sum::<u64>();
             haul.parts.push(AcquiredPart {
                 share: key,
                 epoch: share.state.epoch(),
@@ -262,11 +288,10 @@ impl Shard {
                     .checkpoints(range)
                     .map(|(offset, checkpoint)| (offset, checkpoint.clone()))
                     .collect(),
-                batches: held.collect(),
+                batches: held,
             });
         }
         haul.records += taken;
-        haul.bytes += batches.iter().map(StoredBatch::size).sum::<u64>();
         haul.transitions.push((key, transition));
         haul.operations.push(Operation::Share {
             share: key,
@@ -305,4 +330,50 @@ impl Shard {
         };
         drop(waiting.reply.send(Ok(Some(consignment))));
     }
+}
+
+/// What of these batches, from `from` on, may be given out within so many bytes: whole batches, or records one by one. The
+/// first of an acquisition may be larger.
+fn fitting(batches: &[StoredBatch], from: Offset, mode: AcquireMode, budget: u64, first: bool) -> Vec<OffsetRange> {
+    let mut fit = Vec::with_capacity(batches.len());
+    let mut left = budget;
+    for batch in batches {
+        let wanted = OffsetRange::new(batch.base().max(from), batch.last());
+        let Some(wanted) = wanted else { continue };
+        let size = match mode {
+            AcquireMode::BatchOptimized => batch.size(),
+            AcquireMode::RecordLimit if batch.size() <= left => batch.size(),
+            AcquireMode::RecordLimit => Walk::new(batch).bytes(wanted),
+        };
+        if size <= left {
+            left -= size;
+            fit.push(batch.range());
+            continue;
+        }
+        let first = first && fit.is_empty();
+        match mode {
+            AcquireMode::BatchOptimized if first => fit.push(batch.range()),
+            AcquireMode::BatchOptimized => {}
+            AcquireMode::RecordLimit => {
+                let last = last_fitting(batch, wanted, left).or(first.then_some(wanted.first()));
+                fit.extend(last.and_then(|last| OffsetRange::new(batch.base(), last)));
+            }
+        }
+        break;
+    }
+    fit
+}
+
+/// The last record of a run in a batch that fits into so many bytes with those before it.
+fn last_fitting(batch: &StoredBatch, wanted: OffsetRange, bytes: u64) -> Option<Offset> {
+    let mut walk = Walk::new(batch);
+    let mut left = bytes;
+    let mut last = None;
+    let mut offset = wanted.first();
+    while let Some(place) = walk.seek(offset).filter(|place| place.len() as u64 <= left) {
+        left -= place.len() as u64;
+        last = Some(offset);
+        offset = offset.next();
+    }
+    last
 }

@@ -11,7 +11,7 @@ use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::settlement::Evidence;
 use crate::error::SettleResult;
 use crate::ids::{DeliveryCount, Offset, OffsetRange, PartitionKey, ShareKey};
-use crate::record::{Header, NewRecord, RecordLimits, StoredBatch, encode_batch};
+use crate::record::{Header, NewRecord, RecordLimits, StoredBatch, Walk, encode_batch};
 use crate::share::{ArchiveCause, Archived, Persisted};
 use crate::time::Now;
 
@@ -57,10 +57,16 @@ struct Letter {
 const BATCH_BYTES: usize = 1 << 20;
 
 /// Dead letters of one entry at most.
-const LETTERS_AT_ONCE: u64 = 1_024;
+pub(super) const LETTERS_AT_ONCE: u64 = 1_024;
 
 /// What a dead letter may add to its record: 32 notes, a checkpoint, the evidence of the last attempt, names.
 const EVIDENCE_BYTES: u64 = 128 << 10;
+
+/// What names, counts and times in a dead letter's headers take at most, and the note of a last attempt.
+const NAMES_BYTES: usize = 4 << 10;
+
+/// A record that may be archived, and what its settlement brings along.
+pub(super) type Doomed<'a> = (Offset, Option<&'a Evidence>);
 
 /// How much of the evidence of the last attempt is kept, in bytes.
 const REASON_BYTES: usize = 1 << 10;
@@ -132,13 +138,45 @@ impl Shard {
         most
     }
 
-    fn letters_at_once(&self, key: ShareKey) -> u32 {
+    fn letters_at_once(&mut self, key: ShareKey) -> u32 {
+        let start = self.world.shares.get(&key).map(|share| share.state.start_offset());
         let source = self
             .letter_target(key)
-            .and_then(|(source, _)| self.world.partitions.get(&source));
-        let Some(source) = source else { return u32::MAX };
-        let one = source.largest() + EVIDENCE_BYTES;
+            .and_then(|(source, _)| self.world.partitions.get_mut(&source));
+        let (Some(source), Some(start)) = (source, start) else {
+            return u32::MAX;
+        };
+        let one = source.largest(start) + EVIDENCE_BYTES;
         u32::try_from((self.config.entry_bytes() / one).clamp(1, LETTERS_AT_ONCE)).unwrap_or(1)
+    }
+
+    /// How much of an entry the dead letters of these records would take, in their order; `None` if the group wants none.
+    pub(super) fn letter_sizes(&self, key: ShareKey, records: &[Doomed<'_>]) -> Option<Vec<u64>> {
+        let (source, _) = self.letter_target(key)?;
+        let partition = self.world.partitions.get(&source)?;
+        let share = self.world.shares.get(&key)?;
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.sort_by_key(|index| records.get(*index).map(|(offset, _)| *offset));
+        let mut sizes = vec![0; records.len()];
+        let mut walk = None;
+        for index in order {
+            let (Some((offset, evidence)), Some(size)) = (records.get(index), sizes.get_mut(index)) else {
+                continue;
+            };
+            let place = partition
+                .find(*offset)
+                .map(|batch| walk_of(&mut walk, batch).seek(*offset));
+            let record = place
+                .flatten()
+                .map_or(RecordLimits::default().record_bytes, |place| place.len());
+            let notes: usize = share.state.notes(*offset).iter().map(Bytes::len).sum();
+            let checkpoint = share.state.checkpoint(*offset).map_or(0, Bytes::len);
+            let evidence = evidence
+                .map_or(0, Evidence::size)
+                .min(REASON_BYTES + TRAP_BYTES + LOG_BYTES);
+            *size = (record + notes + checkpoint + evidence + NAMES_BYTES) as u64;
+        }
+        Some(sizes)
     }
 
     fn letters_for(&self, key: ShareKey, archived: &[Archived], evidence: &[EvidenceOf]) -> Vec<Letter> {
@@ -172,13 +210,17 @@ impl Shard {
     fn gather(&mut self, blocked: &mut Blocked) -> bool {
         let mut cold = None;
         if let Some(partition) = self.world.partitions.get(&blocked.source) {
+            let mut walk = None;
             for letter in blocked
                 .letters
                 .iter_mut()
                 .filter(|letter| letter.record.is_none() && !letter.lost)
             {
                 match partition.find(letter.offset) {
-                    Some(batch) => letter.record = copy_record(batch, letter.offset),
+                    Some(batch) => {
+                        let walk = walk_of(&mut walk, batch);
+                        letter.record = copy_record(walk, letter.offset);
+                    }
                     None if partition.is_cold(letter.offset) => cold = cold.or(Some(letter.offset)),
                     None => {}
                 }
@@ -338,10 +380,20 @@ pub(super) const LOST: Header = Header {
 /// redrive, so that its idempotency key stays the same.
 pub const ORIGIN_HEADER: &str = "sharemill.origin";
 
+/// The walk that goes on in `batch`, a new one if that was another batch's.
+pub(super) fn walk_of<'w, 'b>(walk: &'w mut Option<Walk<'b>>, batch: &'b StoredBatch) -> &'w mut Walk<'b> {
+    let same = |walk: &Walk<'_>| walk.batch().bytes().as_ptr() == batch.bytes().as_ptr();
+    if !walk.as_ref().is_some_and(same) {
+        *walk = None;
+    }
+    walk.get_or_insert_with(|| Walk::new(batch))
+}
+
 /// A record of a batch, as it was produced.
-pub(super) fn copy_record(batch: &StoredBatch, offset: Offset) -> Option<NewRecord> {
-    let (_, position) = batch.positions().filter_map(Result::ok).find(|(at, _)| *at == offset)?;
-    let view = batch.record_at(position).ok()?;
+pub(super) fn copy_record(walk: &mut Walk<'_>, offset: Offset) -> Option<NewRecord> {
+    let place = walk.seek(offset)?;
+    let batch = walk.batch();
+    let view = batch.record_at(u32::try_from(place.start).ok()?).ok()?;
     let bytes = |value: Option<&[u8]>| value.map(|value| batch.bytes().slice_ref(value));
     let headers = view.headers().map(|header| Header {
         name: batch.bytes().slice_ref(header.name),

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::engine::gauge::TopicGauge;
 use crate::engine::window::Window;
-use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
+use crate::ids::{Offset, PartitionKey, ShareKey};
 use crate::log::{LogReader, LogState};
-use crate::record::StoredBatch;
+use crate::record::{RecordLimits, StoredBatch, Walk};
 use crate::time::Instant;
 
 /// A partition as the shard sees it.
@@ -29,8 +29,10 @@ pub(crate) struct Partition {
     pub(crate) segments: LogState,
     loaded: BTreeMap<Offset, StoredBatch>,
     loaded_bytes: u64,
-    /// No record that can be read is larger, in bytes.
+    /// No record from `measured_from` up to `measured_to` is larger, in bytes.
     largest: u64,
+    measured_from: Offset,
+    measured_to: Offset,
     /// Where a read of the log is under way.
     loading: Option<Offset>,
     /// Ranges of the log that hold nothing, as the last read found: from, up to.
@@ -62,8 +64,6 @@ pub(crate) struct PartitionInit {
     pub(crate) end: Offset,
     pub(crate) log: Option<LogReader>,
     pub(crate) segments: LogState,
-    /// No record of it is larger, in bytes.
-    pub(crate) largest: u64,
 }
 
 /// What a fetch from memory gives.
@@ -88,7 +88,13 @@ impl Partition {
             end: init.end,
             drained: init.end,
             window: Window::default(),
-            largest: init.largest,
+            largest: 0,
+            measured_from: if init.segments.segments.is_empty() {
+                init.start
+            } else {
+                init.end
+            },
+            measured_to: init.start,
             log: init.log,
             segments: init.segments,
             loaded: BTreeMap::new(),
@@ -103,13 +109,30 @@ impl Partition {
     /// A batch became durable.
     pub(crate) fn push(&mut self, batch: StoredBatch) {
         self.end = batch.last().next();
-        self.largest = self.largest.max(batch.size());
         self.window.push(batch);
     }
 
-    /// Bytes that no record of this partition exceeds.
-    pub(crate) const fn largest(&self) -> u64 {
-        self.largest
+    /// Bytes that no record from `from` on exceeds. Each batch is measured once, and only if somebody asks.
+    pub(crate) fn largest(&mut self, from: Offset) -> u64 {
+        for batch in self.window.since(self.measured_to) {
+            self.largest = self.largest.max(Walk::new(batch).largest());
+            self.measured_to = batch.last().next();
+        }
+        if from < self.measured_from {
+            // Nobody looks into the log for this.
+            RecordLimits::default().record_bytes as u64
+        } else {
+            self.largest
+        }
+    }
+
+    /// Batches before `before` leave memory: what was not measured by then is not known any more.
+    pub(crate) fn evict(&mut self, before: Offset) -> u64 {
+        if self.measured_to < before {
+            self.measured_to = before;
+            self.measured_from = self.measured_from.max(before);
+        }
+        self.window.remove_where(|batch| batch.base() < before)
     }
 
     /// Consecutive batches from `from` on, with at least `records` records if there are so many and about
@@ -254,9 +277,4 @@ fn consecutive<'a>(batches: impl Iterator<Item = &'a StoredBatch>, records: u64,
         }
     }
     found
-}
-
-/// The offsets of batches, for the share partition.
-pub(crate) fn ranges(batches: &[StoredBatch]) -> Vec<OffsetRange> {
-    batches.iter().map(StoredBatch::range).collect()
 }

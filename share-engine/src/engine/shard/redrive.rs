@@ -8,7 +8,7 @@ use crate::catalog::CatalogError;
 use crate::engine::message::{Admission, Append, Operation};
 use crate::error::AdminError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
-use crate::record::{NewRecord, RecordLimits, encode_batch};
+use crate::record::{NewRecord, RecordLimits, Walk, encode_batch};
 use crate::time::Now;
 
 impl Shard {
@@ -87,7 +87,7 @@ impl Shard {
                 Err(missing())
             };
         };
-        let letter = copy_record(batch, offset).ok_or_else(missing)?;
+        let letter = copy_record(&mut Walk::new(batch), offset).ok_or_else(missing)?;
         if letter.headers.contains(&LOST) {
             return Err(AdminError::Refused(format!(
                 "the dead letter at offset {offset} holds no record, only what is known of it"

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::letters::LETTERS_AT_ONCE;
 use super::message::{EmitBatch, SettleItem};
 use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
@@ -62,31 +63,49 @@ impl Shard {
 
     /// In as many entries as the dead letters that may come of it ask for.
     fn settle_plain(&mut self, call: u64, key: ShareKey, mut list: Vec<Plain>, now: Now) {
-        let most = self.limit_letters(key);
-        let Some(share) = self.world.shares.get(&key) else {
-            return;
-        };
-        let limit = share.state.options().delivery_limit;
-        let mut doomed = 0;
-        let mut cuts = Vec::new();
-        for (index, (_, lease, verdict, _)) in list.iter().enumerate() {
-            let may_end = match verdict {
-                Verdict::Accept => false,
-                Verdict::Reject { .. } => true,
-                Verdict::Release { .. } | Verdict::Renew { .. } => lease.delivery_count >= limit,
-            };
-            if may_end && doomed == most {
-                cuts.push(index);
-                doomed = 0;
-            }
-            doomed += u32::from(may_end);
-        }
         // From behind, so that what is cut off is moved once.
+        let cuts = self.cut_for_letters(key, &list);
         let mut parts: Vec<Vec<Plain>> = cuts.into_iter().rev().map(|cut| list.split_off(cut)).collect();
         parts.push(list);
         for part in parts.into_iter().rev() {
             self.settle_part(call, key, part, now);
         }
+    }
+
+    /// Where a list of settlements has to be cut for the dead letters of each part to fit into one entry.
+    fn cut_for_letters(&self, key: ShareKey, list: &[Plain]) -> Vec<usize> {
+        let Some(share) = self.world.shares.get(&key) else {
+            return Vec::new();
+        };
+        let limit = share.state.options().delivery_limit;
+        let may_end = |(_, lease, verdict, _): &Plain| match verdict {
+            Verdict::Accept => false,
+            Verdict::Reject { .. } => true,
+            Verdict::Release { .. } | Verdict::Renew { .. } => lease.delivery_count >= limit,
+        };
+        let (at, doomed): (Vec<usize>, Vec<_>) = list
+            .iter()
+            .enumerate()
+            .filter(|(_, one)| may_end(one))
+            .map(|(index, (_, lease, _, evidence))| (index, (lease.offset, evidence.as_deref())))
+            .unzip();
+        let sizes = if doomed.is_empty() {
+            None
+        } else {
+            self.letter_sizes(key, &doomed)
+        };
+        let most = self.config.entry_bytes();
+        let mut cuts = Vec::new();
+        let (mut letters, mut bytes) = (0, 0);
+        for (index, size) in at.into_iter().zip(sizes.unwrap_or_default()) {
+            if letters > 0 && (letters == LETTERS_AT_ONCE || bytes + size > most) {
+                cuts.push(index);
+                (letters, bytes) = (0, 0);
+            }
+            letters += 1;
+            bytes += size;
+        }
+        cuts
     }
 
     fn settle_part(&mut self, call: u64, key: ShareKey, list: Vec<Plain>, now: Now) {

@@ -242,8 +242,7 @@ impl Shard {
         partition.log = log.reader.or(partition.log.take());
         partition.drained = log.drained;
         if evict {
-            let drained = log.drained;
-            let freed = partition.window.remove_where(|batch| batch.base() < drained);
+            let freed = partition.evict(log.drained);
             self.window_bytes = self.window_bytes.saturating_sub(freed);
         }
     }

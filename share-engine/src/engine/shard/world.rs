@@ -87,7 +87,6 @@ impl World {
                     end: Offset::ZERO,
                     log: None,
                     segments: LogState::default(),
-                    largest: 0,
                 })
             });
         }

@@ -13,6 +13,7 @@
     reason = "tests; the number of states that were visited is printed"
 )]
 
+mod amounts;
 mod basics;
 mod crash;
 mod damage;
