@@ -1,9 +1,8 @@
 //! Power loss after every storage call of short scripts. What is opened afterwards is compared with what the script
 //! had been told.
 
-use super::harness::World;
 use super::oracle::{Driver, check};
-use super::scripts::{ALL, Script};
+use super::scripts::{ALL, CUT, Script, world};
 use crate::storage::CrashPlan;
 
 /// Fates of what was not synced, for each cut: all lost, all kept, and as many by chance.
@@ -17,7 +16,7 @@ fn plans(cut: u64) -> impl Iterator<Item = CrashPlan> {
 /// Cuts after each call and returns the number of states that were looked at.
 fn sweep(script: &Script) -> u64 {
     let (name, least, run) = script;
-    let mut whole = Driver::new(World::small());
+    let mut whole = Driver::new(world(name));
     run(&mut whole);
     assert!(!whole.dead, "{name} failed without a fault");
     let calls = whole.world.storage.calls();
@@ -27,7 +26,7 @@ fn sweep(script: &Script) -> u64 {
     );
     let mut states = 0;
     for cut in 0..=calls {
-        let world = World::small();
+        let world = world(name);
         world.storage.stop_after(cut);
         let mut driver = Driver::new(world);
         run(&mut driver);
@@ -42,7 +41,7 @@ fn sweep(script: &Script) -> u64 {
 }
 
 fn visit(name: &str) {
-    let script = ALL.iter().find(|script| script.0 == name).unwrap();
+    let script = ALL.iter().chain(CUT).find(|script| script.0 == name).unwrap();
     let states = sweep(script);
     println!("{name}: {states} states");
     assert!(states >= script.1 * (RANDOM + 2), "{name}: {states} states are too few");
@@ -54,12 +53,12 @@ macro_rules! scripts {
 
         #[test]
         fn every_script_has_a_test() {
-            let names: Vec<_> = ALL.iter().map(|script| script.0).collect();
+            let names: Vec<_> = ALL.iter().chain(CUT).map(|script| script.0).collect();
             assert_eq!(names, [$(stringify!($name)),*]);
         }
     };
 }
 
 scripts! {
-    produce acquire settle park emit reject limit redrive drain snapshot wrap roll catalog strikes close
+    produce acquire settle park emit reject limit redrive drain snapshot wrap roll catalog strikes close cold growth
 }

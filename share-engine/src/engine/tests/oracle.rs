@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use super::harness::*;
 use crate::config::{GroupConfig, Retention, TopicConfig};
-use crate::engine::{Delivery, Member, Outcome};
-use crate::error::SettleResult;
+use crate::engine::{Delivery, Member, Outcome, Receipt};
+use crate::error::{ProduceError, SettleResult};
 use crate::ids::Offset;
 
 pub(super) const TOPIC: &str = "orders";
@@ -268,8 +268,12 @@ impl Driver {
         let Some(running) = self.engine() else { return };
         let records = ids.iter().map(|id| record(&value_of(*id, bytes))).collect();
         let results = running.pump.wait(running.engine.produce(TOPIC, Some(0), records));
+        self.produced(count, &ids, results);
+    }
+
+    fn produced(&mut self, count: u32, ids: &[u32], results: Vec<Result<Receipt, ProduceError>>) {
         self.next += count;
-        for (id, result) in ids.into_iter().zip(results) {
+        for (&id, result) in ids.iter().zip(results) {
             match result {
                 Ok(receipt) => {
                     self.ledger.produced.insert(id, receipt.offset.get());
@@ -281,6 +285,24 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// Each record by a produce of its own, and none waits for the answer to another.
+    pub(super) fn produce_at_once(&mut self, count: u32) {
+        let bytes = self.value_bytes;
+        let ids: Vec<u32> = (self.next..self.next + count).collect();
+        let Some(running) = self.engine() else { return };
+        let engine = running.engine.clone();
+        let all = ids
+            .iter()
+            .map(|id| engine.produce(TOPIC, Some(0), vec![record(&value_of(*id, bytes))]));
+        let mut all: Vec<_> = all.map(Box::pin).collect();
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        for future in &mut all {
+            assert!(Future::poll(future.as_mut(), &mut context).is_pending());
+        }
+        let results: Vec<_> = all.into_iter().flat_map(|future| running.pump.wait(future)).collect();
+        self.produced(count, &ids, results);
     }
 
     pub(super) fn acquire(&mut self, max: u32) {

@@ -1,5 +1,6 @@
 //! Short runs of everything that changes the disk, for crashes and faults at each of their storage calls.
 
+use super::harness::World;
 use super::oracle::{Driver, LINES, Said, TOPIC};
 
 /// A name, the least number of storage calls it makes, and what it does.
@@ -22,6 +23,18 @@ pub(super) const ALL: &[Script] = &[
     ("strikes", 60, strikes),
     ("close", 40, close),
 ];
+
+/// Scripts that are cut only: with a read that fails, a dead letter goes without its record.
+pub(super) const CUT: &[Script] = &[("cold", 60, cold), ("growth", 100, growth)];
+
+/// The world that a script runs in: only one has a ring that grows.
+pub(super) fn world(name: &str) -> World {
+    let mut world = World::small();
+    if name == "growth" {
+        world.config.journal_bytes = 256 << 10;
+    }
+    world
+}
 
 fn begin(driver: &mut Driver) {
     driver.create_topic(TOPIC);
@@ -240,4 +253,38 @@ fn close(driver: &mut Driver) {
     driver.close();
     driver.look();
     driver.produce(1);
+}
+
+/// Dead letters of records that are in the log alone: they wait until it is read.
+fn cold(driver: &mut Driver) {
+    driver.value_bytes = 500;
+    begin(driver);
+    driver.produce(4);
+    driver.acquire(2);
+    driver.drain();
+    driver.restart();
+    driver.acquire(1);
+    driver.drain();
+    driver.restart();
+    driver.look();
+    driver.acquire(1);
+    driver.settle(1, &Said::Release);
+    driver.acquire(4);
+    driver.settle(1, &Said::Reject);
+    driver.restart();
+    driver.look();
+    driver.acquire(4);
+    driver.settle(1, &Said::Accept);
+}
+
+/// Produces wait until a ring file is made.
+fn growth(driver: &mut Driver) {
+    driver.value_bytes = 12_000;
+    begin(driver);
+    driver.produce(1);
+    driver.produce_at_once(12);
+    driver.acquire(3);
+    driver.settle(2, &Said::Accept);
+    driver.produce_at_once(3);
+    driver.look();
 }
