@@ -57,9 +57,9 @@ pub struct Limits {
     pub partitions: u32,
     /// Groups in one data directory.
     pub groups: usize,
-    /// Bytes of a checkpoint.
+    /// Bytes of a checkpoint; at most 64 KiB. A larger one is refused.
     pub checkpoint_bytes: usize,
-    /// Bytes of a note kept with an attempt.
+    /// Bytes of a note kept with an attempt; 16 to 1,024. A longer one is cut.
     pub note_bytes: usize,
 }
 
@@ -75,6 +75,19 @@ impl Default for Limits {
             checkpoint_bytes: 64 << 10,
             note_bytes: 1 << 10,
         }
+    }
+}
+
+/// Most that [`Limits::checkpoint_bytes`] and [`Limits::note_bytes`] may be: what a share partition takes.
+pub(crate) const CHECKPOINT_BYTES: u64 = 64 << 10;
+pub(crate) const NOTE_BYTES: u64 = 1 << 10;
+
+impl Limits {
+    fn check(&self) -> Result<(), ConfigError> {
+        range("produce (bytes)", self.produce_bytes, 1, u64::MAX)?;
+        range("read ahead (bytes)", self.read_ahead_bytes, 1, 1 << 30)?;
+        range("checkpoint (bytes)", self.checkpoint_bytes as u64, 0, CHECKPOINT_BYTES)?;
+        range("note (bytes)", self.note_bytes as u64, 16, NOTE_BYTES)
     }
 }
 
@@ -274,7 +287,7 @@ impl EngineConfig {
             4 << 10,
             self.journal_file_bytes / 2,
         )?;
-        Ok(())
+        self.limits.check()
     }
 }
 

@@ -165,7 +165,7 @@ impl Drainer {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped
+        self.stopped || self.inbox.is_closed()
     }
 
     /// Does everything that waits. `false` if there was nothing.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::describe::{GroupDescription, RecordInfo, TopicDescription};
@@ -16,8 +15,10 @@ use super::partitioner::partition_of;
 use super::reply::{Reply, reply};
 use super::reset::ResetGroup;
 use super::routes::Routes;
+use super::sequencer::Ended;
 use super::shard::{AdminReply, AdminRequest, Request, ToShard};
 use super::stats::{EngineStats, StatsSnapshot};
+use super::threads::Threads;
 use crate::catalog::{Group, Topic};
 use crate::config::{EngineConfig, GroupConfig, TopicConfig};
 use crate::error::{AdminError, Fenced, ProduceError};
@@ -39,7 +40,9 @@ pub(super) struct Inner {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) stats: Arc<EngineStats>,
     pub(super) config: EngineConfig,
-    pub(super) threads: Mutex<Vec<JoinHandle<()>>>,
+    pub(super) threads: Mutex<Threads>,
+    /// What the journal's end came to.
+    pub(super) ended: Arc<Ended>,
     pub(super) turn: AtomicU32,
 }
 
@@ -318,19 +321,23 @@ impl Engine {
         self.inner.clock.now()
     }
 
-    /// Releases what is held, writes the end entry, stops the threads. Every other handle is dead afterwards.
+    /// Releases what is held, writes the end entry, stops the threads. Every other handle is dead afterwards. Whoever
+    /// closes at the same time, or again, learns the same.
+    ///
+    /// # Errors
+    /// The journal did not take its end, was fenced before, or a thread of the engine has panicked.
     pub async fn close(&self) -> Result<(), Fenced> {
         let (sender, answer) = reply();
         self.inner
             .shard
             .post(ToShard::Request(Box::new(Request::Close { reply: sender })));
-        let result = answer.await.unwrap_or(Ok(()));
-        let threads = std::mem::take(&mut *self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            // A thread that panicked has poisoned what it owned; there is nothing left to tell here.
-            drop(thread.join());
-        }
-        result
+        let answered = answer.await;
+        self.inner.threads.lock().unwrap_or_else(PoisonError::into_inner).join();
+        // Who came too late for an answer learns what the others were told.
+        let died = || self.stats().died.map_or(Ok(()), |reason| Err(Fenced { reason }));
+        answered
+            .or_else(|| self.inner.ended.get().cloned())
+            .unwrap_or_else(died)
     }
 
     async fn ask(&self, request: AdminRequest) -> Result<AdminReply, AdminError> {

@@ -54,7 +54,13 @@ impl<T> Mailbox<T> {
         state.closed = true;
         let left = std::mem::take(&mut state.queue);
         drop(state);
+        self.changed.notify_all();
         drop(left);
+    }
+
+    /// Whether it takes nothing more: its receiver has ended, or is to end.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
     }
 
     /// Whether nothing waits to be taken.
@@ -68,23 +74,23 @@ impl<T> Mailbox<T> {
         std::mem::swap(&mut self.lock().queue, into);
     }
 
-    /// Blocks until something is there or `timeout` is over; `None` waits for ever.
+    /// Blocks until something is there, `timeout` is over (`None` waits for ever) or the mailbox is closed.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut state = self.lock();
-        if !state.queue.is_empty() {
+        if !state.queue.is_empty() || state.closed {
             return;
         }
         state.waiting = true;
         match timeout {
             None => {
-                while state.queue.is_empty() {
+                while state.queue.is_empty() && !state.closed {
                     state.waiting = true;
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
             Some(timeout) => {
                 let waited = self.changed.wait_timeout_while(state, timeout, |state| {
-                    state.waiting = state.queue.is_empty();
+                    state.waiting = state.queue.is_empty() && !state.closed;
                     state.waiting
                 });
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;

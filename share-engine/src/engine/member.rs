@@ -3,15 +3,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::delivery::{Delivery, spread};
 use super::handle::Inner;
 use super::reply::reply;
 use super::settlement::{EmitRecord, Outcome, Settlement};
 use super::shard::{EmitBatch, Request, SettleItem, ToShard, clip};
+use crate::config::{CHECKPOINT_BYTES, NOTE_BYTES};
 use crate::error::{AdminError, ProduceError, RefusedBy, RefusedSettlement, SettleResult};
 use crate::ids::{LeaseKey, MemberIndex, PartitionKey};
 use crate::record::{NewRecord, RecordLimits, encode_batch};
-use crate::share::{AcquireMode, Refusal, Verdict};
+use crate::share::{AcquireMode, MAX_CHECKPOINT_BYTES, MAX_NOTE_BYTES, Refusal, Verdict};
 use crate::time::Instant;
 
 /// A member of a share group. Cheap to clone; all clones are the same member.
@@ -75,7 +78,7 @@ impl Member {
                 }
                 Err(error) => {
                     if let Some(place) = results.get_mut(slot) {
-                        *place = SettleResult::Refused(unfit(error));
+                        *place = SettleResult::Refused(error);
                     }
                 }
             }
@@ -114,10 +117,10 @@ impl Member {
         answer.await.unwrap_or(Err(AdminError::Closed))
     }
 
-    fn item(&self, settlement: Settlement) -> Result<SettleItem, ProduceError> {
+    fn item(&self, settlement: Settlement) -> Result<SettleItem, RefusedSettlement> {
         let limit = self.inner.config.limits.note_bytes;
         let (verdict, emit) = match settlement.outcome {
-            Outcome::Accept { emit } => (Verdict::Accept, self.encode_emit(emit)?),
+            Outcome::Accept { emit } => (Verdict::Accept, self.encode_emit(emit).map_err(unfit)?),
             Outcome::Release { after, reason } => (
                 Verdict::Release {
                     after,
@@ -131,7 +134,17 @@ impl Member {
                 },
                 Vec::new(),
             ),
-            Outcome::Renew { after, checkpoint } => (Verdict::Renew { after, checkpoint }, Vec::new()),
+            Outcome::Renew { after, checkpoint } => {
+                let size = checkpoint.as_ref().map_or(0, Bytes::len);
+                let limit = self.inner.config.limits.checkpoint_bytes;
+                if size > limit {
+                    return Err(RefusedSettlement {
+                        by: RefusedBy::Never,
+                        reason: Refusal::TooLarge { size, limit }.to_string(),
+                    });
+                }
+                (Verdict::Renew { after, checkpoint }, Vec::new())
+            }
         };
         Ok(SettleItem {
             lease: settlement.lease,
@@ -174,3 +187,8 @@ fn unfit(error: ProduceError) -> RefusedSettlement {
     let by = if malformed { RefusedBy::Never } else { refused.by };
     RefusedSettlement { by, ..refused }
 }
+
+const _: () = assert!(
+    CHECKPOINT_BYTES == MAX_CHECKPOINT_BYTES as u64 && NOTE_BYTES == MAX_NOTE_BYTES as u64,
+    "the settings end where share partitions do"
+);

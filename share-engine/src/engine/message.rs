@@ -23,8 +23,8 @@ pub(crate) enum ToJournal {
     FreeBefore(Position),
     /// A ring file that was ordered is ready.
     Grown(Result<GrownFile, JournalError>),
-    /// Write the end entry, answer and stop.
-    Close(Sender<Result<(), Fenced>>),
+    /// Write the end entry, answer everybody who closes and stop.
+    Close(Vec<Sender<Result<(), Fenced>>>),
 }
 
 /// A partition that the sequencer assigns offsets for.

@@ -28,6 +28,7 @@ mod sequencer;
 mod settlement;
 mod shard;
 mod stats;
+mod threads;
 mod verify;
 mod window;
 

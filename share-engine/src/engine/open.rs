@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
 use super::clock::{SystemClock, SystemEntropy};
 use super::gate::Gate;
@@ -13,9 +12,10 @@ use super::message::ToJournal;
 use super::reader::Reader;
 use super::recovery::{self, Recovered};
 use super::routes::Routes;
-use super::sequencer::{Sequencer, SequencerInit};
+use super::sequencer::{Ended, Sequencer, SequencerInit};
 use super::shard::{Shard, ShardInit, ToReader, ToShard};
 use super::stats::EngineStats;
+use super::threads::{self, Threads};
 use crate::config::EngineConfig;
 use crate::drain::{Drainer, DrainerInit, ToDrain};
 use crate::entropy::Entropy;
@@ -64,11 +64,12 @@ pub struct RecoveryReport {
 }
 
 /// The four parts of an engine.
-struct Parts {
-    sequencer: Sequencer,
-    shard: Shard,
-    drainer: Drainer,
-    reader: Reader,
+pub(super) struct Parts {
+    pub(super) sequencer: Sequencer,
+    pub(super) shard: Shard,
+    pub(super) drainer: Drainer,
+    pub(super) reader: Reader,
+    pub(super) ways: Ways,
 }
 
 impl Engine {
@@ -79,64 +80,8 @@ impl Engine {
 
     /// As [`Engine::open`], in an environment of the caller's.
     pub fn open_in(environment: Environment, config: EngineConfig) -> Result<(Self, RecoveryReport), OpenError> {
-        let clock = Arc::clone(&environment.clock);
         let (engine, parts, report) = build(environment, config)?;
-        let Parts {
-            mut sequencer,
-            mut shard,
-            mut drainer,
-            mut reader,
-        } = parts;
-        let mut threads = Vec::new();
-        let mut spawn = |name: &str, body: Box<dyn FnOnce() + Send>| -> Result<(), OpenError> {
-            let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-            threads.push(thread.map_err(|source| OpenError::Io {
-                context: format!("cannot start thread {name}"),
-                source,
-            })?);
-            Ok(())
-        };
-        spawn(
-            "journal",
-            Box::new(move || {
-                while !sequencer.is_closed() {
-                    sequencer.wait();
-                    sequencer.step();
-                }
-            }),
-        )?;
-        spawn(
-            "shard",
-            Box::new(move || {
-                while !shard.is_closed() {
-                    shard.wait(clock.now().monotonic);
-                    shard.step(clock.now());
-                }
-            }),
-        )?;
-        spawn(
-            "drain",
-            Box::new(move || {
-                while !drainer.is_stopped() {
-                    drainer.wait();
-                    drainer.step();
-                }
-            }),
-        )?;
-        spawn(
-            "reader",
-            Box::new(move || {
-                while !reader.is_stopped() {
-                    reader.wait();
-                    reader.step();
-                }
-            }),
-        )?;
-        *engine
-            .inner
-            .threads
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = threads;
+        parts.start(&engine, &mut threads::spawn)?;
         Ok((engine, report))
     }
 
@@ -153,18 +98,22 @@ impl Engine {
 }
 
 /// The ways between the parts.
-#[derive(Default)]
-struct Ways {
-    shard: Arc<Mailbox<ToShard>>,
-    journal: Arc<Mailbox<ToJournal>>,
-    reader: Arc<Mailbox<ToReader>>,
-    drain: Arc<Mailbox<ToDrain>>,
-    stats: Arc<EngineStats>,
+#[derive(Clone, Default)]
+pub(super) struct Ways {
+    pub(super) shard: Arc<Mailbox<ToShard>>,
+    pub(super) journal: Arc<Mailbox<ToJournal>>,
+    pub(super) reader: Arc<Mailbox<ToReader>>,
+    pub(super) drain: Arc<Mailbox<ToDrain>>,
+    pub(super) stats: Arc<EngineStats>,
+    pub(super) ended: Arc<Ended>,
     routes: Arc<Routes>,
     hook: Hook,
 }
 
-fn build(environment: Environment, mut config: EngineConfig) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
+pub(super) fn build(
+    environment: Environment,
+    mut config: EngineConfig,
+) -> Result<(Engine, Parts, RecoveryReport), OpenError> {
     config.check()?;
     let Environment {
         storage,
@@ -200,7 +149,8 @@ fn build(environment: Environment, mut config: EngineConfig) -> Result<(Engine, 
         clock,
         stats: ways.stats,
         config,
-        threads: Mutex::new(Vec::new()),
+        threads: Mutex::new(Threads::default()),
+        ended: ways.ended,
         turn: AtomicU32::new(0),
     };
     Ok((Engine { inner: Arc::new(inner) }, parts, report))
@@ -225,6 +175,7 @@ fn parts(
         drain: Arc::clone(&ways.drain),
         clock: Arc::clone(clock),
         stats: Arc::clone(&ways.stats),
+        ended: Arc::clone(&ways.ended),
     });
     let drainer = Drainer::new(DrainerInit {
         storage,
@@ -255,6 +206,7 @@ fn parts(
         shard: Shard::new(init, now),
         drainer,
         reader: Reader::new(Arc::clone(&ways.reader), Arc::clone(&ways.shard)),
+        ways: ways.clone(),
     }
 }
 

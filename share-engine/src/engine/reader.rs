@@ -4,8 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::mailbox::Mailbox;
-use super::shard::{Loaded, ReadFor, ToReader, ToShard};
+use super::shard::{Found, Loaded, ReadFor, ToReader, ToShard};
 use crate::error::AdminError;
+use crate::log::LogReader;
 
 /// The reader thread's state.
 pub(crate) struct Reader {
@@ -37,7 +38,7 @@ impl Reader {
     }
 
     pub(crate) fn is_stopped(&self) -> bool {
-        self.stopped
+        self.stopped || self.inbox.is_closed()
     }
 
     /// Reads everything that was asked for. `false` if nothing was.
@@ -52,6 +53,15 @@ impl Reader {
                     max_bytes,
                     answer,
                 } => (log, from, max_bytes, answer),
+                ToReader::Find(wanted) => {
+                    let find = |(partition, log, at): (_, LogReader, _)| Found {
+                        partition,
+                        result: log.offset_for_timestamp(at),
+                        log,
+                    };
+                    self.shard.post(ToShard::Found(wanted.into_iter().map(find).collect()));
+                    continue;
+                }
                 ToReader::Stop => {
                     self.stopped = true;
                     continue;

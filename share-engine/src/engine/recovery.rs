@@ -9,13 +9,13 @@ use bytes::Bytes;
 use super::message::Registration;
 use super::shard::{Partition, PartitionInit, World, directory, log_options};
 use crate::catalog::CatalogChange;
-use crate::config::EngineConfig;
+use crate::config::{EngineConfig, check_name};
 use crate::drain::Image;
 use crate::entropy::Entropy;
 use crate::error::OpenError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
 use crate::journal::{self, Entry, Journal, JournalOptions, Operation, Position, Report, VisitorError};
-use crate::log::{LogIdentity, LogWriter, delete_log};
+use crate::log::{LogError, LogIdentity, LogWriter, delete_log};
 use crate::record::StoredBatch;
 use crate::share::{self, SharePartition};
 use crate::snapshot;
@@ -46,6 +46,7 @@ pub(super) fn recover(
     let options = JournalOptions {
         file_size: config.journal_file_bytes,
         journal_size: config.journal_bytes,
+        durability: config.durability,
         hook,
         ..JournalOptions::default()
     };
@@ -70,7 +71,10 @@ pub(super) fn recover(
     // Logs are cut to what the snapshot lists only now: a journal that cannot be read leaves the directory as it is.
     let writers = open_logs(storage, config, directory_id, &mut world)?;
     for directory in orphans {
-        delete_log(&**storage, &directory)?;
+        match delete_log(&**storage, &directory) {
+            Err(LogError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotADirectory => {}
+            other => other?,
+        }
     }
     let position = journal.tail();
     Ok(Recovered {
@@ -219,7 +223,12 @@ fn find_orphans(storage: &dyn Storage, world: &World) -> Result<Vec<String>, Ope
         let mut partitions = world.partitions.values();
         partitions.any(|partition| !partition.segments.segments.is_empty() && of(partition))
     };
-    let orphans = names.iter().filter(|name| !listed(name));
+    // What does not look like a log of ours was put there by somebody else.
+    let ours = |name: &str| {
+        name.rsplit_once('-')
+            .is_some_and(|(topic, index)| check_name("topic", topic).is_ok() && index.parse::<u32>().is_ok())
+    };
+    let orphans = names.iter().filter(|name| ours(name) && !listed(name));
     Ok(orphans.map(|name| format!("logs/{name}")).collect())
 }
 

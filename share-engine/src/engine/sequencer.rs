@@ -2,7 +2,7 @@
 //! thread; a simulation steps it. Invariant: an answer leaves only after the group that holds its entry is durable.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::assemble::{self, Ends, admission, entry_len, keeps_behind};
 use super::gate::Pass;
@@ -37,8 +37,12 @@ pub(crate) struct Sequencer {
     group_bytes: u64,
     clock: Arc<dyn Clock>,
     stats: Arc<EngineStats>,
+    ended: Arc<Ended>,
     fenced: Option<Fenced>,
 }
+
+/// What the journal's end came to, once it has come.
+pub(super) type Ended = OnceLock<Result<(), Fenced>>;
 
 /// What a sequencer is made of.
 pub(crate) struct SequencerInit {
@@ -51,6 +55,7 @@ pub(crate) struct SequencerInit {
     pub(crate) drain: Arc<Mailbox<ToDrain>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) stats: Arc<EngineStats>,
+    pub(crate) ended: Arc<Ended>,
 }
 
 /// An entry that lies in the group under construction.
@@ -80,6 +85,7 @@ impl Sequencer {
             group_bytes: init.group_bytes,
             clock: init.clock,
             stats: init.stats,
+            ended: init.ended,
             fenced: None,
         };
         assemble::register(&mut sequencer.ends, init.partitions);
@@ -97,7 +103,7 @@ impl Sequencer {
 
     /// Whether the journal was closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.journal.is_none()
+        self.journal.is_none() || self.inbox.is_closed()
     }
 
     /// Collects what waits, commits it as one group and answers. `false` if there was nothing to do.
@@ -129,12 +135,12 @@ impl Sequencer {
                     self.adopt(result);
                     self.tell_ring();
                 }
-                ToJournal::Close(reply) => {
+                ToJournal::Close(replies) => {
                     self.commit();
                     for entry in std::mem::take(&mut self.held) {
                         self.refuse(entry.origin, ProduceError::Closed);
                     }
-                    self.close(reply);
+                    self.close(replies);
                     return true;
                 }
             }
@@ -391,7 +397,7 @@ impl Sequencer {
         self.fenced = Some(fenced);
     }
 
-    fn close(&mut self, reply: Sender<Result<(), Fenced>>) {
+    fn close(&mut self, replies: Vec<Sender<Result<(), Fenced>>>) {
         let journal = self.journal.take();
         let result = match (&self.fenced, journal) {
             (Some(fenced), _) => Err(fenced.clone()),
@@ -403,7 +409,10 @@ impl Sequencer {
             },
             (None, None) => Ok(()),
         };
-        drop(reply.send(result));
+        let result = self.ended.get_or_init(|| result);
+        for reply in replies {
+            drop(reply.send(result.clone()));
+        }
     }
 }
 

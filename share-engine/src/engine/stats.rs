@@ -32,6 +32,7 @@ pub(crate) struct EngineStats {
     sync_nanos: AtomicU64,
     sync_nanos_max: AtomicU64,
     last_failure: Mutex<Option<String>>,
+    died: Mutex<Option<String>>,
     /// Durations of the last syncs, until somebody takes them.
     recent_syncs: Mutex<Vec<Duration>>,
 }
@@ -86,6 +87,8 @@ pub struct StatsSnapshot {
     pub sync_nanos_max: u64,
     /// The last failure in the background, in words.
     pub last_failure: Option<String>,
+    /// The thread of the engine that panicked, and what it said: a bug. Every call is answered with an error since.
+    pub died: Option<String>,
 }
 
 /// What one entry adds to the counters once it is durable.
@@ -137,6 +140,7 @@ impl EngineStats {
             sync_nanos: get(&self.sync_nanos),
             sync_nanos_max: get(&self.sync_nanos_max),
             last_failure: self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            died: self.died.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
@@ -202,6 +206,14 @@ impl EngineStats {
         self.window_bytes.store(window, Ordering::Relaxed);
         self.journal_used.store(used, Ordering::Relaxed);
         self.journal_capacity.store(capacity, Ordering::Relaxed);
+    }
+
+    /// A thread panicked; the first one counts, others may follow from it.
+    pub(crate) fn died(&self, report: &str) {
+        let mut died = self.died.lock().unwrap_or_else(PoisonError::into_inner);
+        died.get_or_insert_with(|| report.to_owned());
+        drop(died);
+        self.note(report);
     }
 
     fn note(&self, error: &str) {

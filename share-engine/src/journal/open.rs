@@ -10,7 +10,7 @@ use super::options::JournalOptions;
 use super::position::{Geometry, Position, SECTOR};
 use super::recovery::{self, Report, Visitor};
 use super::ring::{self, DIRECTORY, Ring};
-use super::writer::Journal;
+use super::writer::{Durability, Journal};
 use crate::hook::Phase;
 use crate::storage::Storage;
 
@@ -79,7 +79,9 @@ impl Journal {
         Ok((journal, report))
     }
 
-    /// What was read above the last known sync may be in the page cache only: it is written and synced again.
+    /// What was read above the last known sync may be in the page cache only: it is written and synced again. With
+    /// [`Durability::Os`] that may be the whole ring, and it is synced alone: a page whose writing failed before, unseen,
+    /// is what that durability does not answer for.
     fn rewrite_tail(&mut self) -> Result<(), JournalError> {
         let geometry = self.ring.geometry;
         let mut buffer = Vec::new();
@@ -93,7 +95,9 @@ impl Journal {
                         .write_header(index, header)
                         .map_err(JournalError::io("write", &path))?;
                 }
-                if let Some(slot) = self.ring.slots.get(index) {
+                if let Some(slot) = self.ring.slots.get(index)
+                    && self.options.durability == Durability::Sync
+                {
                     copy_over_itself(&*slot.file, geometry, at, end, &mut buffer)
                         .map_err(JournalError::io("rewrite", &path))?;
                 }

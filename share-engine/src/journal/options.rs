@@ -2,6 +2,7 @@
 
 use super::error::JournalError;
 use super::position::{FILE_SIZE_MAX, FILE_SIZE_MIN, Geometry};
+use super::writer::Durability;
 use crate::hook::Hook;
 
 /// Sizes of the journal.
@@ -13,6 +14,8 @@ pub struct JournalOptions {
     pub initial_files: u32,
     /// Bytes that all files may take together; at least `initial_files` files.
     pub journal_size: u64,
+    /// What the groups were, and will be, committed with.
+    pub durability: Durability,
     /// Called at every phase of a commit; for tests.
     pub hook: Hook,
 }
@@ -24,6 +27,7 @@ impl Default for JournalOptions {
             file_size: 8 << 20,
             initial_files: 2,
             journal_size: 512 << 20,
+            durability: Durability::Sync,
             hook: Hook::default(),
         }
     }

@@ -6,7 +6,7 @@ use super::message::{AdminReply, AdminRequest};
 use super::redrive::redrive_group;
 use super::{Pending, Shard, Then};
 use crate::catalog::{Catalog, CatalogChange, CatalogError};
-use crate::config::{GroupConfig, Retention, Start, TopicConfig};
+use crate::config::{GroupConfig, Retention, TopicConfig};
 use crate::engine::gauge::TopicGauge;
 use crate::engine::handle::Receipt;
 use crate::engine::message::{Operation, Registration};
@@ -49,6 +49,15 @@ impl Shard {
             self.want_drain();
             return;
         }
+        let wanted = self.young_wanted(&request, now);
+        if !wanted.is_empty() {
+            self.find_young(wanted, request, reply);
+            return;
+        }
+        self.do_administer(request, reply, now);
+    }
+
+    pub(super) fn do_administer(&mut self, request: AdminRequest, reply: Reply, now: Now) {
         if let Err((error, reply)) = self.try_administer(request, reply, now) {
             drop(reply.send(Err(error)));
         }
@@ -171,43 +180,6 @@ impl Shard {
         Ok(())
     }
 
-    /// Where a group begins on a partition.
-    fn start_offset(&self, key: PartitionKey, start: Start, now: Now) -> Result<Offset, AdminError> {
-        let Some(partition) = self.world.partitions.get(&key) else {
-            return Ok(Offset::ZERO);
-        };
-        Ok(match start {
-            Start::Earliest => partition.start,
-            Start::Latest => partition.end,
-            Start::ByDuration(millis) => {
-                let at = crate::time::WallTime::from_millis(
-                    now.wall
-                        .as_millis()
-                        .saturating_sub(i64::try_from(millis).unwrap_or(i64::MAX)),
-                );
-                // Damage is not taken for the end of the log.
-                let in_log = match &partition.log {
-                    Some(log) => log
-                        .offset_for_timestamp(at)
-                        .map_err(|error| AdminError::Log(error.to_string()))?,
-                    None => None,
-                };
-                let in_window = || {
-                    let batch = partition
-                        .window
-                        .since(partition.start)
-                        .find(|batch| batch.max_timestamp() >= at)?;
-                    let mut records = batch.records().filter_map(Result::ok);
-                    records
-                        .find(|(view, _)| view.timestamp >= at)
-                        .map(|(view, _)| view.offset)
-                };
-                let found = in_log.or_else(in_window).unwrap_or(partition.end);
-                found.max(partition.start)
-            }
-        })
-    }
-
     fn check_idle(&self, group: &str) -> Result<(), AdminError> {
         let members = self.members.values().filter(|member| member.group == group).count();
         match members {
@@ -270,7 +242,7 @@ impl Shard {
     }
 
     /// The share partitions that a reset concerns.
-    fn plan_reset(&self, request: &ResetGroup) -> Result<Vec<ShareKey>, AdminError> {
+    pub(super) fn plan_reset(&self, request: &ResetGroup) -> Result<Vec<ShareKey>, AdminError> {
         if !request.force {
             self.check_idle(&request.group)?;
         }
@@ -337,7 +309,7 @@ impl Shard {
     fn sequencer_view(&mut self, change: &CatalogChange) -> (Vec<Registration>, Vec<PartitionKey>) {
         match change {
             CatalogChange::CreateTopic(topic) => {
-                let gauge = self.world.gauge(&topic.name, &topic.config);
+                let gauge = self.world.fresh_gauge(&topic.name, &topic.config);
                 (register(&topic.partitions, &gauge), vec![])
             }
             CatalogChange::AlterTopic {
@@ -377,10 +349,19 @@ impl Shard {
                 member.shares.retain(|other| *other != key);
             }
         }
-        if let CatalogChange::AlterTopic { shares, .. } = change {
-            for group in shares.keys() {
-                self.refresh_members(group);
+        match change {
+            CatalogChange::AlterTopic { shares, .. } => {
+                for group in shares.keys() {
+                    self.refresh_members(group);
+                }
             }
+            // There may be more to be had for whoever waits.
+            CatalogChange::AlterGroup { name, .. } => {
+                let group = self.world.catalog.group(name);
+                self.changed
+                    .extend(group.into_iter().flat_map(|group| group.topics.values().flatten()));
+            }
+            _ => {}
         }
         self.publish_routes();
     }
@@ -402,6 +383,11 @@ impl Shard {
         if continuation.catalog {
             self.catalog_busy = false;
         }
+        self.next_change(now);
+    }
+
+    /// Those who waited for their turn at the catalog.
+    pub(super) fn next_change(&mut self, now: Now) {
         while !self.catalog_busy {
             let Some((request, reply)) = self.catalog_queue.pop_front() else {
                 break;

@@ -17,13 +17,14 @@ use crate::ids::{LeaseKey, MemberIndex, Offset, PartitionKey};
 use crate::log::{LogError, LogReader};
 use crate::record::StoredBatch;
 use crate::share::{AcquireMode, Refusal, Verdict};
-use crate::time::Instant;
+use crate::time::{Instant, WallTime};
 
 /// What the shard is told.
 pub(crate) enum ToShard {
     Journal(FromJournal),
     Request(Box<Request>),
     Loaded(Loaded),
+    Found(Vec<Found>),
     Drained(DrainDone),
 }
 
@@ -36,8 +37,18 @@ pub(crate) enum ToReader {
         max_bytes: u64,
         answer: ReadFor,
     },
+    /// The first records that are young enough.
+    Find(Vec<(PartitionKey, LogReader, WallTime)>),
     /// End.
     Stop,
+}
+
+/// The first record of a log that is young enough.
+pub(crate) struct Found {
+    pub(crate) partition: PartitionKey,
+    /// The log as it was listed then.
+    pub(crate) log: LogReader,
+    pub(crate) result: Result<Option<Offset>, LogError>,
 }
 
 /// Who wants what was read.

@@ -3,6 +3,7 @@
 
 mod admin;
 mod deliver;
+mod find;
 mod letters;
 mod load;
 mod members;
@@ -37,7 +38,7 @@ use crate::time::{Instant, Now};
 pub(crate) use deliver::AcquiredPart;
 pub use letters::ORIGIN_HEADER;
 pub(crate) use message::{
-    AdminReply, AdminRequest, EmitBatch, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
+    AdminReply, AdminRequest, EmitBatch, Found, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
 };
 pub(crate) use partition::{Partition, PartitionInit};
 use pending::{Pending, Then};
@@ -86,7 +87,10 @@ pub(crate) struct Shard {
     after_removal: Vec<(AdminRequest, AdminSender)>,
     /// Requests that wait for a read of a partition log.
     reading_admin: Vec<(PartitionKey, AdminRequest, AdminSender)>,
-    closing: Option<Sender<Result<(), Fenced>>>,
+    /// The request that waits for the reader to look for young records, and what it has found.
+    finding: Option<(AdminRequest, AdminSender)>,
+    found: BTreeMap<PartitionKey, Found>,
+    closing: Vec<Sender<Result<(), Fenced>>>,
     fenced: Option<Fenced>,
     closed: bool,
 }
@@ -147,7 +151,9 @@ impl Shard {
             catalog_busy: false,
             catalog_queue: VecDeque::new(),
             reading_admin: Vec::new(),
-            closing: None,
+            finding: None,
+            found: BTreeMap::new(),
+            closing: Vec::new(),
             members: BTreeMap::new(),
             next_member: 0,
             pending: BTreeMap::new(),
@@ -192,7 +198,7 @@ impl Shard {
 
     /// Whether the engine was closed.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+        self.closed || self.inbox.is_closed()
     }
 
     /// Handles everything that waits and everything that is due. `false` if there was nothing to do.
@@ -204,6 +210,7 @@ impl Shard {
                 ToShard::Journal(message) => self.handle_journal(message, now),
                 ToShard::Request(request) => self.handle_request(*request, now),
                 ToShard::Loaded(loaded) => self.handle_loaded(loaded, now),
+                ToShard::Found(found) => self.handle_found(found, now),
                 ToShard::Drained(done) => self.handle_drained(done, now),
             }
         }
@@ -276,6 +283,7 @@ impl Shard {
         let waiting = self.catalog_queue.drain(..).chain(self.after_removal.drain(..));
         let mut replies: Vec<AdminSender> = waiting.map(|(_, reply)| reply).collect();
         replies.extend(self.reading_admin.drain(..).map(|(_, _, reply)| reply));
+        replies.extend(self.finding.take().map(|(_, reply)| reply));
         replies.append(&mut self.drain_waiters);
         replies.append(&mut self.draining_for);
         for reply in replies {
@@ -378,17 +386,18 @@ impl Shard {
             let (sender, _) = super::reply::reply();
             self.leave(member, sender, now);
         }
-        self.closing = Some(reply);
+        self.closing.push(reply);
     }
 
     /// Everything under way has reached the disk: the journal may write its end entry.
     fn finish_closing(&mut self) {
         let idle = self.fenced.is_some()
             || (self.pending.is_empty() && self.blocked.is_empty() && self.queue.is_empty() && self.inbox.is_empty());
-        if idle && let Some(reply) = self.closing.take() {
+        if idle && !self.closing.is_empty() {
+            let replies = std::mem::take(&mut self.closing);
             self.drain.post(ToDrain::Stop);
             self.reader.post(ToReader::Stop);
-            self.journal.post(ToJournal::Close(reply));
+            self.journal.post(ToJournal::Close(replies));
             self.closed = true;
         }
     }

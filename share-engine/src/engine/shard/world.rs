@@ -69,6 +69,12 @@ impl World {
         )
     }
 
+    /// A gauge for a topic that is to be made: an earlier one was for a creation that was refused.
+    pub(crate) fn fresh_gauge(&mut self, name: &str, config: &TopicConfig) -> Arc<TopicGauge> {
+        self.gauges.remove(name);
+        self.gauge(name, config)
+    }
+
     /// Makes the partitions of a topic that are not there yet, empty.
     pub(crate) fn add_partitions(&mut self, name: &str) {
         let Some(topic) = self.catalog.topic(name).cloned() else {

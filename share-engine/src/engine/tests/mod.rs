@@ -21,6 +21,7 @@ mod drop_oldest;
 mod faults;
 mod full;
 mod harness;
+mod life;
 mod missing;
 mod oracle;
 mod properties;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::harness::*;
-use crate::config::{EngineConfig, GroupConfig, Retention, Start, TopicConfig};
-use crate::engine::{Evidence, Outcome, ResetGroup, ResetTo, Settlement};
+use crate::config::{EngineConfig, GroupConfig, Retention, Start, TopicConfig, WindowMode};
+use crate::engine::{Evidence, Outcome, Part, ResetGroup, ResetTo, Settlement};
 use crate::error::{AdminError, OpenError, RefusedBy, SettleResult};
 use crate::ids::Offset;
 use crate::storage::{CallKind, Fault, FaultKind};
@@ -698,4 +698,166 @@ fn a_group_does_not_begin_behind_a_damaged_log() {
     engine.pump.wait(engine.engine.create_group("work", config)).unwrap();
     let error = engine.pump.wait(engine.engine.subscribe("work", "orders")).unwrap_err();
     assert!(matches!(error, AdminError::Log(_)), "{error}");
+}
+
+/// The limit of a creation that the journal had refused stayed with the name.
+#[test]
+fn a_refused_creation_leaves_no_limit_behind() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("filler");
+    let filler = engine.group(
+        "filler",
+        "filler",
+        GroupConfig {
+            attempts: 1_000,
+            ..GroupConfig::default()
+        },
+    );
+    engine.produce("filler", &["f"]);
+    world.storage.fail(Fault {
+        kind: FaultKind::Io,
+        nth: 1,
+        sticky: true,
+        call: Some(CallKind::Create),
+        path: "snapshots".to_owned(),
+    });
+    let release = Outcome::Release {
+        after: None,
+        reason: Some("r".repeat(900)),
+    };
+    while let Some(one) = engine.try_acquire(&filler, 1).pop() {
+        if engine.settle(&filler, vec![(one.lease, release.clone())]) != [SettleResult::Applied] {
+            break;
+        }
+    }
+    let config = |max_bytes| TopicConfig {
+        max_bytes,
+        ..TopicConfig::default()
+    };
+    let refused = engine
+        .pump
+        .wait(engine.engine.create_topic("orders", config(Some(4_096))));
+    assert!(matches!(refused, Err(AdminError::Refused(_))), "{refused:?}");
+    world.storage.heal();
+    engine.advance(Duration::from_secs(2));
+    engine
+        .pump
+        .wait(engine.engine.create_topic("orders", config(None)))
+        .unwrap();
+    engine.produce("orders", &[&"x".repeat(6_000)]);
+}
+
+/// Whoever waited for room in a window waited on when it had been made larger.
+#[test]
+fn a_larger_window_wakes_who_waits_for_it() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let config = |records| GroupConfig {
+        window: WindowMode::Acquired(records),
+        ..GroupConfig::default()
+    };
+    let member = engine.group("work", "orders", config(2));
+    engine.produce("orders", &["a", "b", "c", "d"]);
+    assert_eq!(engine.acquire(&member, 4).len(), 2);
+    let waiting = member.acquire(4, u64::MAX, crate::share::AcquireMode::RecordLimit);
+    let mut waiting = std::pin::pin!(waiting);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Future::poll(waiting.as_mut(), &mut context).is_pending());
+    engine.pump.run();
+    engine.pump.wait(engine.engine.alter_group("work", config(10))).unwrap();
+    let more = engine.pump.wait(waiting).unwrap();
+    assert_eq!(offsets(&more), [(2, 1), (3, 1)]);
+}
+
+/// The limit of a checkpoint was a setting that nobody looked at.
+#[test]
+fn limits_of_checkpoints_and_notes_hold() {
+    let mut world = World::new();
+    world.config.limits.checkpoint_bytes = 100;
+    world.config.limits.note_bytes = 20;
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a", "b"]);
+    let held = engine.acquire(&member, 2);
+    let park = |size: usize| Outcome::Renew {
+        after: Duration::ZERO,
+        checkpoint: Some(Bytes::from(vec![0; size])),
+    };
+    let results = engine.settle(&member, vec![(held[0].lease, park(101)), (held[1].lease, park(100))]);
+    assert!(
+        matches!(&results[0], SettleResult::Refused(why) if why.by == RefusedBy::Never
+            && why.reason == "101 bytes are more than the limit of 100"),
+        "{results:?}"
+    );
+    assert_eq!(results[1], SettleResult::Applied);
+    let release = Outcome::Release {
+        after: None,
+        reason: Some("r".repeat(50)),
+    };
+    engine.settle(&member, vec![(held[0].lease, release)]);
+    let records = engine
+        .pump
+        .wait(engine.engine.records("work", "orders", 0, Offset::ZERO, 1))
+        .unwrap();
+    assert_eq!(records[0].notes, [format!("{}...", "r".repeat(17))]);
+    drop(engine);
+    for (checkpoint, note) in [(65_537, 1_024), (65_536, 1_025), (100, 3)] {
+        world.config.limits.checkpoint_bytes = checkpoint;
+        world.config.limits.note_bytes = note;
+        assert!(
+            matches!(world.try_open(), Err(OpenError::Config(_))),
+            "{checkpoint} {note}"
+        );
+    }
+}
+
+/// The shard looked into the log itself, and everybody waited for its disk.
+#[test]
+fn a_group_that_begins_by_age_is_looked_for_by_the_reader() {
+    let mut world = World::new();
+    world.config.memory_window = 4 << 10;
+    let mut engine = world.open();
+    engine.topic("orders");
+    for number in 0..6 {
+        engine.produce("orders", &[&format!("{number}-{}", "x".repeat(1_500))]);
+        engine.jump_wall(60);
+    }
+    engine.drain();
+    let config = GroupConfig {
+        start: Start::ByDuration(150_000),
+        ..GroupConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_group("work", config)).unwrap();
+    let handle = engine.engine.clone();
+    let mut subscribing = std::pin::pin!(handle.subscribe("work", "orders"));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Future::poll(subscribing.as_mut(), &mut context).is_pending());
+    let calls = world.storage.calls();
+    engine.pump.step(Part::Shard);
+    assert_eq!(world.storage.calls(), calls, "the shard reads no file");
+    // Others are served, other changes wait, and a drain that comes between is no harm.
+    assert_eq!(engine.produce("orders", &["new"]), [6]);
+    engine.pump.step(Part::Drain);
+    engine.pump.wait(subscribing).unwrap();
+    let reset = ResetGroup {
+        group: "work".to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Start(Start::ByDuration(210_000)),
+        force: true,
+    };
+    let starts = |engine: &mut Running| {
+        let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+        group.partitions[0].start
+    };
+    assert_eq!(starts(&mut engine), 4);
+    let resetting = engine.engine.reset_group(reset);
+    let creating = engine.engine.create_topic("later", TopicConfig::default());
+    let both = async { (together(resetting, creating).await,) };
+    let ((reset, created),) = engine.pump.wait(both);
+    assert_eq!((reset, created), (Ok(()), Ok(())));
+    assert_eq!(starts(&mut engine), 3);
 }

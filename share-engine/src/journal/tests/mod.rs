@@ -30,6 +30,7 @@ const ROOM: u64 = FILE - SECTOR;
 /// Two files at first, four at most.
 fn small() -> JournalOptions {
     JournalOptions {
+        durability: Durability::Sync,
         file_size: FILE,
         initial_files: 2,
         journal_size: 4 * FILE,
