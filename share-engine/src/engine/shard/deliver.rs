@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::letters::walk_of;
+use super::letter::walk_of;
 use super::members::Waiting;
 use super::partition::Fetch;
 use super::{Pending, Request, Shard, Then, ToShard};

@@ -4,6 +4,7 @@
 mod admin;
 mod deliver;
 mod find;
+mod letter;
 mod letters;
 mod load;
 mod members;

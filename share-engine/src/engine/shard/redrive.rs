@@ -1,7 +1,8 @@
 //! Redrive: a dead letter goes back to its topic and is acknowledged, in one journal entry.
 
 use super::admin::{Continuation, Reply};
-use super::letters::{LOST, ORIGIN_HEADER, copy_record};
+use super::letter::{LOST, copy_record};
+use super::letters::ORIGIN_HEADER;
 use super::message::AdminRequest;
 use super::{Pending, Shard, Then};
 use crate::catalog::CatalogError;
