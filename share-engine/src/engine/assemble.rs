@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::gauge::TopicGauge;
-use super::message::{Admission, Append, Committed, Entry, Operation, Origin, Registration};
+use super::message::{Admission, Append, Committed, Entry, Operation, Registration};
 use crate::ids::{Offset, PartitionKey};
 use crate::journal::{self, EntryWriter};
 use crate::record::StoredBatch;
@@ -78,13 +78,6 @@ pub(super) fn admission(entry: &Entry) -> journal::Admission {
     } else {
         journal::Admission::Always
     }
-}
-
-/// Whether `later` must not be written before `earlier`, which waits for room: produces keep their order, and so does
-/// what the shard decided. A produce never holds up a settlement.
-pub(super) fn keeps_behind(earlier: &Entry, later: &Entry) -> bool {
-    admission(later) == journal::Admission::Produce
-        || (matches!(earlier.origin, Origin::Shard(_)) && admission(earlier) == journal::Admission::Always)
 }
 
 /// Bytes of an entry.

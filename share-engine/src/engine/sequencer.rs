@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use super::assemble::{self, Ends, admission, entry_len, keeps_behind};
+use super::assemble::{self, Ends, admission, entry_len};
 use super::gate::Pass;
 use super::gauge::TopicGauge;
 use super::mailbox::Mailbox;
@@ -30,6 +30,8 @@ pub(crate) struct Sequencer {
     backlog: VecDeque<ToJournal>,
     /// What waits for the ring to grow, in its order.
     held: VecDeque<Entry>,
+    /// Some of it is the shard's, who decides in an order.
+    holds_settlements: bool,
     /// The ring could not grow when it was last tried: nothing waits for that.
     stunted: bool,
     written: Vec<Written>,
@@ -79,6 +81,7 @@ impl Sequencer {
             drain: init.drain,
             backlog: VecDeque::new(),
             held: VecDeque::new(),
+            holds_settlements: false,
             stunted: false,
             written: Vec::new(),
             durability: init.durability,
@@ -165,7 +168,11 @@ impl Sequencer {
             return Err(entry);
         }
         let admission = admission(&entry);
-        let overtakes = self.held.iter().any(|held| keeps_behind(held, &entry));
+        // Produces keep their order, and so do settlements; a produce never holds up a settlement.
+        let overtakes = match admission {
+            journal::Admission::Produce => !self.held.is_empty(),
+            journal::Admission::Always => self.holds_settlements,
+        };
         if overtakes || len > journal.room(admission) {
             if !overtakes && !self.group.is_empty() {
                 return Err(entry);
@@ -212,6 +219,7 @@ impl Sequencer {
         self.order(Journal::order_growth);
         let Some(journal) = &self.journal else { return };
         if journal.is_growing() && !self.stunted {
+            self.holds_settlements |= admission == journal::Admission::Always;
             self.held.push_back(entry);
             return;
         }
@@ -223,6 +231,7 @@ impl Sequencer {
 
     /// There may be room now: what waits for it comes before everything else.
     fn try_held(&mut self) {
+        self.holds_settlements = false;
         while let Some(entry) = self.held.pop_back() {
             self.backlog.push_front(ToJournal::Entry(entry));
         }
