@@ -49,7 +49,8 @@ impl Default for ShareOptions {
 pub enum Window {
     /// Kafka: so many offsets between start and end offset, soft by one record batch. Poison-batch throttling is on.
     Span(u32),
-    /// Host: so many acquired records, exact. Parked and finished records do not count; nothing is throttled.
+    /// Host: so many acquired records, exact unless whole record batches are asked for. Parked and finished records do not
+    /// count; nothing is throttled.
     Acquired(u32),
 }
 
