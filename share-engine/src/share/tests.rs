@@ -429,6 +429,45 @@ fn the_window_counts_acquired_records_only() {
 }
 
 #[test]
+fn a_jump_is_written_until_it_is_durable_itself() {
+    let mut host = host(options());
+    let ask = |host: &mut Host, batch: OffsetRange| {
+        let request = AcquireRequest {
+            member: MemberIndex(1),
+            mode: AcquireMode::RecordLimit,
+            max_records: 5,
+            batch_size: 0,
+            from: host.share.next_fetch_offset(),
+            batches: &[batch],
+        };
+        host.share.acquire(&request, host.now)
+    };
+    let jump = |to| Change::StartOffset { offset: at(to) };
+    let first = ask(&mut host, run(5, 9));
+    assert_eq!(first.changes[0], jump(5));
+    // While that is on its way the log start passes it, and the start offset jumps once more.
+    host.share.handle_log_start(at(10), host.now);
+    let second = ask(&mut host, run(15, 19));
+    assert_eq!(second.changes[0], jump(15));
+    host.durable(first.transition);
+    let refused = second.transition.unwrap();
+    host.share.handle_persisted(refused, Persisted::Refused, host.now);
+    // Only the first jump is durable.
+    let third = ask(&mut host, run(15, 19));
+    assert_eq!(third.changes[0], jump(15));
+    host.durable(third.transition);
+    let leases = third.ranges[0].range.count();
+    assert_eq!((leases, host.share.start_offset()), (5, at(15)));
+    let fourth = ask(&mut host, run(20, 24));
+    assert!(
+        !fourth
+            .changes
+            .iter()
+            .any(|change| matches!(change, Change::StartOffset { .. }))
+    );
+}
+
+#[test]
 fn an_empty_window_jumps_over_any_hole() {
     let mut host = host(options());
     let far = 1 << 40;

@@ -147,3 +147,19 @@ fn a_host_partition_is_like_the_model() {
 fn a_wire_partition_is_like_the_model() {
     run(true, &["throttled"]);
 }
+
+/// It is worth a comparison only while it is simple, and its own.
+#[test]
+fn the_model_is_naive() {
+    let files = [
+        include_str!("model/acquire.rs"),
+        include_str!("model/mod.rs"),
+        include_str!("model/settle.rs"),
+        include_str!("model/time.rs"),
+        include_str!("words.rs"),
+    ];
+    for file in files {
+        assert!(file.lines().count() <= 200, "{}", file.lines().count());
+        assert!(!file.contains("share_engine"));
+    }
+}
