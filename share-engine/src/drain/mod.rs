@@ -283,7 +283,7 @@ impl Drainer {
                     topic_id: part.topic_id,
                 };
                 let storage = Arc::clone(&self.storage);
-                let writer = LogWriter::open(storage, &part.directory, identity, part.options, &known)?;
+                let writer = LogWriter::resume(storage, &part.directory, identity, part.options, &known)?;
                 entry.insert(writer)
             }
         };

@@ -9,6 +9,7 @@ use super::message::{Admission, Append, Committed, Entry, Operation, Registratio
 use crate::ids::{Offset, PartitionKey};
 use crate::journal::{self, EntryWriter};
 use crate::record::StoredBatch;
+use crate::share::Change;
 use crate::time::WallTime;
 
 /// What the sequencer knows of a partition.
@@ -78,6 +79,14 @@ pub(super) fn admission(entry: &Entry) -> journal::Admission {
     } else {
         journal::Admission::Always
     }
+}
+
+/// Whether it gives a share partition another start.
+pub(super) fn resets(entry: &Entry) -> bool {
+    entry.operations.iter().any(|operation| match operation {
+        Operation::Share { changes, .. } => changes.iter().any(|change| matches!(change, Change::Reset { .. })),
+        Operation::Append(_) | Operation::Catalog { .. } => false,
+    })
 }
 
 /// Bytes of an entry.

@@ -145,6 +145,7 @@ impl Member {
                 }
                 (Verdict::Renew { after, checkpoint }, Vec::new())
             }
+            Outcome::GiveBack => (Verdict::GiveBack, Vec::new()),
         };
         Ok(SettleItem {
             lease: settlement.lease,

@@ -168,10 +168,11 @@ impl Sequencer {
             return Err(entry);
         }
         let admission = admission(&entry);
-        // Produces keep their order, and so do settlements; a produce never holds up a settlement.
+        // Produces keep their order, and so do settlements; a produce never holds up a settlement. A reset ends what the
+        // settlements before it speak of, those with emitted records too.
         let overtakes = match admission {
-            journal::Admission::Produce => !self.held.is_empty(),
-            journal::Admission::Always => self.holds_settlements,
+            journal::Admission::Always if !assemble::resets(&entry) => self.holds_settlements,
+            _ => !self.held.is_empty(),
         };
         if overtakes || len > journal.room(admission) {
             if !overtakes && !self.group.is_empty() {

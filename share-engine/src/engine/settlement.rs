@@ -45,6 +45,8 @@ pub enum Outcome {
         /// State for the next call, at most 64 KiB; `None` keeps the one there is.
         checkpoint: Option<Bytes>,
     },
+    /// Nobody had begun with it: available at once, as the same delivery; its attempt begins when it is acquired again.
+    GiveBack,
 }
 
 /// A record produced together with an acknowledgement.

@@ -79,6 +79,11 @@ impl LogError {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 
+    /// Whether what was written is not there any more, as far as can be known: no try again helps.
+    pub(super) fn is_damage(&self) -> bool {
+        self.is_missing_file() || matches!(self, Self::Corrupt { .. })
+    }
+
     pub(super) fn io(file: &str, action: &'static str) -> impl FnOnce(io::Error) -> Self + use<> {
         let file = file.to_owned();
         move |source| Self::Io { file, action, source }

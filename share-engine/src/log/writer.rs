@@ -47,6 +47,23 @@ impl LogWriter {
         options: LogOptions,
         known: &LogState,
     ) -> Result<Self, LogError> {
+        // First what must be there, so that a damaged log is left as it was found.
+        let reader = LogReader::listed(Arc::clone(&storage), directory, identity, known);
+        for segment in &known.segments {
+            reader.check_ends(segment)?;
+        }
+        Self::resume(storage, directory, identity, options, known)
+    }
+
+    /// [`LogWriter::open`] of a log that was opened before by this process: what has been damaged or lost since is for its
+    /// readers to report, and does not keep others from appending.
+    pub fn resume(
+        storage: Arc<dyn Storage>,
+        directory: &str,
+        identity: LogIdentity,
+        options: LogOptions,
+        known: &LogState,
+    ) -> Result<Self, LogError> {
         if known.segments.is_empty() {
             // Even if it exists: an earlier attempt may have failed before its entry was durable.
             create_directory(&*storage, directory)?;
@@ -65,11 +82,6 @@ impl LogWriter {
             began: None,
             failed: false,
         };
-        // First what must be there, so that a damaged log is left as it was found.
-        let reader = writer.reader();
-        for segment in &known.segments {
-            reader.check_ends(segment)?;
-        }
         if known.segments.is_empty() {
             metadata::write(&*writer.storage, directory, identity.topic_id)?;
             writer.directory_changed = true;
@@ -183,16 +195,16 @@ impl LogWriter {
 
     fn append_one(&mut self, batch: &StoredBatch) -> Result<(), LogError> {
         let mut active = match self.active.take() {
-            Some(active) if self.fits(active.state(), batch)? => active,
+            Some(active) if self.fits(active.state(), batch) => active,
             Some(active) => {
                 self.finish(active)?;
                 self.create(batch)?
             }
             None => match self.segments.last().copied() {
-                Some(last) if self.fits(&last, batch)? => {
+                Some(last) if self.fits(&last, batch) => {
                     match Active::reopen(&*self.storage, &self.directory, last) {
                         // Whoever reads it is told; what comes now goes into a segment of its own.
-                        Err(error) if error.is_missing_file() => self.create(batch)?,
+                        Err(error) if error.is_damage() => self.create(batch)?,
                         other => other?,
                     }
                 }
@@ -205,21 +217,19 @@ impl LogWriter {
         Ok(())
     }
 
-    fn fits(&mut self, segment: &SegmentState, batch: &StoredBatch) -> Result<bool, LogError> {
+    fn fits(&mut self, segment: &SegmentState, batch: &StoredBatch) -> bool {
         let most = self.options.segment_bytes.min(LogOptions::MAX_SEGMENT_BYTES);
         if segment.bytes + batch.bytes().len() as u64 > most
             || batch.last().since(segment.base) >= i32::MAX.unsigned_abs().into()
         {
-            return Ok(false);
+            return false;
         }
         let Some(millis) = self.options.segment_millis else {
-            return Ok(true);
+            return true;
         };
-        match self.began(segment.base) {
-            Ok(began) => Ok(batch.max_timestamp().since(began) <= Duration::from_millis(millis)),
-            Err(error) if error.is_missing_file() => Ok(false),
-            Err(error) => Err(error),
-        }
+        // A segment that cannot be read is not appended to.
+        self.began(segment.base)
+            .is_ok_and(|began| batch.max_timestamp().since(began) <= Duration::from_millis(millis))
     }
 
     /// The timestamp of a segment's first batch.
@@ -311,10 +321,12 @@ impl LogWriter {
             for file in SegmentFile::ALL {
                 let path = file.path(&self.directory, segment.base);
                 let listed = file.listed_bytes(segment);
-                let handle = self
-                    .storage
-                    .open(&path, OpenMode::ReadWrite)
-                    .map_err(LogError::io(&path, "open"))?;
+                let handle = match self.storage.open(&path, OpenMode::ReadWrite) {
+                    Ok(handle) => handle,
+                    // Nothing to be cut.
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(LogError::io(&path, "open")(error)),
+                };
                 if handle.len().map_err(LogError::io(&path, "measure"))? > listed {
                     handle.set_len(listed).map_err(LogError::io(&path, "cut"))?;
                     handle.sync_data().map_err(LogError::io(&path, "sync"))?;

@@ -187,7 +187,7 @@ impl SharePartition {
                     Some(side) => {
                         // An attempt that has lasted too long fails in `handle_timeout`; it does not go on.
                         if self
-                            .attempt_left(slot.began, now.monotonic)
+                            .attempt_left(&slot, now.monotonic)
                             .is_none_or(|left| !left.is_zero())
                         {
                             taker.offer(at, slot.count, Continuation(side.continuation).next())?;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::block::{Place, Plane, Slot, bits, places};
 use super::member::NOBODY;
 use super::partition::{SharePartition, state};
-use super::tick::{half, seconds, tick, tick_after, wall, whole};
+use super::tick::{NOT_BEGUN, half, seconds, tick, tick_after, wall, whole};
 use super::types::{ReplayError, ShareOptions};
 use super::{ArchiveCause, Change, Checkpoint};
 use crate::ids::{DeliveryCount, Offset, OffsetRange, StateEpoch};
@@ -82,12 +82,13 @@ impl SharePartition {
                 offset,
                 delay,
                 continuation,
+                untouched,
                 checkpoint,
                 note,
             } => self.apply_park(
                 *offset,
                 *delay,
-                *continuation,
+                (*continuation, *untouched),
                 (checkpoint.as_ref(), note.as_ref()),
                 context,
             ),
@@ -191,6 +192,10 @@ impl SharePartition {
         }
         self.window.put(place, Plane::Acquired);
         let mut slot = self.window.slot(offset);
+        if slot.wall == NOT_BEGUN {
+            slot.began = half(tick(context.now.monotonic));
+            slot.wall = seconds(context.now.wall);
+        }
         let deadline = self.capped(context.deadline, slot.began, context.now);
         slot.member = context.member;
         slot.deadline = half(deadline);
@@ -256,7 +261,7 @@ impl SharePartition {
         &mut self,
         offset: Offset,
         delay: Delay,
-        continuation: bool,
+        (continuation, untouched): (bool, bool),
         (checkpoint, note): (Option<&Checkpoint>, Option<&Bytes>),
         context: &Context,
     ) -> Result<(), ReplayError> {
@@ -267,9 +272,15 @@ impl SharePartition {
         let place = Place::of(offset);
         let left = delay.remaining(context.now.wall);
         let due = context.now.monotonic.after(left);
-        let began = self.window.slot(offset).began;
+        if untouched {
+            let slot = Slot {
+                wall: NOT_BEGUN,
+                ..self.window.slot(offset)
+            };
+            self.window.block_mut(place).slots_mut().set(place.bit(), slot);
+        }
         let end = if continuation {
-            self.attempt_left(began, context.now.monotonic)
+            self.attempt_left(&self.window.slot(offset), context.now.monotonic)
                 .map(|left| context.now.monotonic.after(left))
         } else {
             None

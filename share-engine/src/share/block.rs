@@ -280,7 +280,7 @@ pub(super) struct Slot {
     pub(super) deadline: u32,
     /// Monotonic tick at which the attempt began.
     pub(super) began: u32,
-    /// Second of the Unix epoch at which the attempt began.
+    /// Second of the Unix epoch at which the attempt began; or [`NOT_BEGUN`](super::tick::NOT_BEGUN).
     pub(super) wall: u32,
 }
 

@@ -69,6 +69,8 @@ pub enum Change {
         delay: Delay,
         /// `renew`: the next acquisition goes on with the same attempt. Otherwise a delayed release.
         continuation: bool,
+        /// Given back by somebody who had not begun: with a continuation, the attempt begins at the next acquisition.
+        untouched: bool,
         /// `Some` replaces the checkpoint; `None` keeps the one there is.
         checkpoint: Option<Checkpoint>,
         /// As in [`Change::Release`].

@@ -103,7 +103,7 @@ impl SharePartition {
         }
         let slot = self.window.slot(offset);
         let left = if park.continuation {
-            self.attempt_left(slot.began, now.monotonic)
+            self.attempt_left(&slot, now.monotonic)
         } else {
             None
         };

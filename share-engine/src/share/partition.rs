@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::apply::Context;
-use super::block::{Place, Plane, bits, places, run};
+use super::block::{Place, Plane, Slot, bits, places, run};
 use super::in_flight::InFlight;
 use super::member::Members;
 use super::side::SideMap;
-use super::tick::{age, half, instant, tick, whole};
+use super::tick::{NOT_BEGUN, age, half, instant, tick, whole};
 use super::types::{Counts, Persisted, Pinned, RecordState, RecordView, ShareOptions, TransitionId, Window};
 use super::{Change, Checkpoint};
 use crate::ids::{Continuation, DeliveryCount, Offset, OffsetRange, ShareKey, StateEpoch};
@@ -384,11 +384,14 @@ impl SharePartition {
         }
     }
 
-    /// What is left of an attempt that began at this tick; `None` if attempts have no end.
-    pub(super) fn attempt_left(&self, began: u32, now: Instant) -> Option<std::time::Duration> {
-        self.options
-            .max_lease
-            .map(|max| max.min(super::tick::MAX_LOCK).saturating_sub(age(began, tick(now))))
+    /// What is left of the attempt of a record; `None` if attempts have no end. One that has not begun is whole.
+    pub(super) fn attempt_left(&self, slot: &Slot, now: Instant) -> Option<std::time::Duration> {
+        let max = self.options.max_lease?.min(super::tick::MAX_LOCK);
+        Some(if slot.wall == NOT_BEGUN {
+            max
+        } else {
+            max.saturating_sub(age(slot.began, tick(now)))
+        })
     }
 
     /// Whether a record that was delivered so often is archived instead of becoming available.

@@ -54,14 +54,14 @@ impl SharePartition {
     /// Gives a lease another lock duration; `None` if its attempt has lasted too long.
     pub(super) fn extend_one(&mut self, place: Place, now: Now) -> Option<Instant> {
         let bit = place.bit();
-        let began = self.window.block(place)?.slot(bit).began;
+        let slot = self.window.block(place)?.slot(bit);
         if self
-            .attempt_left(began, now.monotonic)
+            .attempt_left(&slot, now.monotonic)
             .is_some_and(|left| left.is_zero())
         {
             return None;
         }
-        let deadline = self.capped(tick_after(now.monotonic, self.options.lock), began, now);
+        let deadline = self.capped(tick_after(now.monotonic, self.options.lock), slot.began, now);
         self.window
             .block_mut(place)
             .slots_mut()
@@ -195,15 +195,15 @@ impl SharePartition {
                         offset: at,
                         delay: Delay { from: now.wall, length },
                         continuation: false,
+                        untouched: false,
                         checkpoint: None,
                         note: note.clone(),
                     });
                 }
             }
             Verdict::Renew { after, checkpoint } => {
-                let began = self.window.slot(at.get()).began;
                 if self
-                    .attempt_left(began, now.monotonic)
+                    .attempt_left(&self.window.slot(at.get()), now.monotonic)
                     .is_some_and(|left| left.is_zero())
                 {
                     draft.settled.exhausted += 1;
@@ -215,10 +215,22 @@ impl SharePartition {
                     offset: at,
                     delay: Delay { from: now.wall, length },
                     continuation: true,
+                    untouched: false,
                     checkpoint: checkpoint.clone(),
                     note: None,
                 });
             }
+            Verdict::GiveBack => draft.push(Change::Park {
+                offset: at,
+                delay: Delay {
+                    from: now.wall,
+                    length: Duration::ZERO,
+                },
+                continuation: true,
+                untouched: true,
+                checkpoint: None,
+                note: None,
+            }),
         }
     }
 
@@ -252,7 +264,7 @@ fn clamp(delay: Duration, clamped: &mut u32) -> Duration {
 
 fn check_size(verdict: &Verdict) -> Result<(), Refusal> {
     let (bytes, limit) = match verdict {
-        Verdict::Accept => return Ok(()),
+        Verdict::Accept | Verdict::GiveBack => return Ok(()),
         Verdict::Release { note, .. } | Verdict::Reject { note } => (note, MAX_NOTE_BYTES),
         Verdict::Renew { checkpoint, .. } => (checkpoint, MAX_CHECKPOINT_BYTES),
     };

@@ -223,7 +223,7 @@ impl SharePartition {
             let now = context.now.monotonic;
             let due = now.after(delay.remaining(context.now.wall));
             let end = self
-                .attempt_left(self.window.slot(offset).began, now)
+                .attempt_left(&self.window.slot(offset), now)
                 .filter(|_| continues)
                 .map(|left| now.after(left));
             self.side

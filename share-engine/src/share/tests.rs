@@ -705,6 +705,7 @@ fn a_park_in_the_journal_is_timed_by_wall_clock() {
             length: 10 * SECOND,
         },
         continuation: false,
+        untouched: false,
         checkpoint: None,
         note: None,
     };

@@ -51,6 +51,9 @@ pub(super) fn seconds(time: WallTime) -> u32 {
     u32::try_from(time.as_millis().max(0).saturating_add(999) / 1_000).unwrap_or(u32::MAX)
 }
 
+/// Instead of a second: the attempt begins with the next acquisition.
+pub(super) const NOT_BEGUN: u32 = u32::MAX;
+
 /// The wall time of whole seconds.
 pub(super) fn wall(seconds: u32) -> WallTime {
     WallTime::from_millis(i64::from(seconds) * 1_000)

@@ -142,6 +142,9 @@ pub enum Verdict {
         /// `None` keeps the one there is. At most [`MAX_CHECKPOINT_BYTES`].
         checkpoint: Option<Checkpoint>,
     },
+    /// Nobody had begun with it: available at once. The next acquisition is no other delivery, and its attempt begins then, however
+    /// long that takes.
+    GiveBack,
 }
 
 /// What a command or an event decided. Nothing of it holds before `transition` is durable.

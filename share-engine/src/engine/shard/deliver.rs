@@ -174,7 +174,6 @@ impl Shard {
             self.wait_again(index, waiting);
             return false;
         }
-        self.stats.deliveries(haul.records);
         let then = Then::Deliver {
             member: index,
             waiting,
@@ -328,6 +327,8 @@ impl Shard {
             parts,
             shard: Arc::clone(&self.inbox),
         };
+        let records = consignment.parts.iter().map(|part| part.range.count()).sum();
+        self.stats.deliveries(records);
         drop(waiting.reply.send(Ok(Some(consignment))));
     }
 }

@@ -47,7 +47,14 @@ impl Shard {
             self.resume_blocked(key, Some(OffsetRange::ALL), now);
             return;
         };
+        let stale = partition.log.as_ref().is_none_or(|log| !log.is_as_old_as(&loaded.log));
         let error = match loaded.result {
+            // What was drained meanwhile is no hole.
+            Ok(batches) if batches.is_empty() && stale => {
+                partition.end_read(false);
+                self.read_again(key, now);
+                return;
+            }
             Ok(batches) => {
                 partition.loaded(loaded.from, batches, loaded.from, self.config.limits.read_ahead_bytes);
                 self.read_again(key, now);
@@ -56,7 +63,6 @@ impl Shard {
             Err(error) => error,
         };
         if error.is_missing_file() {
-            let stale = partition.log.as_ref().is_none_or(|log| !log.is_as_old_as(&loaded.log));
             if stale {
                 partition.end_read(false);
                 self.read_again(key, now);

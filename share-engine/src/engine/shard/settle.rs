@@ -1,7 +1,6 @@
 //! Settlement, extension and release: one answer for each lease, one never affects another.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -61,10 +60,10 @@ impl Shard {
         self.close_part(call);
     }
 
-    /// In as many entries as the dead letters that may come of it ask for.
+    /// In as many entries as what they hold asks for.
     fn settle_plain(&mut self, call: u64, key: ShareKey, mut list: Vec<Plain>, now: Now) {
         // From behind, so that what is cut off is moved once.
-        let cuts = self.cut_for_letters(key, &list);
+        let cuts = self.cuts(key, &list);
         let mut parts: Vec<Vec<Plain>> = cuts.into_iter().rev().map(|cut| list.split_off(cut)).collect();
         parts.push(list);
         for part in parts.into_iter().rev() {
@@ -72,37 +71,40 @@ impl Shard {
         }
     }
 
-    /// Where a list of settlements has to be cut for the dead letters of each part to fit into one entry.
-    fn cut_for_letters(&self, key: ShareKey, list: &[Plain]) -> Vec<usize> {
+    /// Where a list of settlements has to be cut for what each part holds to fit into one entry: checkpoints, notes, and
+    /// the dead letters that may come of it.
+    fn cuts(&self, key: ShareKey, list: &[Plain]) -> Vec<usize> {
         let Some(share) = self.world.shares.get(&key) else {
             return Vec::new();
         };
         let limit = share.state.options().delivery_limit;
         let may_end = |(_, lease, verdict, _): &Plain| match verdict {
-            Verdict::Accept => false,
+            Verdict::Accept | Verdict::GiveBack => false,
             Verdict::Reject { .. } => true,
             Verdict::Release { .. } | Verdict::Renew { .. } => lease.delivery_count >= limit,
         };
-        let (at, doomed): (Vec<usize>, Vec<_>) = list
+        let doomed: Vec<_> = list
             .iter()
-            .enumerate()
-            .filter(|(_, one)| may_end(one))
-            .map(|(index, (_, lease, _, evidence))| (index, (lease.offset, evidence.as_deref())))
-            .unzip();
+            .filter(|one| may_end(one))
+            .map(|(_, lease, _, evidence)| (lease.offset, evidence.as_deref()))
+            .collect();
         let sizes = if doomed.is_empty() {
             None
         } else {
             self.letter_sizes(key, &doomed)
         };
+        let mut sizes = sizes.unwrap_or_default().into_iter();
         let most = self.config.entry_bytes();
         let mut cuts = Vec::new();
         let (mut letters, mut bytes) = (0, 0);
-        for (index, size) in at.into_iter().zip(sizes.unwrap_or_default()) {
-            if letters > 0 && (letters == LETTERS_AT_ONCE || bytes + size > most) {
+        for (index, one) in list.iter().enumerate() {
+            let letter = may_end(one).then(|| sizes.next()).flatten();
+            let size = kept_bytes(&one.2) + letter.unwrap_or_default();
+            if (bytes > 0 && bytes + size > most) || (letter.is_some() && letters == LETTERS_AT_ONCE) {
                 cuts.push(index);
                 (letters, bytes) = (0, 0);
             }
-            letters += 1;
+            letters += u64::from(letter.is_some());
             bytes += size;
         }
         cuts
@@ -265,12 +267,8 @@ impl Shard {
                 continue;
             };
             let most = usize::try_from(self.limit_letters(key)).unwrap_or(usize::MAX);
-            let release = Verdict::Renew {
-                after: Duration::ZERO,
-                checkpoint: None,
-            };
             for part in run.chunks(most) {
-                let settlements: Vec<_> = part.iter().map(|lease| (*lease, release.clone())).collect();
+                let settlements: Vec<_> = part.iter().map(|lease| (*lease, Verdict::GiveBack)).collect();
                 let Some(share) = self.world.shares.get_mut(&key) else {
                     break;
                 };
@@ -340,6 +338,16 @@ impl EmitBatch {
             admission: Admission::Bounded,
         })
     }
+}
+
+/// What a settlement leaves with its record.
+fn kept_bytes(verdict: &Verdict) -> u64 {
+    let kept = match verdict {
+        Verdict::Release { note, .. } => note.as_ref().map(Bytes::len),
+        Verdict::Renew { checkpoint, .. } => checkpoint.as_ref().map(Bytes::len),
+        Verdict::Accept | Verdict::Reject { .. } | Verdict::GiveBack => None,
+    };
+    kept.unwrap_or_default() as u64
 }
 
 fn refused(refusal: &Refusal) -> SettleResult {

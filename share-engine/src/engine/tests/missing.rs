@@ -8,7 +8,7 @@ use crate::engine::{Member, Outcome, Part};
 use crate::error::AdminError;
 use crate::ids::Offset;
 use crate::share::AcquireMode;
-use crate::storage::Storage as _;
+use crate::storage::{CallKind, Fault, FaultKind, Storage as _};
 
 const SECOND: &str = "logs/orders-0/00000000000000000003.log";
 
@@ -237,4 +237,52 @@ fn a_read_that_retention_overtakes_is_no_failure() {
     engine.produce("orders", &["late"]);
     let held = engine.pump.wait(future).unwrap();
     assert_eq!(offsets(&held), [(12, 1)]);
+}
+
+/// After one failed drain logs were opened anew, and refused for what their readers had been told of: nothing was drained any more,
+/// in any topic.
+#[test]
+fn damage_in_a_log_does_not_end_the_drains() {
+    for how in ["gone", "index", "header"] {
+        let (world, mut engine, _) = cold();
+        let bounded = TopicConfig {
+            retention: Retention::Bounded {
+                millis: Some(604_800_000),
+                bytes: None,
+            },
+            ..TopicConfig::default()
+        };
+        engine.pump.wait(engine.engine.create_topic("week", bounded)).unwrap();
+        engine.produce("week", &["a"]);
+        engine.drain();
+        let last = |kind: &str| format!("logs/week-0/00000000000000000000.{kind}");
+        match how {
+            "gone" => world.storage.remove(&last("log")).unwrap(),
+            "index" => world.storage.put(&last("index"), &[0xff; 8]),
+            _ => world.storage.flip(&last("log"), 16, 0),
+        }
+        // The writers are forgotten.
+        world.storage.fail(Fault {
+            kind: FaultKind::Io,
+            nth: 1,
+            sticky: true,
+            call: Some(CallKind::Create),
+            path: "snapshots".to_owned(),
+        });
+        engine.produce("other", &["b"]);
+        let failures = engine.engine.stats().drain_failures;
+        let all = engine.engine.clone();
+        let mut draining = std::pin::pin!(all.drain());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        assert!(Future::poll(draining.as_mut(), &mut context).is_pending());
+        engine.pump.run();
+        assert!(engine.engine.stats().drain_failures > failures);
+        world.storage.heal();
+        engine.advance(Duration::from_secs(2));
+        for number in 0..3 {
+            let place = engine.produce("week", &["c"]);
+            assert_eq!(place, [number + 1], "{how}");
+            engine.drain();
+        }
+    }
 }

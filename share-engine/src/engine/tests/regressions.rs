@@ -861,3 +861,69 @@ fn a_group_that_begins_by_age_is_looked_for_by_the_reader() {
     assert_eq!((reset, created), (Ok(()), Ok(())));
     assert_eq!(starts(&mut engine), 3);
 }
+
+/// A host that was down for longer than an attempt may last took the attempt of every record that had waited in it.
+#[test]
+fn what_was_given_back_untouched_costs_nothing_however_long_nobody_comes() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let config = GroupConfig {
+        attempts: 1,
+        max_lease_millis: 10_000,
+        ..dead_letters("work.dead")
+    };
+    let member = engine.group("work", "orders", config);
+    engine.produce("orders", &["a", "b"]);
+    let held = engine.acquire(&member, 2);
+    // One had been begun: its attempt goes on.
+    let begun = Outcome::Renew {
+        after: Duration::ZERO,
+        checkpoint: None,
+    };
+    let outcomes = vec![(held[0].lease, Outcome::GiveBack), (held[1].lease, begun)];
+    assert_eq!(engine.settle(&member, outcomes), [const { SettleResult::Applied }; 2]);
+    engine.pump.wait(member.leave()).unwrap();
+    engine.drain();
+    for _ in 0..3 {
+        engine.advance(Duration::from_secs(20));
+        engine.jump_wall(20);
+    }
+    assert_eq!(engine.values("work.dead").len(), 1);
+    drop(engine);
+    world.clock.advance(Duration::from_secs(60));
+    world.clock.jump_wall(60_000);
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    let held = engine.acquire(&member, 2);
+    assert_eq!(offsets(&held), [(0, 1)]);
+    assert_eq!(held[0].attempt_age, Duration::ZERO);
+    // From here on it is an attempt as any other.
+    engine.advance(Duration::from_secs(30));
+    assert_eq!(engine.values("work.dead").len(), 2);
+}
+
+/// The checkpoints of one call were one entry: too large for any ring file, it was refused for good.
+#[test]
+fn checkpoints_of_one_call_are_as_many_entries_as_they_need() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    let names: Vec<String> = (0..8).map(|number| number.to_string()).collect();
+    engine.produce("orders", &names.iter().map(String::as_str).collect::<Vec<_>>());
+    let held = engine.acquire(&member, 8);
+    // Seven times 10 KiB on ring files of 64 KiB; the last one is plain.
+    let outcome = |index: usize| {
+        if index == 7 {
+            return Outcome::Accept { emit: Vec::new() };
+        }
+        Outcome::Renew {
+            after: Duration::from_secs(1),
+            checkpoint: Some(Bytes::from(vec![7; 10 << 10])),
+        }
+    };
+    let list = held.iter().enumerate().map(|(index, one)| (one.lease, outcome(index)));
+    let results = engine.settle(&member, list.collect());
+    assert_eq!(results, [const { SettleResult::Applied }; 8]);
+}

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::config::GroupConfig;
-use crate::engine::{Outcome, Part, Settlement};
+use crate::engine::{Outcome, Part, ResetGroup, ResetTo, Settlement};
 use crate::error::{ProduceError, SettleResult};
+use crate::ids::Offset;
 use crate::share::AcquireMode;
 use crate::storage::{CallKind, Fault, FaultKind};
 
@@ -163,4 +164,49 @@ fn the_ring_does_not_grow_into_what_the_reserve_was_given_up_for() {
     engine.pump.wait(engine.engine.close()).unwrap();
     drop(engine);
     assert!(world.open().report.clean);
+}
+
+/// The reset passed an acknowledgement that waited for room, which then spoke of records before the start: the directory
+/// could not be opened again.
+#[test]
+fn a_reset_waits_behind_what_waits_for_a_growth() {
+    let mut world = World::new();
+    world.config.journal_bytes = 512 << 10;
+    let mut engine = world.open();
+    engine.topic("orders");
+    engine.topic("lines");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &[&"x".repeat(30_000)]);
+    engine.produce("orders", &[&"x".repeat(30_000)]);
+    let (all, settler) = (engine.engine.clone(), member.clone());
+    let long = vec![record(&"x".repeat(20_000))];
+    let produced = before_the_drain(&mut engine, std::pin::pin!(all.produce("orders", None, long)));
+    assert!(produced.is_some_and(|results| results[0].is_ok()));
+    let acquired = member.acquire(1, u64::MAX, AcquireMode::RecordLimit);
+    let held = before_the_drain(&mut engine, std::pin::pin!(acquired))
+        .unwrap()
+        .unwrap();
+    let settlement = Settlement {
+        lease: held[0].lease,
+        outcome: emit("lines", &["y".repeat(30_000)]),
+        evidence: None,
+    };
+    let mut settling = std::pin::pin!(settler.settle(vec![settlement]));
+    assert!(before_the_drain(&mut engine, settling.as_mut()).is_none());
+    let reset = ResetGroup {
+        group: "work".to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Offset(Offset::saturating(1)),
+        force: true,
+    };
+    let mut resetting = std::pin::pin!(all.reset_group(reset));
+    assert!(before_the_drain(&mut engine, resetting.as_mut()).is_none());
+    engine.pump.wait(resetting).unwrap();
+    assert_eq!(engine.pump.wait(settling), [SettleResult::Applied]);
+    assert_eq!(engine.values("lines").len(), 1);
+    drop(engine);
+    let mut engine = world.open();
+    let member = engine.join("work", "orders");
+    assert_eq!(offsets(&engine.acquire(&member, 3)), [(1, 1), (2, 1)]);
 }

@@ -84,6 +84,7 @@ fn write(change: &Change, out: &mut impl Sink, context: &mut Context) {
             offset,
             delay,
             continuation,
+            untouched,
             checkpoint,
             note,
         } => {
@@ -91,6 +92,7 @@ fn write(change: &Change, out: &mut impl Sink, context: &mut Context) {
             write_offset(*offset, out, context);
             out.byte(
                 (u8::from(*continuation) * PARK_CONTINUATION)
+                    | (u8::from(*untouched) * PARK_UNTOUCHED)
                     | (u8::from(checkpoint.is_some()) * PARK_CHECKPOINT)
                     | (u8::from(note.is_some()) * PARK_NOTE),
             );
@@ -194,6 +196,7 @@ fn read_park(source: &mut Source<'_>, context: &mut Context) -> Result<Change, D
             length: Duration::new(seconds, nanos),
         },
         continuation: flags & PARK_CONTINUATION != 0,
+        untouched: flags & PARK_UNTOUCHED != 0,
         checkpoint: blob(PARK_CHECKPOINT)?,
         note: blob(PARK_NOTE)?,
     })
@@ -290,4 +293,5 @@ const RESET: u8 = 10;
 const PARK_CONTINUATION: u8 = 1;
 const PARK_CHECKPOINT: u8 = 2;
 const PARK_NOTE: u8 = 4;
-const PARK_FLAGS: u8 = PARK_CONTINUATION | PARK_CHECKPOINT | PARK_NOTE;
+const PARK_UNTOUCHED: u8 = 8;
+const PARK_FLAGS: u8 = PARK_CONTINUATION | PARK_CHECKPOINT | PARK_NOTE | PARK_UNTOUCHED;

@@ -46,18 +46,19 @@ pub(super) fn any_change() -> impl Strategy<Value = Change> {
         (
             any_offset(),
             any_time(),
-            any::<(u64, u32, bool)>(),
+            any::<(u64, u32, bool, bool)>(),
             any_blob(),
             any_blob()
         )
             .prop_map(
-                |(offset, from, (seconds, nanos, continuation), checkpoint, note)| Change::Park {
+                |(offset, from, (seconds, nanos, continuation, untouched), checkpoint, note)| Change::Park {
                     offset,
                     delay: Delay {
                         from,
                         length: Duration::new(seconds, nanos % 1_000_000_000),
                     },
                     continuation,
+                    untouched,
                     checkpoint,
                     note,
                 }

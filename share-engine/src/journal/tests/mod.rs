@@ -91,6 +91,7 @@ fn changes(number: u64) -> Vec<Change> {
                 length: Duration::from_millis(1500),
             },
             continuation: number.is_multiple_of(2),
+            untouched: number.is_multiple_of(4),
             checkpoint: number.is_multiple_of(3).then(|| Bytes::from(vec![9; 100])),
             note: None,
         },
