@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 use sharemill::handler::{
     Access, BoxFuture, CallControl, CallEnd, CallReport, FileGrant, HandlerSpec, HostEngine, HostEngineConfig,
-    HostServices, Input, InstanceMode, LeaseError, LoadedHandler, LogLine, LogSource, Metric, Outcome, OutgoingRecord,
-    ProducerError, TimestampType,
+    HostServices, Input, InstanceMode, LeaseError, LoadedHandler, LogLevel, LogLine, LogSource, Metric, Outcome,
+    OutgoingRecord, ProducerError, TimestampType,
 };
 
 const DEADLINE: Duration = Duration::from_millis(100);
@@ -38,6 +38,10 @@ impl HostServices for Services {
 
     fn send(&self, _records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>> {
         Box::pin(async { Ok(()) })
+    }
+
+    fn shows(&self, _: LogLevel) -> bool {
+        true
     }
 
     fn log(&self, line: LogLine<'_>) {

@@ -166,7 +166,13 @@ impl LogSink {
             context: &context,
             message: &message,
         };
-        match self.budget.admit(now(), size) {
+        // What nobody sees takes no room from what is seen.
+        let admitted = if self.services.shows(level) {
+            self.budget.admit(now(), size)
+        } else {
+            Admitted::Dropped
+        };
+        match admitted {
             Admitted::Yes => self.services.log(line),
             Admitted::FirstDropped => self.services.log(LogLine {
                 level: LogLevel::Warn,
@@ -342,6 +348,21 @@ mod tests {
         let said = sink.end();
         assert_eq!(said.tail, ["12345", "12345"]);
         assert_eq!(said.dropped, 7 + 1);
+    }
+
+    /// Lines that the filter hides took the room of those that it shows.
+    #[test]
+    fn what_nobody_sees_takes_nothing_from_the_deployments_budget() {
+        let limits = HandlerLimits::default();
+        let budget = Arc::new(LogBudget::new("test", &limits));
+        let hidden = LogSink::new(Arc::new(NullServices), &limits, budget.clone());
+        for _ in 0..200 {
+            for _ in 0..100 {
+                hidden.log(LogLevel::Info, "", "hidden");
+            }
+            assert_eq!(hidden.end().dropped, 0);
+        }
+        assert!(matches!(budget.admit(now(), 1), Admitted::Yes));
     }
 
     #[test]

@@ -117,6 +117,9 @@ pub trait HostServices: Send + Sync {
     /// Produces now; resolves when the records are durable. Grants and limits are checked already.
     fn send(&self, records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>>;
 
+    /// Whether a line of this level would be seen by anybody.
+    fn shows(&self, level: LogLevel) -> bool;
+
     /// Takes one line. Budgets are applied already.
     fn log(&self, line: LogLine<'_>);
 
@@ -142,6 +145,10 @@ impl HostServices for NullServices {
 
     fn send(&self, _records: Vec<OutgoingRecord>) -> BoxFuture<'_, Result<(), ProducerError>> {
         Box::pin(async { Err(ProducerError::Unavailable("there is no backend".to_owned())) })
+    }
+
+    fn shows(&self, _: LogLevel) -> bool {
+        false
     }
 
     fn log(&self, _line: LogLine<'_>) {}

@@ -23,8 +23,9 @@ pub(crate) async fn run(station: Rc<Station>, staff: Arc<dyn Staff>) {
     open(&mut slots, &station, &staff);
     let mut reported_at = station.now().monotonic;
     loop {
-        station.handle_inbox();
+        // The stage first: what was handed over before it came is in the inbox.
         let stage = station.deployment.stage();
+        station.handle_inbox();
         if stage >= Stage::Draining {
             station.give_back_waiting();
             station.close_idle();

@@ -25,7 +25,6 @@ pub struct DeploymentShared {
     /// Rings when there may be something to do for the dispatcher.
     pub(crate) wake: Notify,
     pub(crate) faults: Faults,
-    pub(crate) held_bytes: HeldBytes,
     /// The dispatcher wants to hear when bytes become free.
     pub(crate) short_of_bytes: AtomicBool,
     /// The dispatcher wants to hear when a station falls to its refill level.
@@ -58,7 +57,6 @@ impl DeploymentShared {
             metrics,
             wake: Notify::new(),
             faults: Faults::default(),
-            held_bytes: HeldBytes::default(),
             short_of_bytes: AtomicBool::new(false),
             hungry: AtomicBool::new(false),
             failure: watch::Sender::new(None),
@@ -126,6 +124,7 @@ pub struct StationShared {
     pub(crate) tick: Arc<AtomicU64>,
     pub(crate) bell: Notify,
     pub(crate) held: AtomicUsize,
+    pub(crate) held_bytes: HeldBytes,
     pub(crate) settling: AtomicUsize,
     pub(crate) refused: AtomicUsize,
     pub(crate) refill_at: AtomicI64,
@@ -167,6 +166,7 @@ impl StationShared {
             tick,
             bell: Notify::new(),
             held: AtomicUsize::new(0),
+            held_bytes: HeldBytes::default(),
             settling: AtomicUsize::new(0),
             refused: AtomicUsize::new(0),
             refill_at: AtomicI64::new(-1),

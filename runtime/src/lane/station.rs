@@ -221,8 +221,14 @@ impl Station {
             calls.busy += wall;
             outbox.tally.ends.add("failed-start");
             let fault = start_fault(end);
-            let random = self.context.entropy.next_u64();
-            let delay = faults.start_failed(now.monotonic, &self.spec().name, &fault, random);
+            // A start that had only the rest of an attempt says nothing of the next one.
+            let cut_short = matches!(end, CallEnd::Deadline { limit } if *limit < self.spec().deadline);
+            let delay = if cut_short {
+                Duration::ZERO
+            } else {
+                let random = self.context.entropy.next_u64();
+                faults.start_failed(now.monotonic, &self.spec().name, &fault, random)
+            };
             (fault, delay)
         } else {
             (faults.last_start(), faults.rest(now.monotonic).unwrap_or_default())
@@ -403,7 +409,7 @@ impl Station {
         self.calls.set(calls);
         let lease = item.delivery().map(|delivery| delivery.lease);
         if let Some(lease) = lease.filter(|_| item.chunk.end(item.index)) {
-            let settlement = Desk::give_back(lease, Duration::ZERO);
+            let settlement = Desk::give_back(lease);
             self.outbox.borrow_mut().push(Outcome { item, settlement });
         }
     }

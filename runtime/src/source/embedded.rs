@@ -181,6 +181,7 @@ fn settlement(settlement: Settlement) -> engine::Settlement {
             after: delay,
             checkpoint,
         },
+        Verdict::Untouched => Outcome::GiveBack,
         // The same attempt goes on: its count is not raised by the next acquisition.
         Verdict::GiveBack { delay } => Outcome::Renew {
             after: delay,

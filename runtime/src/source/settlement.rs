@@ -41,12 +41,14 @@ pub enum Verdict {
         /// Replaces the checkpoint; `None` keeps the one there is.
         checkpoint: Option<Bytes>,
     },
-    /// The host could not do its part: as if it had never been acquired, where the backend can do that (the delivery count is not
-    /// raised by the next acquisition); else a release.
+    /// The host could not do its part: the delivery count is not raised by the next acquisition, where the backend can do that; else a
+    /// release. The attempt goes on, and ends with `max-lease`.
     GiveBack {
         /// Not available before this much time has passed.
         delay: Duration,
     },
+    /// As if it had never been acquired, where the backend can do that: nobody had begun with it. Else as [`Verdict::GiveBack`].
+    Untouched,
 }
 
 impl Verdict {
@@ -57,7 +59,7 @@ impl Verdict {
             Self::Release { .. } => "release",
             Self::Reject => "reject",
             Self::Park { .. } => "renew",
-            Self::GiveBack { .. } => "give-back",
+            Self::GiveBack { .. } | Self::Untouched => "give-back",
         }
     }
 }

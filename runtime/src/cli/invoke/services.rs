@@ -59,6 +59,10 @@ impl HostServices for Recorder {
         Box::pin(async { Ok(()) })
     }
 
+    fn shows(&self, _: LogLevel) -> bool {
+        true
+    }
+
     fn log(&self, line: LogLine<'_>) {
         self.lock().lines.push(Line {
             level: line.level,

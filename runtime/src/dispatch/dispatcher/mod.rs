@@ -262,7 +262,7 @@ impl Dispatcher {
                 if self.parts.shared.stage() == Stage::Running {
                     self.hand_out(records);
                 } else {
-                    let give_back = |delivery: &Delivery| Desk::give_back(delivery.lease, Duration::ZERO);
+                    let give_back = |delivery: &Delivery| Desk::give_back(delivery.lease);
                     self.unwanted.extend(records.iter().map(give_back));
                 }
             }
@@ -312,7 +312,7 @@ impl Dispatcher {
                 let size = share.min(Chunk::MOST);
                 share -= size;
                 let deliveries = records.by_ref().take(size).collect();
-                let chunk = Chunk::counted(deliveries, station.lane, &self.parts.shared.held_bytes);
+                let chunk = Chunk::counted(deliveries, station.lane, &station.held_bytes);
                 self.keeper.track(&chunk);
                 station.hand_over(chunk);
             }

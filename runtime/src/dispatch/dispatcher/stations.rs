@@ -80,7 +80,13 @@ impl Dispatcher {
     /// Bytes that may still be acquired; what was asked for counts as acquired.
     pub(super) fn byte_room(&self) -> u64 {
         let shared = &self.parts.shared;
-        let taken = shared.held_bytes.get().saturating_add(self.requested_bytes);
+        // What a wedged lane holds does not come back as long as it is wedged.
+        let stations = shared.stations.iter().zip(&self.wedged);
+        let held: u64 = stations
+            .filter(|(_, wedged)| !**wedged)
+            .map(|(station, _)| station.held_bytes.get())
+            .sum();
+        let taken = held.saturating_add(self.requested_bytes);
         shared.spec.max_waiting_bytes.saturating_sub(taken)
     }
 }

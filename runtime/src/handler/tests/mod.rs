@@ -10,6 +10,7 @@ mod loading;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use super::LogLevel;
 use super::services::{BoxFuture, HostServices, LeaseError, LogLine, Metric, OutgoingRecord, ProducerError};
 
 /// Remembers what handlers ask for. A renewal of `STUCK` never ends; the metric `panic` is a bug of the host.
@@ -39,6 +40,10 @@ impl HostServices for TestServices {
             self.sent.lock().unwrap().extend(records);
             Ok(())
         })
+    }
+
+    fn shows(&self, _: LogLevel) -> bool {
+        true
     }
 
     fn log(&self, line: LogLine<'_>) {

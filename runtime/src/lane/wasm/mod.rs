@@ -213,6 +213,16 @@ impl HostServices for Services {
         self.desk.producer.send(records)
     }
 
+    fn shows(&self, level: LogLevel) -> bool {
+        match level {
+            LogLevel::Trace => tracing::enabled!(target: "handler", tracing::Level::TRACE),
+            LogLevel::Debug => tracing::enabled!(target: "handler", tracing::Level::DEBUG),
+            LogLevel::Info => tracing::enabled!(target: "handler", tracing::Level::INFO),
+            LogLevel::Warn => tracing::enabled!(target: "handler", tracing::Level::WARN),
+            LogLevel::Error | LogLevel::Critical => tracing::enabled!(target: "handler", tracing::Level::ERROR),
+        }
+    }
+
     fn log(&self, line: LogLine<'_>) {
         let current = line.id.and_then(|id| self.current(id));
         let deployment = &*self.desk.deployment;

@@ -70,9 +70,12 @@ impl GuestMetrics {
     fn series(&self, kind: Kind, name: &str, attributes: &[(String, String)]) -> Option<(String, Vec<Label>)> {
         let series = (metric_name(kind, name), labels(attributes));
         let mut known = self.series.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of another kind it is another series, which the family does not take.
-        let fits = self.families.take(&series.0, kind)
-            && (known.contains(&series) || known.len() < MOST_SERIES && known.insert(series.clone()));
+        let is_known = known.contains(&series);
+        // A name is taken together with a series. Of another kind it is another series, which the family does not take.
+        let fits = (is_known || known.len() < MOST_SERIES) && self.families.take(&series.0, kind);
+        if fits && !is_known {
+            known.insert(series.clone());
+        }
         drop(known);
         if !fits {
             counter!(names::HANDLER_METRICS_DROPPED, "deployment" => self.deployment.clone()).increment(1);

@@ -177,6 +177,16 @@ fn a_deployment_has_a_hundred_series() {
     );
 }
 
+/// Names without a series took the place of all other deployments' names.
+#[test]
+fn one_deployment_takes_no_names_from_another() {
+    let many = (0..2 * MOST_FAMILIES).map(|n| one(0, &format!("n{n}"), &[]));
+    let measurements: Vec<Measurement> = many.chain([("b", 2, "time".to_owned(), Vec::new())]).collect();
+    let text = scrape(&measurements);
+    check(&text).unwrap();
+    assert!(text.contains("handler_time_count{deployment=\"b\"} 1"), "{text}");
+}
+
 fn word() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-b_.0-]{0,3}",

@@ -134,11 +134,11 @@ impl Desk {
         self.settlement(lease, attempt, row, Vec::new(), Vec::new())
     }
 
-    /// For a record that no handler saw: never started, or its settlement was refused for good. Costs it nothing.
-    pub fn give_back(lease: LeaseKey, delay: Duration) -> Settlement {
+    /// For a record that no handler saw. Costs it nothing.
+    pub fn give_back(lease: LeaseKey) -> Settlement {
         Settlement {
             lease,
-            verdict: Verdict::GiveBack { delay },
+            verdict: Verdict::Untouched,
             emitted: Vec::new(),
             evidence: None,
         }
@@ -169,12 +169,13 @@ impl Desk {
     }
 
     fn host_fault_row(&self, attempt: Attempt, fault: &str, delay: Duration) -> Row {
-        // What is given back keeps its attempt; an attempt that the host never gets done must still end.
-        let left = self.max_lease.saturating_sub(attempt.age);
-        if left.is_zero() {
+        // What is given back keeps its attempt; an attempt that the host never gets done must still end. It ends here, where the reason
+        // is known, and not while it waits.
+        let delay = delay.max(SHORTEST);
+        if attempt.age.saturating_add(delay) >= self.max_lease {
             return self.over_max_lease(Some(fault));
         }
-        Row::NotItsFault(delay.min(left).max(SHORTEST))
+        Row::NotItsFault(delay)
     }
 
     fn over_max_lease(&self, fault: Option<&str>) -> Row {

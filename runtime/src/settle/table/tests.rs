@@ -24,10 +24,13 @@ fn lease() -> LeaseKey {
     }
 }
 
-fn decide(end: CallEnd, attempt: Attempt) -> Decision {
+fn desk() -> Desk {
     let mut spec = DeploymentSpec::new("d", "t");
     spec.backoff.jitter = 0.0;
-    let mut desk = Desk::new(&spec, Arc::from("abc"), Arc::new(SeededEntropy::new(1)));
+    Desk::new(&spec, Arc::from("abc"), Arc::new(SeededEntropy::new(1)))
+}
+
+fn decide(end: CallEnd, attempt: Attempt) -> Decision {
     let emitted = vec![OutgoingRecord {
         topic: "out".to_owned(),
         partition: None,
@@ -35,7 +38,7 @@ fn decide(end: CallEnd, attempt: Attempt) -> Decision {
         value: None,
         headers: Vec::new(),
     }];
-    desk.decide(lease(), attempt, end, emitted, vec!["last line".to_owned()])
+    desk().decide(lease(), attempt, end, emitted, vec!["last line".to_owned()])
 }
 
 /// End of the call, verdict, cause in the evidence, whether it counts as healthy.
@@ -161,4 +164,27 @@ fn no_attempt_outlives_max_lease() {
         decide(renew(598), FRESH).settlement.verdict,
         Verdict::Park { .. }
     ));
+}
+
+/// A record that waited to the very end of its attempt was archived without cause and reason.
+#[test]
+fn a_fault_of_the_host_ends_the_attempt_that_it_would_wait_out() {
+    let late = Attempt {
+        age: Duration::from_secs(590),
+        ..FRESH
+    };
+    let desk = desk();
+    let lease = lease();
+    let waits = |delay| desk.not_started(lease, late, "no instance", Duration::from_secs(delay));
+    assert!(matches!(waits(9).verdict, Verdict::GiveBack { .. }));
+    let ended = waits(10);
+    assert!(matches!(ended.verdict, Verdict::Release { .. }));
+    let evidence = ended.evidence.unwrap();
+    assert_eq!(evidence.cause, Cause::MaxLease);
+    assert!(
+        evidence
+            .reason
+            .unwrap()
+            .ends_with("the last fault of the host: no instance")
+    );
 }

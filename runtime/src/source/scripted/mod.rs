@@ -413,12 +413,16 @@ impl Inner {
                 }
                 self.delayed.insert((now.after(*delay), index));
             }
-            Verdict::GiveBack { delay } => {
+            Verdict::GiveBack { .. } | Verdict::Untouched => {
+                let delay = match &settlement.verdict {
+                    Verdict::GiveBack { delay } => *delay,
+                    _ => Duration::ZERO,
+                };
                 if let Some(entry) = self.records.get_mut(index) {
                     entry.continuation += 1;
                     entry.continues = true;
                 }
-                self.delayed.insert((now.after(*delay), index));
+                self.delayed.insert((now.after(delay), index));
             }
         }
         if self.keep_evidence && settlement.evidence.is_some() {
