@@ -82,11 +82,16 @@ struct Haul {
     records: u64,
     /// No more than this many bytes of records.
     bytes: u64,
+    /// They were measured; before that the batches that hold the records count as a whole.
+    measured: bool,
 }
 
 impl Haul {
-    /// Counts the bytes of the records alone, where before the batches that hold them were taken for them.
+    /// Counts the bytes of the records alone.
     fn measure(&mut self) {
+        if std::mem::replace(&mut self.measured, true) {
+            return;
+        }
         let mut walk = None;
         self.bytes = 0;
         for part in &self.parts {
@@ -270,6 +275,7 @@ impl Shard {
                 .cloned();
             let held: Vec<StoredBatch> = held.collect();
             haul.bytes += held.iter().map(StoredBatch::size).sum::<u64>();
+            haul.measured = false;
             haul.parts.push(AcquiredPart {
                 share: key,
                 epoch: share.state.epoch(),
