@@ -82,6 +82,9 @@ pub struct SharePartitionView {
     pub parked: u64,
     /// The offset that keeps the window from moving, if the window is full.
     pub pinned_by: Option<u64>,
+    /// Why the next record cannot be read; nothing more is handed out until it can.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// State of a record in a group.

@@ -55,6 +55,9 @@ pub struct PartitionView {
     pub bytes: u64,
     /// Closed and open segments.
     pub segments: u32,
+    /// Why some of the log cannot be read, if that was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// What a group still has to do in a topic.

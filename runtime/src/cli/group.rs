@@ -1,5 +1,7 @@
 //! `sharemill group`.
 
+use std::fmt::Write as _;
+
 use super::args::{GroupCommand, GroupReset};
 use super::open::{Absent, with};
 use crate::admin::{Admin, GroupDetail, GroupSummary, ResetGroup};
@@ -134,6 +136,15 @@ fn print(group: &GroupDetail, format: Format) -> Result<(), Failure> {
         ]);
     }
     text.push_str(&partitions.render());
+    for partition in &group.share_partitions {
+        if let Some(failure) = &partition.failure {
+            let (topic, number) = (&partition.topic, partition.partition);
+            let _ = write!(
+                text,
+                "\ntopic {topic} partition {number} stands, its next record cannot be read: {failure}\n"
+            );
+        }
+    }
     if !group.member_list.is_empty() {
         let mut members = Table::new(&[
             ("member", Align::Left),

@@ -1,5 +1,7 @@
 //! `sharemill topic`.
 
+use std::fmt::Write as _;
+
 use super::args::{TopicCommand, TopicCreate, TopicRead};
 use super::open::{Absent, with};
 use super::shown::{self, shortened};
@@ -161,6 +163,11 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
         ]);
     }
     text.push_str(&partitions.render());
+    for partition in &topic.partition_list {
+        if let Some(failure) = &partition.failure {
+            let _ = write!(text, "\npartition {} cannot be read: {failure}\n", partition.partition);
+        }
+    }
     if !topic.group_list.is_empty() {
         let mut groups = Table::new(&[("group", Align::Left), ("unsettled", Align::Right)]);
         for group in &topic.group_list {

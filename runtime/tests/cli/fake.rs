@@ -56,6 +56,7 @@ fn topic() -> TopicDetail {
             log_end: 7,
             bytes: 1_500,
             segments: 1,
+            failure: None,
         }],
         group_list: vec![TopicGroup {
             group: "enrich".to_owned(),
@@ -94,6 +95,7 @@ fn group() -> GroupDetail {
             acquired: 1,
             parked: 1,
             pinned_by: None,
+            failure: None,
         }],
     }
 }

@@ -39,6 +39,7 @@ pub(super) fn topic_detail(topic: &TopicDescription, group_list: Vec<TopicGroup>
         log_end: one.end,
         bytes: one.memory_bytes.max(one.log_bytes),
         segments: u32::try_from(one.segments).unwrap_or(u32::MAX),
+        failure: one.failure.clone(),
     };
     TopicDetail {
         summary: topic_summary(topic),
@@ -128,6 +129,7 @@ fn share_view(share: &ShareDescription) -> SharePartitionView {
         acquired: share.acquired,
         parked: share.parked,
         pinned_by: share.pinned_by,
+        failure: share.failure.clone(),
     }
 }
 
