@@ -9,8 +9,8 @@ use share_engine::ids::{
     Continuation, DeliveryCount, LeaseKey, MemberIndex, Offset, OffsetRange, ShareKey, StateEpoch,
 };
 use share_engine::share::{
-    self, AckError, AckType, AcquireMode, AcquireRequest, ArchiveCause, Change, Counts, Persisted, RecordState,
-    RecordView, Refusal, Settled, ShareOptions, SharePartition, TransitionId, Verdict, Window,
+    self, AckError, AckType, AcquireMode, AcquireRequest, ArchiveCause, Archived, Change, Counts, Persisted,
+    RecordState, RecordView, Refusal, Settled, ShareOptions, SharePartition, TransitionId, Verdict, Window,
 };
 use share_engine::time::{Instant, Now, WallTime};
 
@@ -304,15 +304,7 @@ impl World {
 
     /// What the engine wants to write must be what the model has decided.
     fn open(&mut self, settled: Settled, plan: Plan) {
-        let told: Vec<_> = settled
-            .archived
-            .iter()
-            .flat_map(|one| {
-                let (first, last) = (one.range.first().get(), one.range.last().get());
-                (first..=last).map(|offset| (offset, why(one.cause), one.delivery_count.get()))
-            })
-            .collect();
-        assert_eq!(told, told_of(&plan), "archived: {plan:?}");
+        assert_eq!(told(&settled.archived), told_of(&plan), "archived: {plan:?}");
         assert_eq!(settled.transition.is_some(), !settled.changes.is_empty());
         assert_eq!(
             settled.transition.is_some(),
@@ -612,19 +604,13 @@ impl World {
         let plan = self.model.log_start(start);
         self.journal.append(&mut settled.changes);
         assert_eq!(settled.transition, None);
-        let lost = Plan {
-            to: Vec::new(),
-            ..plan.clone()
-        };
-        assert_eq!(
-            settled.archived.iter().map(|one| one.range.count()).sum::<u64>(),
-            plan.to.len() as u64
-        );
-        let told = Settled {
+        assert_eq!(told(&settled.archived), told_of(&plan), "{plan:?}");
+        let lost = Plan { to: Vec::new(), ..plan };
+        let told_already = Settled {
             archived: Vec::new(),
             ..settled
         };
-        self.open(told, lost);
+        self.open(told_already, lost);
         self.batches.retain(|batch| batch.1 >= start);
         self.given_up = self.given_up.max(start);
     }
@@ -708,13 +694,11 @@ impl World {
             let Some(id) = settled.transition else { break };
             self.share.handle_persisted(id, Persisted::Durable, self.clock());
             self.journal.extend(settled.changes);
-            for one in settled.archived {
-                let (first, last) = (one.range.first().get(), one.range.last().get());
-                archived.extend((first..=last).map(|offset| (offset, why(one.cause))));
-            }
+            archived.extend(told(&settled.archived));
         }
-        for (offset, cause) in &archived {
-            assert_eq!(self.model.recs[offset].state, State::Archived(*cause));
+        for (offset, cause, count) in &archived {
+            let rec = &self.model.recs[offset];
+            assert_eq!((rec.state, rec.count), (State::Archived(*cause), *count));
             saw("archived: Crash", *cause == Why::Crash);
         }
         let ended = |model: &Model, offset| matches!(model.recs.get(&offset), Some(rec) if rec.disk.is_none() && matches!(rec.state, State::Archived(_)));
@@ -814,6 +798,15 @@ fn view(offset: u64, rec: &Rec) -> Option<RecordView> {
         strikes: u8::from(rec.struck && !done),
         in_transition: rec.busy,
     })
+}
+
+/// What the engine says of archived records: offset, cause and count of each.
+fn told(archived: &[Archived]) -> Vec<(u64, Why, u16)> {
+    let each = archived.iter().flat_map(|one| {
+        let (first, last) = (one.range.first().get(), one.range.last().get());
+        (first..=last).map(|offset| (offset, why(one.cause), one.delivery_count.get()))
+    });
+    each.collect()
 }
 
 /// Archived records that somebody may want to know of, in the order of the plan.
