@@ -14,7 +14,7 @@ use crate::engine::message::Operation;
 use crate::error::AdminError;
 use crate::ids::{Continuation, DeliveryCount, LeaseKey, MemberIndex, Offset, OffsetRange, ShareKey, StateEpoch};
 use crate::record::{StoredBatch, Walk};
-use crate::share::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, TransitionId};
+use crate::share::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, TransitionId, Window};
 use crate::time::{Instant, Now, WallTime};
 
 /// Records acquired together: consecutive, of one share partition, with the same count.
@@ -198,9 +198,16 @@ impl Shard {
         now: Now,
     ) {
         let mut left = wanted;
-        for _ in 0..ROUNDS {
+        for round in 0..ROUNDS {
             let Some(share) = self.world.shares.get_mut(&key) else {
                 return;
+            };
+            let reach = match share.state.options().window {
+                // Kafka's rules are for one read of all that the window can take: a second one would give what throttling
+                // has held back.
+                Window::Span(_) if round > 0 => break,
+                Window::Span(limit) => left.saturating_add(u64::from(limit)),
+                Window::Acquired(_) => left,
             };
             let Some(partition) = self.world.partitions.get_mut(&share.partition) else {
                 return;
@@ -210,7 +217,7 @@ impl Shard {
             }
             let from = share.state.next_fetch_offset();
             let budget = waiting.max_bytes.saturating_sub(haul.bytes);
-            let batches = match partition.fetch(from, left, budget) {
+            let batches = match partition.fetch(from, reach, budget) {
                 Fetch::Batches(batches) if batches.is_empty() => break,
                 Fetch::Batches(batches) => batches,
                 Fetch::Reading => break,

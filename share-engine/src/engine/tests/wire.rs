@@ -1,9 +1,8 @@
-//! Kafka's ways through the engine: whole record batches, exact limits, a window of offsets, and the same beside
-//! the host's window.
+//! Kafka's ways through the engine: whole record batches, exact limits, a window of offsets, failing batches in halves.
 
 use super::harness::*;
 use crate::config::{GroupConfig, WindowMode};
-use crate::engine::{Delivery, Member};
+use crate::engine::{Delivery, Member, Outcome};
 use crate::share::AcquireMode::{self, BatchOptimized, RecordLimit};
 
 fn with_window(engine: &mut Running, window: WindowMode) -> Member {
@@ -62,8 +61,9 @@ fn a_span_of_offsets_gives_exactly_so_many() {
     let first = take(&mut engine, &member, 3, RecordLimit);
     assert_eq!(numbers(&first), span(0, 2));
     assert_eq!(numbers(&take(&mut engine, &member, 4, RecordLimit)), span(3, 6));
-    // Offsets 0 to 7 are in the window: two more, and what is left of the batch that they lie in.
-    assert_eq!(numbers(&take(&mut engine, &member, 100, RecordLimit)), span(7, 11));
+    // Offsets 0 to 7 are in the window: two more. What is left of the batch that the last lies in is in it as well.
+    assert_eq!(numbers(&take(&mut engine, &member, 100, RecordLimit)), span(7, 8));
+    assert_eq!(numbers(&take(&mut engine, &member, 100, RecordLimit)), span(9, 11));
     assert!(engine.try_acquire(&member, 10).is_empty(), "the window is full");
     engine.accept(&member, &first);
     assert_eq!(numbers(&take(&mut engine, &member, 1, RecordLimit)), [12]);
@@ -93,4 +93,35 @@ fn so_many_held_records_are_exact() {
     assert!(engine.try_acquire(&member, 10).is_empty(), "enough are held");
     engine.accept(&member, &last);
     assert_eq!(numbers(&take(&mut engine, &member, 5, RecordLimit)), [6]);
+}
+
+/// A second acquisition for the same request gave what throttling had held back.
+#[test]
+fn a_failing_batch_is_halved_in_a_span_of_offsets_only() {
+    let deliveries = |window, mode| {
+        let mut engine = World::new().open();
+        let member = with_window(&mut engine, window);
+        produce_fours(&mut engine, 1);
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            let got = take(&mut engine, &member, 100, mode);
+            sizes.push(got.len());
+            let release = |one: &Delivery| {
+                let outcome = Outcome::Release {
+                    after: None,
+                    reason: None,
+                };
+                (one.lease, outcome)
+            };
+            engine.settle(&member, got.iter().map(release).collect());
+            if got.last().is_some_and(|one| one.lease.delivery_count.get() == 5) {
+                break;
+            }
+        }
+        sizes
+    };
+    for mode in [BatchOptimized, RecordLimit] {
+        assert_eq!(deliveries(WindowMode::Span(100), mode), [4, 4, 4, 2, 1]);
+        assert_eq!(deliveries(WindowMode::Acquired(100), mode), [4, 4, 4, 4, 4]);
+    }
 }
