@@ -20,9 +20,10 @@ pub(super) fn load(path: &Path, deployment: Option<&str>, manifest: &ManifestArg
     let (path, spec, cache_dir) = match deployment {
         Some(name) => of_deployment(path, name, manifest)?,
         None if path == Path::new("-") => {
-            return Err(Failure::usage(
-                "the component - stands for that of --deployment, which is not given",
-            ));
+            return Err(
+                Failure::usage("the component - stands for that of --deployment, which is not given")
+                    .hint("name it with --deployment NAME, or give the component's file"),
+            );
         }
         None => (
             path.to_owned(),

@@ -82,7 +82,7 @@ async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
     let result = with(&args.query.data, Absent::Refuse, ask).await?;
     if Format::from(args.query.format) == Format::Json {
         output::json(&result)?;
-    } else {
+    } else if !result.redriven.is_empty() || result.failed.is_empty() {
         let mut table = Table::new(&[("dead letter", Align::Left), ("now", Align::Left)]);
         for redriven in &result.redriven {
             let now = format!("{}/{}/{}", redriven.topic, redriven.partition, redriven.offset);

@@ -15,6 +15,7 @@ pub(super) async fn find(manifest: &Manifest) -> Vec<Problem> {
             source: source.clone(),
             profile: manifest.host.profile,
             manifest: None,
+            is_broken: false,
         };
         match ask(&place).await {
             Ok(Some((topics, groups))) => found.extend(compare(manifest, &key, &topics, &groups)),

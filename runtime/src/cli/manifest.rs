@@ -15,7 +15,9 @@ pub(super) fn read(flag: Option<PathBuf>) -> Result<Loaded, Failure> {
             LoadError::Missing { .. } => {
                 failure.hint("name one with --manifest FILE, or run the command in its folder")
             }
-            LoadError::Unreadable { .. } => failure,
+            LoadError::Unreadable { .. } => {
+                failure.hint("a manifest is a text file in UTF-8; see that this user can read it")
+            }
         }
     })
 }

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::args::DataArgs;
 use super::{direct, environment, manifest};
 use crate::admin::{Admin, AdminClient, AdminError, ErrorCode};
-use crate::config::{EmbeddedSource, Manifest, Profile, Severity};
+use crate::config::{EmbeddedSource, Manifest, Profile, Severity, nearest};
 use crate::output::{self, Failure};
 
 /// A data directory with the settings of its engine.
@@ -22,6 +22,8 @@ pub(super) struct Place {
     pub(super) profile: Profile,
     /// The manifest that names it, if there is nothing wrong with it.
     pub(super) manifest: Option<Box<Manifest>>,
+    /// There is a manifest, and something else than the source is wrong with it.
+    pub(super) is_broken: bool,
 }
 
 impl Place {
@@ -33,9 +35,11 @@ impl Place {
 
 /// What a command does when there is no data directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Absent {
+pub(super) enum Absent<'a> {
     /// It makes one.
     Create,
+    /// It makes one if the manifest has this topic.
+    CreateFor(&'a str),
     /// It fails.
     Refuse,
 }
@@ -44,7 +48,7 @@ pub(super) enum Absent {
 /// before it took what was asked.
 pub(super) async fn with<T>(
     args: &DataArgs,
-    absent: Absent,
+    absent: Absent<'_>,
     command: impl AsyncFn(&dyn Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let place = place(args)?;
@@ -57,19 +61,10 @@ pub(super) async fn with<T>(
     }
 }
 
-/// As [`with`], for a command that can run only once.
-pub(super) async fn with_once<T>(
-    args: &DataArgs,
-    absent: Absent,
-    command: impl AsyncFnOnce(&dyn Admin) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    once(&place(args)?, absent, &Patience::default(), command).await
-}
-
 /// Runs `command` once against whoever answers.
 pub(super) async fn once<T>(
     place: &Place,
-    absent: Absent,
+    absent: Absent<'_>,
     patience: &Patience,
     command: impl AsyncFnOnce(&dyn Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
@@ -82,7 +77,7 @@ pub(super) async fn once<T>(
 }
 
 /// Whoever answers for the data directory, as soon as somebody does.
-pub(super) async fn open(place: &Place, absent: Absent, patience: &Patience) -> Result<Box<dyn Admin>, Failure> {
+pub(super) async fn open(place: &Place, absent: Absent<'_>, patience: &Patience) -> Result<Box<dyn Admin>, Failure> {
     loop {
         match try_open(place, absent).await {
             Err(failure) if failure.is_passing() && patience.wait(&failure).await => {}
@@ -91,14 +86,23 @@ pub(super) async fn open(place: &Place, absent: Absent, patience: &Patience) -> 
     }
 }
 
-async fn try_open(place: &Place, absent: Absent) -> Result<Box<dyn Admin>, Failure> {
+async fn try_open(place: &Place, absent: Absent<'_>) -> Result<Box<dyn Admin>, Failure> {
     if let Some(client) = AdminClient::connect(place.data_dir()).await? {
         return Ok(Box::new(client));
     }
-    if absent == Absent::Refuse {
-        require(place.data_dir())?;
+    let has_topic = |topic| {
+        let manifest = place.manifest.as_ref();
+        manifest.is_some_and(|manifest| manifest.topics.contains_key(topic))
+    };
+    let may_create = match absent {
+        Absent::Create => true,
+        Absent::CreateFor(topic) => has_topic(topic),
+        Absent::Refuse => false,
+    };
+    if !may_create {
+        require(place).map_err(|failure| not_wished(place, absent).unwrap_or(failure))?;
     }
-    Ok(direct::open(place, absent == Absent::Create).await?)
+    Ok(direct::open(place, absent != Absent::Refuse).await?)
 }
 
 /// How long a command waits for a data directory whose owner does not answer: all its waits together. Told after a second.
@@ -138,15 +142,31 @@ impl Patience {
     const LOOK: Duration = Duration::from_millis(20);
 }
 
+/// A topic that neither is anywhere nor stands in a manifest without mistakes.
+fn not_wished(place: &Place, absent: Absent<'_>) -> Option<Failure> {
+    let (Absent::CreateFor(topic), Some(manifest)) = (absent, &place.manifest) else {
+        return None;
+    };
+    let known = manifest.topics.keys().map(String::as_str);
+    let hint = nearest(topic, known).map_or_else(
+        || format!("add [topics.{topic}] to the manifest, or make it: sharemill topic create {topic}"),
+        |known| format!("did you mean {known}?"),
+    );
+    Some(Failure::new(format!("unknown topic \"{topic}\"")).hint(hint))
+}
+
 /// Fails where there is no data directory.
-pub(super) fn require(data_dir: &Path) -> Result<(), Failure> {
+pub(super) fn require(place: &Place) -> Result<(), Failure> {
+    let data_dir = place.data_dir();
     if data_dir.is_dir() {
         return Ok(());
     }
-    Err(
-        Failure::new(format!("there is no data directory at {}", data_dir.display()))
-            .hint("sharemill run makes it; name another with --data-dir DIR or --manifest FILE"),
-    )
+    let hint = if place.is_broken {
+        "sharemill run makes it, when nothing is wrong with the manifest: sharemill config check"
+    } else {
+        "sharemill run makes it; name another with --data-dir DIR or --manifest FILE"
+    };
+    Err(Failure::new(format!("there is no data directory at {}", data_dir.display())).hint(hint))
 }
 
 /// The data directory that the arguments, the environment or the manifest name, in this order.
@@ -164,6 +184,7 @@ pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
             source: EmbeddedSource::with_defaults(absolute(&data_dir)?, Profile::Default),
             profile: Profile::Default,
             manifest: None,
+            is_broken: false,
         }),
         None => place_of_manifest(args),
     }
@@ -192,6 +213,7 @@ fn place_of_manifest(args: &DataArgs) -> Result<Place, Failure> {
         source: source.ok_or_else(|| Failure::new("the manifest has no source"))?,
         profile: loaded.manifest.host.profile,
         manifest: whole.then(|| Box::new(loaded.manifest)),
+        is_broken: !whole,
     })
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::RunArgs;
 use super::{environment, manifest};
 use crate::admin::{AdminClient, AdminError, ErrorCode};
-use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest};
+use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest, filter};
 use crate::handler::HostEngineError;
 use crate::host::{HostError, flush_log};
 use crate::metrics::MetricsServerError;
@@ -156,8 +156,11 @@ fn apply(manifest: &mut Manifest, args: &RunArgs) -> Result<(), Failure> {
         })?),
         (None, None) => host.metrics,
     };
-    if let Some(filter) = args.log.clone().or_else(|| environment::text(environment::LOG)) {
-        host.log = filter;
+    if let Some(wished) = args.log.clone().or_else(|| environment::text(environment::LOG)) {
+        if let Some(objection) = filter::objection(&wished) {
+            return Err(Failure::usage(format!("the log filter {objection}")).hint(filter::HINT));
+        }
+        host.log = wished;
     }
     host.log_format = match (args.log_format, environment::text(environment::LOG_FORMAT).as_deref()) {
         (Some(format), _) => format.into(),

@@ -8,7 +8,7 @@ use crate::output::{self, Align, Failure, Format, Table, bytes, counted};
 /// Reads everything on disk; fails if anything is damaged.
 pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     let place = open::place(&args.data)?;
-    open::require(place.data_dir())?;
+    open::require(&place)?;
     if let Some(client) = AdminClient::connect(place.data_dir()).await? {
         let message = format!("{} is in use by process {}", place.data_dir().display(), client.pid());
         return Err(Failure::new(message).hint("stop the host first: verify needs the directory to itself"));
@@ -46,8 +46,12 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
         })?;
     }
     if report.damage.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::told())
+        return Ok(());
     }
+    let (places, are) = match report.damage.len() {
+        1 => ("1 place".to_owned(), "is"),
+        count => (format!("{count} places"), "are"),
+    };
+    let message = format!("{}: {places} {are} damaged", place.data_dir().display());
+    Err(Failure::new(message).hint("go back to a copy of the folder; nothing in it is repaired by itself"))
 }

@@ -14,6 +14,7 @@ use super::types::{
     Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
     LogFormat, Manifest, OnFull, Profile, Topic,
 };
+use super::values::filter;
 use super::values::names::Rule;
 use super::values::{Retention, Start};
 use super::{check, files, topics};
@@ -81,12 +82,13 @@ fn parse_with(file: &Path, text: &str, further: Check) -> Loaded {
         problems: RefCell::new(Problems::default()),
     };
     let syntax_is_wrong = !errors.is_empty();
+    let name = Path::new(file.file_name().unwrap_or(file.as_os_str()));
     for error in errors {
         let line = error.span().map(|span| context.line(&span));
         let problem = Problem::new(
             Severity::Error,
             "",
-            format!("not valid TOML: {}", one_line(error.message())),
+            format!("{} is not valid TOML: {}", name.display(), one_line(error.message())),
         )
         .line(line);
         context.problems.get_mut().push(problem);
@@ -173,6 +175,10 @@ fn read_host(section: &Section<'_, '_>, data_dir: &Path) -> Host {
         }
         address
     });
+    let log = section.text("log").unwrap_or_default();
+    if let Some(objection) = filter::objection(&log) {
+        section.refuse("log", &objection, filter::HINT);
+    }
     Host {
         profile,
         lanes: section.integer("lanes").and_then(|lanes| u32::try_from(lanes).ok()),
@@ -181,7 +187,7 @@ fn read_host(section: &Section<'_, '_>, data_dir: &Path) -> Host {
             .path_value("cache-dir")
             .unwrap_or_else(|| files::default_cache_dir(data_dir)),
         metrics,
-        log: section.text("log").unwrap_or_default(),
+        log,
         log_format: if section.choice("log-format") == "json" {
             LogFormat::Json
         } else {

@@ -26,5 +26,6 @@ pub use types::{
     LogFormat, Manifest, OnFull, Origin, Profile, Topic,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
+pub(crate) use values::filter;
 pub use values::{Retention, RetentionError, Start, StartError};
 pub(crate) use words::nearest;

@@ -92,6 +92,7 @@ async fn apply_group(
     let name = &deployment.group;
     let wanted = group_config(deployment);
     let there = engine.groups().await?.into_iter().find(|one| one.name == *name);
+    let topics = engine.topics().await?;
     let subscribed = there
         .as_ref()
         .is_some_and(|group| group.topics.contains_key(&deployment.topic));
@@ -115,7 +116,13 @@ async fn apply_group(
     if let Some(dead) = &deployment.dead_letter
         && let Some(topic) = manifest.topics.get(dead)
     {
-        apply_topic(dead, topic, engine, done).await?;
+        if topics.iter().any(|topic| topic.name == *dead) {
+            apply_topic(dead, topic, engine, done).await?;
+        } else {
+            // Made with the group; the manifest's settings are part of that.
+            apply_topic(dead, topic, engine, &mut Vec::new()).await?;
+            done.push(format!("created topic {dead} for the dead letters of {name}"));
+        }
     }
     if !subscribed {
         engine.subscribe(name, &deployment.topic).await?;

@@ -52,14 +52,43 @@ fn a_manifest_that_is_not_toml() {
     --- stdout
     [DIR]/sharemill.toml: 0 deployments, 0 topics, 1 error, 0 warnings
     --- stderr
-    error: not valid TOML: unclosed table, expected `]` (line 1)
+    error: sharemill.toml is not valid TOML: unclosed table, expected `]` (line 1)
     ");
     insta::assert_snapshot!(check("[topics.t]\npartitions = 1\npartitions = 2\n"), @"
     exit 1
     --- stdout
     [DIR]/sharemill.toml: 0 deployments, 1 topic, 1 error, 0 warnings
     --- stderr
-    error: not valid TOML: duplicate key (line 3)
+    error: sharemill.toml is not valid TOML: duplicate key (line 3)
+    ");
+}
+
+#[test]
+fn a_log_filter_that_silences_everything_by_mistake() {
+    insta::assert_snapshot!(check("[host]\nlog = \"loud\"\n[topics.t]\n"), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 0 deployments, 1 topic, 1 error, 1 warning
+    --- stderr
+    error: host.log is "loud", in which "loud" is neither a level (off, error, warn, info, debug, trace) nor TARGET=LEVEL (line 2)
+    hint: write a level such as info, or a filter such as info,sharemill=debug
+    warning: there is no deployment: nothing will be handled
+    hint: add [deployments.NAME] with component and topic
+    "#);
+    insta::assert_snapshot!(Folder::with_manifest("").run(&["run", "--log", "info,loud"]), @r#"
+    exit 2
+    --- stderr
+    warning: there is no deployment: nothing will be handled
+    hint: add [deployments.NAME] with component and topic
+    error: the log filter is "info,loud", in which "loud" is neither a level (off, error, warn, info, debug, trace) nor TARGET=LEVEL
+    hint: write a level such as info, or a filter such as info,sharemill=debug
+    "#);
+    insta::assert_snapshot!(Folder::with_manifest("").run(&["run", "--metrics", "localhost:9464"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'localhost:9464' for '--metrics <ADDR>': expected an address and a port, such as 127.0.0.1:9464
+
+    For more information, try '--help'.
     ");
 }
 

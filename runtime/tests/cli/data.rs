@@ -462,7 +462,7 @@ fn produce_that_fails() {
     exit 1
     --- stderr
     error: there is no topic nowhere
-    hint: sharemill topic list names them
+    hint: the topics of a manifest are made when nothing is wrong with it: sharemill config check
     ");
     insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "full", "b"]), @"
     exit 1
@@ -519,6 +519,61 @@ fn produce_that_fails() {
         "{shown}"
     );
     assert!(shown.contains("and 2 more were refused"), "{shown}");
+}
+
+/// Against the engine itself.
+#[test]
+fn producing_before_the_first_run() {
+    let folder = Folder::with_manifest("[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"orders\"\n");
+    insta::assert_snapshot!(folder.run(&["produce", "order", "a"]), @r#"
+    exit 1
+    --- stderr
+    error: unknown topic "order"
+    hint: did you mean orders?
+    "#);
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "--data-dir", "typo"]), @"
+    exit 1
+    --- stderr
+    error: there is no data directory at [DIR]/typo
+    hint: sharemill run makes it; name another with --data-dir DIR or --manifest FILE
+    ");
+    assert!(!folder.path().join("data").exists() && !folder.path().join("typo").exists());
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a"]), @"
+    exit 0
+    --- stdout
+    1 record stored in orders, 0 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        1             0            0
+    --- stderr
+    created topic orders with 1 partition(s)
+    ");
+    insta::assert_snapshot!(folder.run(&["produce", "order", "a"]), @r#"
+    exit 1
+    --- stderr
+    error: unknown topic "order"
+    hint: did you mean orders?
+    "#);
+    insta::assert_snapshot!(folder.run(&["produce", "elsewhere", "a"]), @r#"
+    exit 1
+    --- stderr
+    error: unknown topic "elsewhere"
+    hint: sharemill topic list names the topics there are; sharemill topic create elsewhere makes this one
+    "#);
+    std::fs::remove_file(folder.path().join("handler.wasm")).unwrap();
+    insta::assert_snapshot!(folder.run(&["produce", "elsewhere", "a"]), @r#"
+    exit 1
+    --- stderr
+    error: unknown topic "elsewhere"
+    hint: the topics of a manifest are made when nothing is wrong with it: sharemill config check
+    "#);
+    std::fs::remove_dir_all(folder.path().join("data")).unwrap();
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "a"]), @"
+    exit 1
+    --- stderr
+    error: there is no data directory at [DIR]/data
+    hint: sharemill run makes it, when nothing is wrong with the manifest: sharemill config check
+    ");
 }
 
 #[test]

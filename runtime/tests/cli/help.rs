@@ -581,7 +581,7 @@ fn wrong_usage() {
     insta::assert_snapshot!(run(&["run", "--metrics", "somewhere"]), @"
     exit 2
     --- stderr
-    error: invalid value 'somewhere' for '--metrics <ADDR>': invalid socket address syntax
+    error: invalid value 'somewhere' for '--metrics <ADDR>': expected an address and a port, such as 127.0.0.1:9464
 
     For more information, try '--help'.
     ");

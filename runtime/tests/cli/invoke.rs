@@ -163,6 +163,7 @@ fn components_that_are_none() {
     exit 2
     --- stderr
     error: the component - stands for that of --deployment, which is not given
+    hint: name it with --deployment NAME, or give the component's file
     ");
     insta::assert_snapshot!(folder.run(&["invoke", "-", "--deployment", "e"]), @"
     exit 1

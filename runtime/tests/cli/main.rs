@@ -13,3 +13,4 @@ mod invoke;
 mod leftover;
 mod reference;
 mod support;
+mod verify;

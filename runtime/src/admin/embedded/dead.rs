@@ -25,7 +25,10 @@ impl EmbeddedAdmin {
     }
 
     pub(super) async fn dead_detail(&self, id: DeadLetterId) -> Result<DeadLetterDetail, AdminError> {
-        let missing = || AdminError::new(ErrorCode::NotFound, format!("there is no dead letter {id}"));
+        let missing = || {
+            AdminError::new(ErrorCode::NotFound, format!("there is no dead letter {id}"))
+                .hint("sharemill dead list shows those that there are")
+        };
         let batches = self
             .engine
             .read(&id.topic, id.partition, Offset::saturating(id.offset), 1)
@@ -128,7 +131,13 @@ impl EmbeddedAdmin {
         if let Some(wanted) = &filter.topic {
             if !topics.contains(wanted) {
                 let message = format!("no group leaves its dead letters in topic {wanted:?}");
-                return Err(AdminError::new(ErrorCode::NotFound, message));
+                let known = if topics.is_empty() {
+                    "no topic".to_owned()
+                } else {
+                    topics.join(", ")
+                };
+                let hint = format!("dead letters are in {known}");
+                return Err(AdminError::new(ErrorCode::NotFound, message).hint(hint));
             }
             topics.retain(|topic| topic == wanted);
         }

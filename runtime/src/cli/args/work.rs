@@ -19,7 +19,7 @@ pub struct RunArgs {
     #[arg(long)]
     pub until_idle: bool,
     /// Serve Prometheus text at http://ADDR/metrics; port 0 takes a free one [env: SHAREMILL_METRICS]
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     pub metrics: Option<SocketAddr>,
     /// What running handlers get to finish after the first signal, 0s to 1h [manifest default: 30s]
     #[arg(long, value_name = "DURATION", value_parser = drain_timeout)]
@@ -30,6 +30,11 @@ pub struct RunArgs {
     /// Least severe level that is logged, or a filter [env: SHAREMILL_LOG] [manifest default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = |_| "expected an address and a port, such as 127.0.0.1:9464".to_owned();
+    text.parse().map_err(wrong)
 }
 
 /// How log lines look.

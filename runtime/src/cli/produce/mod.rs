@@ -10,8 +10,9 @@ use std::io::IsTerminal as _;
 use tokio::sync::mpsc;
 
 use super::args::ProduceArgs;
-use super::open::{Absent, with_once};
+use super::open::{self, Absent, Patience, Place};
 use crate::admin::{Admin, AdminError, ErrorCode, PRODUCE_BUFFER, ProduceResult, Record};
+use crate::config::nearest;
 use crate::output::{self, Failure, Format};
 use input::{Input, Item, Source};
 use tally::Tally;
@@ -22,8 +23,14 @@ pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let source = Source::of(&args);
     let input = Input::open(source, defaults(&args))?;
     let tally = RefCell::new(Tally::new(&args.topic, format, input.size()));
-    let produced = with_once(&args.data, Absent::Create, async |admin| {
-        let end = stream(admin, &args.topic, input, &tally).await;
+    let place = open::place(&args.data)?;
+    let (absent, patience) = (Absent::CreateFor(&args.topic), Patience::default());
+    let produced = open::once(&place, absent, &patience, async |admin| {
+        let end = match stream(admin, &args.topic, input, &tally).await {
+            Err(End::UnknownTopic(error)) => Err(unknown_topic(admin, &place, &args.topic, error).await),
+            Err(End::Failed(failure)) => Err(failure),
+            Ok(()) => Ok(()),
+        };
         tally.borrow_mut().finish(end.is_ok())?;
         end
     });
@@ -51,7 +58,7 @@ fn defaults(args: &ProduceArgs) -> Record {
 }
 
 /// Reads, sends and counts at the same time, each waiting for the next through a bounded channel.
-async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Tally>) -> Result<(), Failure> {
+async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Tally>) -> Result<(), End> {
     let (record_sender, record_receiver) = mpsc::channel(PRODUCE_BUFFER);
     let (result_sender, result_receiver) = mpsc::channel(PRODUCE_BUFFER);
     // Line of every record that is under way: results come in the order of the records.
@@ -63,10 +70,37 @@ async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Ta
     );
     collected?;
     let unknown = lines.borrow().len();
-    if let Err(error) = produced {
-        return Err(stream_failed(error, unknown));
+    match produced {
+        Err(error) if error.code == ErrorCode::NotFound => Err(End::UnknownTopic(error)),
+        Err(error) => Err(stream_failed(error, unknown).into()),
+        Ok(()) => Ok(read?),
     }
-    read
+}
+
+/// How a stream ended before its time.
+enum End {
+    UnknownTopic(AdminError),
+    Failed(Failure),
+}
+
+impl From<Failure> for End {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+async fn unknown_topic(admin: &dyn Admin, place: &Place, topic: &str, error: AdminError) -> Failure {
+    let known = admin.topics().await.unwrap_or_default();
+    let hint = match nearest(topic, known.iter().map(|known| known.name.as_str())) {
+        Some(known) => format!("did you mean {known}?"),
+        None if place.is_broken => {
+            "the topics of a manifest are made when nothing is wrong with it: sharemill config check".to_owned()
+        }
+        None => {
+            format!("sharemill topic list names the topics there are; sharemill topic create {topic} makes this one")
+        }
+    };
+    Failure::new(error.message).hint(hint)
 }
 
 async fn forward(
