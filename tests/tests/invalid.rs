@@ -54,14 +54,27 @@ fn a_value_out_of_range() {
         "hint: choose 1 to 10000",
     ];
     run(&folder).failure(1, &parts);
-    run(&Folder::new("nonsense")).failure(1, &["error: "]);
-    folder.run(&["run", "--nonsense"]).failure(2, &["--nonsense"]);
+    folder
+        .run(&["run", "--nonsense"])
+        .failure(2, &["error: unexpected argument '--nonsense' found"]);
+}
+
+#[test]
+fn text_that_is_no_manifest() {
+    let folder = Folder::new("nonsense");
+    let manifest = fs::read_to_string(folder.path().join("sharemill.toml")).unwrap();
+    let line = 1 + manifest.lines().position(|line| line == "nonsense").unwrap();
+    let message = format!("error: sharemill.toml is not valid TOML: key with no value, expected `=` (line {line})");
+    run(&folder).failure(1, &[&message]);
+    assert!(!folder.data().exists());
 }
 
 #[test]
 fn a_missing_module() {
     let parts = ["deployments.enrich.component does not exist", "enrich.wasm", "hint: "];
-    run(&Folder::new(ENRICH)).failure(1, &parts);
+    let folder = Folder::new(ENRICH);
+    run(&folder).failure(1, &parts);
+    assert!(!folder.data().exists());
 }
 
 #[test]
@@ -77,19 +90,33 @@ fn a_core_module_instead_of_a_component() {
     assert!(!folder.data().join("logs").exists());
 }
 
+/// A component that has an interface, and not one of ours.
+const OTHER_WORLD: &str = r#"
+(component
+  (core module $code (func (export "run")))
+  (core instance $code (instantiate $code))
+  (func $run (canon lift (core func $code "run")))
+  (instance $api (export "run" (func $run)))
+  (export "example:other/api@1.0.0" (instance $api)))
+"#;
+
 #[test]
 fn a_component_of_another_world() {
-    let folder = Folder::new(ENRICH);
-    folder.file("enrich.wasm", guests::without_exports());
-    let parts = [
-        "deployment enrich: ",
-        "exports no handler",
-        "sharemill:worker/record-handler@0.1.0",
-        "hint: ",
-    ];
-    run(&folder).failure(1, &parts);
-    // Nothing of the manifest was made before the component was looked at.
-    assert!(topics::read(&folder.data(), &["orders"])[0].is_empty());
+    let other = (wat::parse_str(OTHER_WORLD).unwrap(), "it has example:other/api@1.0.0,");
+    for (bytes, exports) in [other, (guests::without_exports(), "it has no exports,")] {
+        let folder = Folder::new(ENRICH);
+        folder.file("enrich.wasm", bytes);
+        let parts = [
+            "error: deployment enrich: ",
+            "enrich.wasm exports no handler: ",
+            exports,
+            "wanted is sharemill:worker/record-handler@0.1.0 or ",
+            "hint: build it against a world of wit/worker.wit",
+        ];
+        run(&folder).failure(1, &parts);
+        // Nothing of the manifest was made before the component was looked at.
+        assert!(topics::read(&folder.data(), &["orders"])[0].is_empty());
+    }
 }
 
 #[test]
@@ -102,9 +129,35 @@ fn a_corrupt_journal_byte() {
     let file = fs::OpenOptions::new().write(true).open(&journal).unwrap();
     file.write_all_at(b"N", at as u64).unwrap();
     drop(file);
-    let parts = ["error: damaged: ", "0000.ring", "offset ", "hint: run sharemill verify"];
+    // The group that holds the byte is named: from its header on to its end.
+    let report = folder.run(&["verify", "--format", "json"]);
+    let report: serde_json::Value = serde_json::from_str(&report.stdout).unwrap();
+    assert_eq!(report["damage"].as_array().unwrap().len(), 1, "{report}");
+    assert_eq!(report["damage"][0]["file"], "journal/0000.ring");
+    let offset = report["damage"][0]["position"].as_u64().unwrap();
+    assert!(
+        (at as u64 - 512..=at as u64).contains(&offset) && offset.is_multiple_of(512),
+        "{at}: {report}"
+    );
+    let place = format!("at offset {offset} ");
+    let parts = [
+        "error: damaged: ",
+        "journal/0000.ring",
+        &place,
+        "hint: run sharemill verify",
+    ];
     run(&folder).failure(1, &parts);
-    folder.run(&["topic", "list"]).failure(1, &["damaged", "0000.ring"]);
+    let parts = [
+        "error: damaged: ",
+        "journal/0000.ring",
+        &place,
+        "hint: sharemill verify",
+    ];
+    folder.run(&["topic", "list"]).failure(1, &parts);
+    let said = format!("journal/0000.ring  {offset:>8}  ");
+    let verified = folder.run(&["verify"]);
+    verified.failure(1, &["error: ", "1 place is damaged", "hint: "]);
+    assert!(verified.stdout.contains(&said), "{verified:?}");
     let mut damaged = bytes;
     damaged[at] = b'N';
     assert!(
@@ -131,22 +184,48 @@ fn a_data_directory_in_use() {
     host.stop();
 }
 
-#[test]
-fn a_newer_format() {
-    let folder = used();
-    let path = folder.data().join("format");
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[8] = 9;
-    let crc = crc32c::crc32c(&bytes[..28]).to_le_bytes();
-    bytes[28..].copy_from_slice(&crc);
+/// Changes a byte, makes the checksum at `crc` over `covered` good again, and expects to be refused without a trace.
+fn is_newer(folder: &Folder, file: &str, version: (usize, u8), crc: usize, covered: std::ops::Range<usize>) {
+    let path = folder.data().join(file);
+    let good = fs::read(&path).unwrap();
+    let mut bytes = good.clone();
+    bytes[version.0] = version.1;
+    let sum = crc32c::crc32c(&bytes[covered]).to_le_bytes();
+    bytes[crc..crc + 4].copy_from_slice(&sum);
     fs::write(&path, &bytes).unwrap();
+    let message = format!(
+        "error: {file} in the data directory has format {}, this program reads up to 1",
+        version.1
+    );
     let parts = [
-        "format in the data directory has format 9, this program reads up to 1",
+        message.as_str(),
         "hint: use the newer version of sharemill that wrote it",
     ];
-    run(&folder).failure(1, &parts);
-    folder.run(&["topic", "list"]).failure(1, &parts);
-    assert_eq!(fs::read(&path).unwrap(), bytes);
+    for arguments in [&["run", "--until-idle"][..], &["topic", "list"], &["verify"]] {
+        folder.run(arguments).failure(1, &parts);
+    }
+    assert!(fs::read(&path).unwrap() == bytes, "what is newer is left as it is");
+    fs::write(&path, &good).unwrap();
+}
+
+#[test]
+fn a_newer_format() {
+    let source = "[sources.main]\nmemory-window = \"1MiB\"\njournal-size = \"16MiB\"\n";
+    let folder = Folder::new(&format!("{source}[topics.kept]\n{ENRICH}")).guest("enrich");
+    let value = "x".repeat(1_000);
+    let snapshot = (0..20).find_map(|_| {
+        folder.produce("kept", &vec![value.as_str(); 2_000]);
+        let listed = fs::read_dir(folder.data().join("snapshots")).into_iter().flatten();
+        let names = listed.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names
+            .filter(|name| name.contains(".snap") && !name.contains(".tmp"))
+            .max()
+    });
+    let snapshot = format!("snapshots/{}", snapshot.expect("something was drained"));
+    is_newer(&folder, "format", (8, 9), 28, 0..28);
+    is_newer(&folder, "journal/0000.ring", (12, 7), 8, 12..512);
+    is_newer(&folder, &snapshot, (8, 3), 40, 0..40);
+    run(&folder).success();
 }
 
 #[test]
