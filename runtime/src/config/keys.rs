@@ -234,7 +234,7 @@ pub(super) const KEYS: &[Key] = &[
         "topics.*.on-full",
         Choice(&["refuse", "drop-oldest"]),
         Is("refuse"),
-        "`refuse`: producing fails until space is free. `drop-oldest`: the oldest segment goes, and with it what was not processed.",
+        "`refuse`: producing fails until space is free. `drop-oldest`: the oldest records go, processed or not. What is held, parked or on its way to disk cannot go at once: for that the topic takes a quarter more, at least 8 MiB, and then it refuses.",
     ),
     key(
         "topics.*.segment-bytes",

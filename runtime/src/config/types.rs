@@ -113,7 +113,7 @@ impl EmbeddedSource {
 pub enum OnFull {
     /// Producing fails.
     Refuse,
-    /// The oldest segment goes.
+    /// The oldest records go, processed or not.
     DropOldest,
 }
 

@@ -53,8 +53,8 @@ const INTRODUCTION: &str = "\
 
 This page is generated from the table that the host itself uses (`runtime/src/metrics/names.rs`).
 
-`sharemill run --metrics 127.0.0.1:9464`, or `metrics` under `[host]`, serves Prometheus text at `/metrics`. Counters begin at 0 with the
-process; the figures of the engine are brought up to date once a second.
+`sharemill run --metrics 127.0.0.1:9464`, or `metrics` under `[host]`, serves Prometheus text at `/metrics`. Counters count from the start of the
+process, and a series appears with its first value; the figures of the engine are brought up to date once a second.
 
 | name | type | labels | unit | meaning |
 |---|---|---|---|---|

@@ -186,7 +186,7 @@ fn commands() {
 
               Possible values:
               - refuse:      Producing fails
-              - drop-oldest: The oldest segment goes
+              - drop-oldest: The oldest records go, processed or not
 
           --segment-bytes <SIZE>
               Size at which a new segment begins, 64KiB to 1GiB and at most half of --max-bytes

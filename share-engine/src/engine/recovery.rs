@@ -15,7 +15,7 @@ use crate::entropy::Entropy;
 use crate::error::OpenError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
 use crate::journal::{self, Entry, Journal, JournalOptions, Operation, Position, Report, VisitorError};
-use crate::log::{LogError, LogIdentity, LogWriter, delete_log};
+use crate::log::{LogError, LogIdentity, LogReader, LogWriter, delete_log};
 use crate::record::StoredBatch;
 use crate::share::{self, SharePartition};
 use crate::snapshot;
@@ -66,6 +66,7 @@ pub(super) fn recover(
     restore_partitions(&image, &mut world);
     restore_shares(&image, &mut world, now)?;
     let orphans = find_orphans(&**storage, &world)?;
+    refuse_newer_logs(storage, directory_id, &world)?;
     let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
     let (journal, report) = Journal::open(Arc::clone(storage), options, directory_id, from, &mut visit)?;
     // Logs are cut to what the snapshot lists only now: a journal that cannot be read leaves the directory as it is.
@@ -149,6 +150,33 @@ fn restore_partitions(image: &Image, world: &mut World) {
 }
 
 /// Opens the logs of the partitions that the journal has left, cut to what the snapshot lists.
+/// What a newer version wrote is left untouched: this comes before anything is written. Anything else may be of a topic that
+/// the journal deletes.
+fn refuse_newer_logs(storage: &Arc<dyn Storage>, directory_id: u128, world: &World) -> Result<(), OpenError> {
+    for partition in world.partitions.values() {
+        let (Some(topic), Some(last)) = (
+            world.catalog.topic(&partition.topic),
+            partition.segments.segments.last(),
+        ) else {
+            continue;
+        };
+        let identity = LogIdentity {
+            directory_id,
+            topic_id: topic.id,
+        };
+        let log = LogReader::listed(
+            Arc::clone(storage),
+            &directory(partition),
+            identity,
+            &partition.segments,
+        );
+        if let Err(error @ LogError::Version { .. }) = log.check_version(last) {
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
 fn open_logs(
     storage: &Arc<dyn Storage>,
     config: &EngineConfig,

@@ -111,6 +111,11 @@ impl LogReader {
         Ok(None)
     }
 
+    /// Whether this version can read the segment: looks at the sidecar's header alone.
+    pub fn check_version(&self, segment: &SegmentState) -> Result<(), LogError> {
+        OpenSegment::open(self, segment).map(drop)
+    }
+
     /// What an open looks at: the files' lengths, the sidecar's header and its last entry.
     pub(super) fn check_ends(&self, segment: &SegmentState) -> Result<(), LogError> {
         for file in SegmentFile::ALL {

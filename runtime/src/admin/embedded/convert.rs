@@ -180,10 +180,12 @@ impl From<ProduceError> for AdminError {
             ProduceError::RecordTooLarge { .. } => {
                 Self::new(ErrorCode::TooLarge, text).hint("keep what is large in a file, and send where it lies")
             }
-            ProduceError::EntryTooLarge { .. } => Self::new(ErrorCode::TooLarge, text)
-                .hint("send fewer or smaller records at once, or raise journal-file"),
-            ProduceError::TopicFull { .. } => Self::new(ErrorCode::Full, text)
-                .hint("let its group catch up, raise max-bytes, or set on-full = \"drop-oldest\""),
+            ProduceError::EntryTooLarge { .. } => {
+                Self::new(ErrorCode::TooLarge, text).hint("send fewer or smaller records at once")
+            }
+            ProduceError::TopicFull { .. } => Self::new(ErrorCode::Full, text).hint(
+                "let its group catch up, raise max-bytes; its on-full in the manifest says what a full topic does",
+            ),
             ProduceError::JournalFull { .. } => Self::new(ErrorCode::Full, text)
                 .hint("try again in a moment; if it stays, free disk space or raise journal-size"),
             _ => Self::new(ErrorCode::Unavailable, text),

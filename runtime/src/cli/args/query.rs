@@ -96,7 +96,7 @@ pub struct TopicCreate {
 pub enum OnFullChoice {
     /// Producing fails
     Refuse,
-    /// The oldest segment goes
+    /// The oldest records go, processed or not
     DropOldest,
 }
 

@@ -191,6 +191,20 @@ fn a_newer_snapshot_is_refused_untouched() {
     is_newer(&world, &file, "a section of kind", 6, 3);
 }
 
+/// The sidecar was looked at only after the journal had been written to.
+#[test]
+fn a_newer_sidecar_is_refused_untouched() {
+    let world = directory();
+    let file = world
+        .storage
+        .files()
+        .into_iter()
+        .rfind(|file| file.ends_with(".sums"))
+        .unwrap();
+    edit(&world.storage, &file, 8, 3, (36, 0, 36));
+    is_newer(&world, &file, "format", 3, 1);
+}
+
 /// The newest snapshot and the journal position that it sums up.
 fn snapshot(world: &World) -> (String, u64) {
     let files = world.storage.files();
