@@ -365,7 +365,7 @@ fn read_dead_letter(section: &Section<'_, '_>, group: &str) -> Option<String> {
         None => Some(format!("{group}.dead")),
         Some((_, DeValue::Boolean(false))) => None,
         Some((_, DeValue::String(name))) => {
-            if let Some(objection) = Rule::Topic.objection(name) {
+            if let Some(objection) = Rule::DeadLetter.objection(name) {
                 section.refuse("dead-letter", &objection, "choose another name");
             }
             Some(name.to_string())

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 
 use super::keys::{Fallback, KEYS, Key, Kind};
-use super::values::names::Rule;
 
 /// The reference page as Markdown.
 pub fn markdown() -> String {
@@ -108,11 +107,7 @@ fn range_of(kind: Kind) -> String {
         Kind::Fraction { min, max } => format!("{min} to {max}"),
         Kind::Size { min, max } | Kind::Duration { min, max } => format!("{min} to {max}"),
         Kind::Name(rule) | Kind::Names(rule) => {
-            let limit = match rule {
-                Rule::Plain => 100,
-                Rule::Topic => 249,
-                Rule::Group => 244,
-            };
+            let (_, limit) = rule.noun_and_limit();
             format!("1 to {limit} of `a-z A-Z 0-9 . _ -`")
         }
         _ => String::new(),

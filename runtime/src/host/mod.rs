@@ -125,6 +125,9 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
         // What came first is what is answered.
         tracing::error!(%error, "the data directory was not closed cleanly either");
     }
+    if result.is_ok() && closed.is_ok() {
+        tracing::info!("ended");
+    }
     result.and(closed)
 }
 

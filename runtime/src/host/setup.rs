@@ -239,4 +239,22 @@ mod tests {
             assert!(beyond.problems.has_errors(), "{key}: the range is wider than this test");
         }
     }
+
+    /// The engine adds to names what it makes beside a group.
+    #[tokio::test]
+    async fn the_engine_takes_the_longest_names_of_a_manifest() {
+        let directory = tempfile::TempDir::new().unwrap();
+        let (engine, _) = Engine::open(directory.path(), EngineConfig::default()).unwrap();
+        for (key, most) in [("group", 234), ("dead-letter", 239)] {
+            let named = |length: usize| loaded(&format!("{key} = \"{}\"", "n".repeat(length)));
+            let manifest = named(most).manifest;
+            assert!(!named(most).problems.has_errors(), "{key}");
+            apply(&manifest, &engine).await.unwrap();
+            assert!(
+                named(most + 1).problems.has_errors(),
+                "{key}: the limit is higher than this test"
+            );
+        }
+        engine.close().await.unwrap();
+    }
 }

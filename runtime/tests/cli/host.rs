@@ -118,6 +118,7 @@ fn commands_are_answered_while_components_are_loaded_and_a_signal_then_ends_the_
     host.terminate();
     let (code, said) = host.end();
     assert_eq!(code, Some(0), "{said}");
+    assert!(said.ends_with(" INFO ended\n"), "{said}");
     let verified = folder.run(&["verify"]);
     assert!(verified.starts_with("exit 0"), "{verified}");
 }
@@ -194,6 +195,8 @@ fn a_running_deployment_has_one_name_and_keeps_its_topic() {
     hint: stop the host first, and take the deployment out of its manifest or let it make the topic again
     ");
     host.terminate();
+    // Two at once may be heard as one.
+    host.hears("stage=Draining");
     host.terminate();
     let (code, said) = host.end();
     assert_eq!(code, Some(0), "{said}");

@@ -7,16 +7,20 @@ pub(crate) enum Rule {
     Plain,
     /// Topics: 1 to 249 of `a-z A-Z 0-9 . _ -`, not `.` or `..`.
     Topic,
-    /// Groups: 1 to 244 of the same, which leaves room for `.dead`.
+    /// Groups: 1 to 234 of the same, which leaves room for `.dead`, and for what stands before that.
     Group,
+    /// Topics for dead letters: 1 to 239 of the same. The engine's group that hands them out for redrive bears their name with a prefix.
+    DeadLetter,
 }
 
 impl Rule {
-    fn noun_and_limit(self) -> (&'static str, usize) {
+    /// What it is called, and how many characters it may have.
+    pub(crate) fn noun_and_limit(self) -> (&'static str, usize) {
         match self {
             Self::Plain => ("name", 100),
             Self::Topic => ("topic name", 249),
-            Self::Group => ("group name", 244),
+            Self::Group => ("group name", 234),
+            Self::DeadLetter => ("topic name for dead letters", 239),
         }
     }
 
