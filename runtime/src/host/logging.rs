@@ -1,7 +1,7 @@
 //! Log lines on standard error, as the manifest, the environment or a flag wishes them. What handlers may say follows the same filter.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write as _};
 use std::panic::PanicHookInfo;
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter as _;
 
 use super::log_queue::{GUEST_TARGET, LogQueue};
 use crate::config::{Host, LogFormat};
@@ -85,6 +86,11 @@ fn tell_panic(panic: &PanicHookInfo<'_>) {
         tracing::error!(thread = name, at, "panicked: {message}\n{backtrace}");
     } else {
         tracing::error!(thread = name, at, "panicked: {message}");
+    }
+    // A filter that shows nothing hides no panic.
+    if !tracing::enabled!(Level::ERROR) {
+        let line = format!("thread {name:?} panicked at {at}: {message}\n");
+        let _ = QUEUE.make_writer().write_all(line.as_bytes());
     }
     flush(PANIC_FLUSH);
 }

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use share_engine::engine::describe::{GroupDescription, ShareDescription};
+use share_engine::engine::describe::{GroupDescription, ShareDescription, TopicDescription};
 use share_engine::engine::{self, Engine};
 use share_engine::ids::{MemberIndex, Offset};
 use tokio::sync::{mpsc, watch};
@@ -97,22 +97,40 @@ impl EmbeddedAdmin {
         format!("{}-{name}", std::process::id())
     }
 
-    /// A topic that the manifest of a host that still starts may be about to make is waited for.
-    async fn await_topic(&self, topic: &str) -> Result<(), AdminError> {
-        let mut started = self.started.subscribe();
-        let was_started = *started.borrow_and_update();
-        match self.engine.describe_topic(topic).await.map_err(AdminError::from) {
+    /// Describes a topic; one that the manifest of a host that still starts may be about to make is waited for.
+    async fn topic_named(&self, name: &str) -> Result<TopicDescription, AdminError> {
+        let was_started = *self.started.borrow();
+        match self.engine.describe_topic(name).await.map_err(AdminError::from) {
             Err(error) if error.code == ErrorCode::NotFound && !was_started => {
-                // The sender is in `self`.
-                let _ = started.wait_for(|started| *started).await;
-                Ok(self.engine.describe_topic(topic).await.map(drop)?)
+                self.await_started().await;
+                Ok(self.engine.describe_topic(name).await?)
             }
-            found => found.map(drop),
+            found => found,
         }
     }
 
+    /// As [`EmbeddedAdmin::topic_named`], a group.
+    async fn group_named(&self, name: &str) -> Result<GroupDescription, AdminError> {
+        let was_started = *self.started.borrow();
+        match self.engine.describe_group(name).await.map_err(AdminError::from) {
+            Err(error) if error.code == ErrorCode::NotFound && !was_started => {
+                self.await_started().await;
+                Ok(self.engine.describe_group(name).await?)
+            }
+            found => found,
+        }
+    }
+
+    /// Until the host has started, or has taken too long. Whether it has started.
+    async fn await_started(&self) -> bool {
+        let mut started = self.started.subscribe();
+        let waited = tokio::time::timeout(START_LIMIT, started.wait_for(|started| *started));
+        // The sender is in `self`.
+        waited.await.is_ok()
+    }
+
     async fn topic_detail(&self, name: &str) -> Result<TopicDetail, AdminError> {
-        let topic = self.engine.describe_topic(name).await?;
+        let topic = self.topic_named(name).await?;
         let mut group_list = Vec::new();
         for group in &topic.groups {
             let unsettled = self.shares(group, name).await?.iter().map(|share| share.lag).sum();
@@ -134,7 +152,7 @@ impl EmbeddedAdmin {
     }
 
     async fn group_detail(&self, name: &str) -> Result<GroupDetail, AdminError> {
-        let group = self.engine.describe_group(name).await?;
+        let group = self.group_named(name).await?;
         let members = self.members(&group);
         Ok(convert::group_detail(&group, members))
     }
@@ -167,7 +185,7 @@ impl EmbeddedAdmin {
         mut records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Result<(), AdminError> {
-        self.await_topic(topic).await?;
+        self.topic_named(topic).await?;
         let mut index = 0;
         let mut waiting = Vec::with_capacity(PRODUCE_AT_ONCE);
         while records.recv_many(&mut waiting, PRODUCE_AT_ONCE).await > 0 {
@@ -202,7 +220,7 @@ impl EmbeddedAdmin {
     }
 
     async fn records_page(&self, group: &str, query: RecordsQuery) -> Result<RecordsPage, AdminError> {
-        let description = self.engine.describe_group(group).await?;
+        let description = self.group_named(group).await?;
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut records = Vec::new();
         for share in &description.partitions {
@@ -278,6 +296,10 @@ impl EmbeddedAdmin {
     }
 
     async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
+        if !self.await_started().await {
+            let message = format!("the host is still starting: it may be about to work on topic {name}");
+            return Err(AdminError::new(ErrorCode::Conflict, message).hint("try again when it runs"));
+        }
         let topic = self.engine.describe_topic(name).await?;
         if let Some(deployment) = self.deployments_with(|spec| *spec.topic == *name).first() {
             let message = format!("deployment {} works on topic {name}", deployment.spec().name);
@@ -303,6 +325,8 @@ impl EmbeddedAdmin {
 const PRODUCE_AT_ONCE: usize = 1_000;
 /// Records looked at in one query of the engine.
 const RECORDS_AT_ONCE: usize = 1_000;
+/// How long a command waits for a host that starts: compiling a component for the first time takes seconds.
+const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long a forced reset waits for what runs.
 const PAUSE_LIMIT: Duration = Duration::from_secs(30);
 
@@ -438,8 +462,34 @@ impl Admin for EmbeddedAdmin {
 
 #[cfg(test)]
 mod tests {
+    use share_engine::config::{EngineConfig, TopicConfig};
+
     use super::*;
     use crate::supervisor::testing::{World, local, spec};
+
+    /// Asking waited without an end for a name that no manifest has, and a topic could be deleted under a deployment that
+    /// was about to work on it.
+    #[tokio::test(start_paused = true)]
+    async fn commands_wait_ten_seconds_for_a_start() {
+        let directory = tempfile::tempdir().unwrap();
+        let (engine, _) = Engine::open(directory.path(), EngineConfig::default()).unwrap();
+        let admin = EmbeddedAdmin::of_host(engine.clone(), directory.path());
+        for missing in [admin.topic("late").await.map(drop), admin.group("late").await.map(drop)] {
+            assert_eq!(missing.unwrap_err().code, ErrorCode::NotFound);
+        }
+        let began = tokio::time::Instant::now();
+        assert_eq!(admin.topic("late").await.unwrap_err().code, ErrorCode::NotFound);
+        assert_eq!(began.elapsed(), START_LIMIT);
+        engine.create_topic("late", TopicConfig::default()).await.unwrap();
+        let delete = || admin.delete_topic("late", DeleteTopic { force: true });
+        assert_eq!(delete().await.unwrap_err().code, ErrorCode::Conflict);
+        admin.handle_started();
+        delete().await.unwrap();
+        let began = tokio::time::Instant::now();
+        assert_eq!(admin.topic("late").await.unwrap_err().code, ErrorCode::NotFound);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+        engine.close().await.unwrap();
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_forced_reset_that_nobody_waits_for_any_more_resumes_its_deployments() {

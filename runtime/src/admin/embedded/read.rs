@@ -15,7 +15,7 @@ const LIMIT: u32 = 100;
 
 impl EmbeddedAdmin {
     pub(super) async fn read_page(&self, topic: &str, query: ReadQuery) -> Result<ReadPage, AdminError> {
-        let description = self.engine.describe_topic(topic).await?;
+        let description = self.topic_named(topic).await?;
         let limit = usize::try_from(query.limit.unwrap_or(LIMIT)).unwrap_or(usize::MAX);
         let count = description.partitions.len();
         if let Some(number) = query.partition.filter(|number| *number as usize >= count) {
