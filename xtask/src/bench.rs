@@ -71,6 +71,8 @@ fn build() -> Result<PathBuf> {
         "--package",
         "sharemill",
         "--bins",
+        "--features",
+        "sharemill-tests/redis",
     ]);
     for package in ["share-engine", "sharemill", "sharemill-tests"] {
         for setting in ["opt-level=3", "debug-assertions=false", "overflow-checks=false"] {

@@ -73,5 +73,7 @@ pub(crate) fn produce_to_acknowledgement(rig: &Rig, _: &str) -> Result<Sample> {
     })
 }
 
-const INTERVAL: Duration = Duration::from_millis(5);
-const WARM: u64 = 100;
+/// Between two records.
+pub(crate) const INTERVAL: Duration = Duration::from_millis(5);
+/// Records before the measured ones.
+pub(crate) const WARM: u64 = 100;

@@ -11,6 +11,8 @@ mod engine;
 mod host;
 mod latency;
 mod machine;
+#[cfg(feature = "redis")]
+mod redis;
 mod report;
 mod rig;
 mod slots;
@@ -66,6 +68,44 @@ struct Bench {
     name: &'static str,
     what: &'static str,
     run: fn(&Rig, &'static str) -> Result<Sample>,
+}
+
+/// The same work done by a peer, measured in turn with ours.
+struct Peer {
+    /// Of which benchmark.
+    of: &'static str,
+    name: &'static str,
+    run: fn(&Rig) -> Result<Sample>,
+}
+
+#[cfg(feature = "redis")]
+const PEERS: &[Peer] = &[
+    Peer {
+        of: "p1-batch",
+        name: "p1-redis",
+        run: redis::append,
+    },
+    Peer {
+        of: "p4",
+        name: "p4-redis",
+        run: redis::read_and_acknowledge,
+    },
+    Peer {
+        of: "p9",
+        name: "p9-redis",
+        run: redis::append_to_acknowledgement,
+    },
+];
+#[cfg(not(feature = "redis"))]
+const PEERS: &[Peer] = &[];
+
+/// What is measured beside a benchmark, if it is installed.
+fn peer_of(bench: &Bench) -> Option<&'static Peer> {
+    #[cfg(feature = "redis")]
+    if !redis::is_installed() {
+        return None;
+    }
+    PEERS.iter().find(|peer| peer.of == bench.name)
 }
 
 const BENCHES: &[Bench] = &[
@@ -193,15 +233,25 @@ fn main() -> Result<()> {
         writeln!(out, "{}", report::heading(&machine::load()))?;
     }
     for bench in benches {
-        let samples: Result<Vec<Sample>> = (0..arguments.repeats)
-            .map(|_| (bench.run)(&rig, bench.name).with_context(|| bench.name))
-            .collect();
-        let row = Row::new(bench.name, bench.what, &samples?, machine::load());
-        match arguments.format {
-            Format::Table => writeln!(out, "{}", row.line())?,
-            Format::Json => writeln!(out, "{}", row.json())?,
+        let peer = peer_of(bench);
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..arguments.repeats {
+            ours.push((bench.run)(&rig, bench.name).with_context(|| bench.name)?);
+            if let Some(peer) = peer {
+                theirs.push((peer.run)(&rig).with_context(|| peer.name)?);
+            }
+        }
+        let mut rows = vec![Row::new(bench.name, bench.what, &ours, machine::load())];
+        rows.extend(peer.map(|peer| Row::new(peer.name, PEER, &theirs, machine::load())));
+        for row in rows {
+            match arguments.format {
+                Format::Table => writeln!(out, "{}", row.line())?,
+                Format::Json => writeln!(out, "{}", row.json())?,
+            }
         }
         out.flush()?;
     }
     Ok(())
 }
+
+const PEER: &str = "the same work by Redis streams, every append synced; cpu with the server's";
