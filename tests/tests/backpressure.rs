@@ -121,8 +121,8 @@ impl Drop for Disk {
     }
 }
 
-#[test]
-fn a_full_disk_refuses_and_free_space_resumes_service() {
+/// A host on a disk of 64 MiB, with two topics and one deployment, on the first of them; `more` is manifest.
+fn on_a_small_disk(more: &str) -> (Folder, Disk, Host) {
     let folder = gated(&format!(
         r#"
 [sources.main]
@@ -134,10 +134,32 @@ reserve = "4MiB"
 [deployments.slow]
 component = "poll.wasm"
 topic = "orders"
-{JOBS}"#
+{JOBS}{more}"#
     ));
     let disk = Disk::mount(&folder.path().join("disk"), "64m");
     let host = Host::start(&folder, &[]);
+    (folder, disk, host)
+}
+
+/// Records of 100 KiB until there is no room: how many were stored.
+fn fill(folder: &Folder, topic: &str) -> u64 {
+    let mut stored = 0;
+    let refused = loop {
+        let output = large(folder, topic, "one");
+        if output.code != Some(0) {
+            break output;
+        }
+        stored += 1;
+        assert!(stored < 700, "more than the disk holds");
+    };
+    eprintln!("{stored} records of 100 KiB stored: {}", refused.stderr.trim());
+    refused.failure(1, &["the journal is full: ", " bytes", "hint: ", "free disk space"]);
+    stored
+}
+
+#[test]
+fn a_full_disk_refuses_and_free_space_resumes_service() {
+    let (folder, disk, host) = on_a_small_disk("");
     // The first drains make the reserve.
     for _ in 0..30 {
         large(&folder, "others", "one").success();
@@ -145,17 +167,7 @@ topic = "orders"
     large(&folder, "orders", "one").success();
     until("the reserve", || disk.at.join("data/reserve").exists().then_some(()));
     let ballast = disk.fill(1 << 20);
-    let mut stored = 31;
-    let refused = loop {
-        let output = large(&folder, "others", "one");
-        if output.code != Some(0) {
-            break output;
-        }
-        stored += 1;
-        assert!(stored < 600, "more than the disk holds");
-    };
-    eprintln!("{stored} records of 100 KiB stored: {}", refused.stderr.trim());
-    refused.failure(1, &["the journal is full: ", " bytes", "hint: ", "free disk space"]);
+    let stored = 30 + fill(&folder, "others");
     // What is there is still settled.
     folder.file("jobs/one", "done");
     until("the settlement", || {
@@ -168,43 +180,21 @@ topic = "orders"
     });
     host.stop();
     let read = topics::read(&folder.path().join("disk/data"), &["others"]);
-    assert_eq!(read[0].len(), stored);
+    // And the one for which there was room again.
+    assert_eq!(read[0].len() as u64, stored + 1);
     drop(disk);
 }
 
 #[test]
 fn a_full_disk_is_freed_by_settling_what_fills_it() {
-    let folder = gated(&format!(
+    let (folder, disk, host) = on_a_small_disk(&format!(
         r#"
-[sources.main]
-data-dir = "disk/data"
-journal-size = "16MiB"
-memory-window = "1MiB"
-reserve = "4MiB"
-[topics.others]
-[deployments.slow]
-component = "poll.wasm"
-topic = "orders"
-concurrency = 8
-{JOBS}
 [deployments.beside]
 component = "poll.wasm"
 topic = "others"
 {JOBS}"#
     ));
-    let disk = Disk::mount(&folder.path().join("disk"), "64m");
-    let host = Host::start(&folder, &[]);
-    let mut stored = 0;
-    let refused = loop {
-        let output = large(&folder, "orders", "one");
-        if output.code != Some(0) {
-            break output;
-        }
-        stored += 1;
-        assert!(stored < 700, "more than the disk holds");
-    };
-    eprintln!("{stored} records of 100 KiB stored: {}", refused.stderr.trim());
-    refused.failure(1, &["the journal is full: ", " bytes", "hint: ", "free disk space"]);
+    let stored = fill(&folder, "orders");
     assert!(
         disk.free() < 8 << 20,
         "{} bytes are free on a disk of 64 MiB",

@@ -12,7 +12,7 @@ use crate::ids::{LeaseKey, Offset};
 use crate::journal::Hook;
 use crate::record::NewRecord;
 use crate::share::AcquireMode;
-use crate::storage::MemoryStorage;
+use crate::storage::{CallKind, Fault, FaultKind, MemoryStorage};
 use crate::testing::{ManualClock, SeededEntropy};
 use crate::time::Clock;
 
@@ -66,6 +66,17 @@ impl World {
 
     pub(super) fn open(&self) -> Running {
         self.try_open().unwrap()
+    }
+
+    /// Nothing can be drained until the disk is healed.
+    pub(super) fn stop_draining(&self) {
+        self.storage.fail(Fault {
+            kind: FaultKind::Io,
+            nth: 1,
+            sticky: true,
+            call: Some(CallKind::Create),
+            path: "snapshots".to_owned(),
+        });
     }
 
     pub(super) fn try_open(&self) -> Result<Running, OpenError> {

@@ -8,7 +8,7 @@ use crate::engine::{Member, Outcome, Part};
 use crate::error::AdminError;
 use crate::ids::Offset;
 use crate::share::AcquireMode;
-use crate::storage::{CallKind, Fault, FaultKind, Storage as _};
+use crate::storage::Storage as _;
 
 const SECOND: &str = "logs/orders-0/00000000000000000003.log";
 
@@ -262,13 +262,7 @@ fn damage_in_a_log_does_not_end_the_drains() {
             _ => world.storage.flip(&last("log"), 16, 0),
         }
         // The writers are forgotten.
-        world.storage.fail(Fault {
-            kind: FaultKind::Io,
-            nth: 1,
-            sticky: true,
-            call: Some(CallKind::Create),
-            path: "snapshots".to_owned(),
-        });
+        world.stop_draining();
         engine.produce("other", &["b"]);
         let failures = engine.engine.stats().drain_failures;
         let all = engine.engine.clone();

@@ -715,13 +715,7 @@ fn a_refused_creation_leaves_no_limit_behind() {
         },
     );
     engine.produce("filler", &["f"]);
-    world.storage.fail(Fault {
-        kind: FaultKind::Io,
-        nth: 1,
-        sticky: true,
-        call: Some(CallKind::Create),
-        path: "snapshots".to_owned(),
-    });
+    world.stop_draining();
     let release = Outcome::Release {
         after: None,
         reason: Some("r".repeat(900)),

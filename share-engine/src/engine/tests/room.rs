@@ -8,18 +8,6 @@ use crate::engine::{Outcome, Part, ResetGroup, ResetTo, Settlement};
 use crate::error::{ProduceError, SettleResult};
 use crate::ids::Offset;
 use crate::share::AcquireMode;
-use crate::storage::{CallKind, Fault, FaultKind};
-
-/// Nothing can be drained until the disk is healed.
-fn stop_draining(world: &World) {
-    world.storage.fail(Fault {
-        kind: FaultKind::Io,
-        nth: 1,
-        sticky: true,
-        call: Some(CallKind::Create),
-        path: "snapshots".to_owned(),
-    });
-}
 
 fn fill(engine: &mut Running) -> u64 {
     for count in 0..200 {
@@ -38,7 +26,7 @@ fn a_full_ring_is_drained_after_a_restart_and_takes_records_again() {
     let world = World::new();
     let mut engine = world.open();
     engine.topic("orders");
-    stop_draining(&world);
+    world.stop_draining();
     let count = fill(&mut engine);
     assert!(count > 10, "{count}");
     drop(engine);
@@ -55,7 +43,7 @@ fn a_full_ring_is_drained_when_the_disk_is_mended() {
     let mut engine = world.open();
     engine.topic("orders");
     let member = engine.group("work", "orders", GroupConfig::default());
-    stop_draining(&world);
+    world.stop_draining();
     let count = fill(&mut engine);
     drop((engine, member));
     let mut engine = world.open();
