@@ -253,7 +253,26 @@ impl From<ProduceError> for RefusedSettlement {
             // Also what the disk refused before the first byte.
             ProduceError::Record(_) | ProduceError::Fenced(_) | ProduceError::Closed => RefusedBy::Other,
         };
-        let reason = error.to_string();
+        let reason = match &error {
+            // The catalog has forgotten its name.
+            ProduceError::UnknownTopic(name) if name.is_empty() => {
+                "the topic of an emitted record was deleted meanwhile".to_owned()
+            }
+            error => error.to_string(),
+        };
         Self { by, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// It was called `unknown topic ""` in the dead letter.
+    #[test]
+    fn a_topic_that_was_deleted_meanwhile_is_said_in_words() {
+        let refused = RefusedSettlement::from(ProduceError::UnknownTopic(String::new()));
+        assert_eq!(refused.by, RefusedBy::Never);
+        assert_eq!(refused.reason, "the topic of an emitted record was deleted meanwhile");
     }
 }

@@ -211,7 +211,8 @@ impl Partition {
     /// What a read of the log gave. Batches before `keep_from`, which nobody needs any more, make room.
     pub(crate) fn loaded(&mut self, from: Offset, batches: Vec<StoredBatch>, keep_from: Offset, limit: u64) {
         self.loading = None;
-        self.failures.remove(&from);
+        let read_to = batches.last().map_or_else(|| from.next(), |batch| batch.last().next());
+        self.failures.retain(|at, _| *at < from || *at >= read_to);
         let next = batches.first().map_or(self.drained, StoredBatch::base);
         if next > from {
             self.hole = Some((from, next));

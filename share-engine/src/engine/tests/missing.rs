@@ -118,6 +118,20 @@ fn a_segment_that_is_gone_stops_its_share_partition_and_is_told() {
     assert!(topic.partitions[0].failure.is_none());
 }
 
+/// It was shown for as long as nobody asked for that very offset again.
+#[test]
+fn a_mended_place_that_others_have_read_is_shown_no_more() {
+    let (world, mut engine, member) = cold();
+    let bytes = world.storage.contents(SECOND);
+    world.storage.remove(SECOND).unwrap();
+    assert_eq!(take_all(&mut engine, &member), of_orders(0..3));
+    world.storage.put(SECOND, &bytes);
+    let second = engine.group("second", "orders", GroupConfig::default());
+    assert_eq!(take_all(&mut engine, &second), of_orders(0..12));
+    let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+    assert!(topic.partitions[0].failure.is_none());
+}
+
 /// A group that is set past the place goes on.
 #[test]
 fn a_reset_passes_what_cannot_be_read() {
