@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use super::block::{Place, bits, run};
 use super::draft::{follow, note_archived};
 use super::partition::{Kind, SharePartition};
-use super::tick::{half, tick, tick_after};
+use super::tick::{NOT_BEGUN, half, tick, tick_after};
 use super::types::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, Window};
 use super::{ArchiveCause, Change};
 use crate::ids::{Continuation, DeliveryCount, Offset, OffsetRange};
@@ -53,8 +53,11 @@ impl SharePartition {
         for range in &out.ranges {
             self.window.mark_run(range.range);
             out.changes.push(if range.continuation > Continuation(0) {
+                let offset = range.range.first();
+                let untouched = self.window.slot(offset.get()).wall == NOT_BEGUN;
                 Change::Continue {
-                    offset: range.range.first(),
+                    offset,
+                    begins: untouched.then_some(now.wall),
                 }
             } else {
                 Change::Acquire {

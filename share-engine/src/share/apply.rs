@@ -70,7 +70,7 @@ impl SharePartition {
                 delivery_count,
                 at,
             } => self.apply_acquire(*range, *delivery_count, *at, context),
-            Change::Continue { offset } => self.apply_continue(offset.get(), context),
+            Change::Continue { offset, begins } => self.apply_continue(offset.get(), *begins, context),
             Change::Acknowledge { range } => {
                 let live = self.expect(*range, "acknowledge", &[Plane::Acquired])?;
                 self.each(live, |this, place| this.finish(place, Plane::Acknowledged));
@@ -158,7 +158,7 @@ impl SharePartition {
         Ok(())
     }
 
-    fn apply_continue(&mut self, offset: u64, context: &Context) -> Result<(), ReplayError> {
+    fn apply_continue(&mut self, offset: u64, begins: Option<WallTime>, context: &Context) -> Result<(), ReplayError> {
         if offset < self.window.start() {
             return Ok(());
         }
@@ -192,9 +192,9 @@ impl SharePartition {
         }
         self.window.put(place, Plane::Acquired);
         let mut slot = self.window.slot(offset);
-        if slot.wall == NOT_BEGUN {
-            slot.began = half(tick(context.now.monotonic));
-            slot.wall = seconds(context.now.wall);
+        if let Some(at) = begins {
+            slot.began = context.began(wall(seconds(at)));
+            slot.wall = seconds(at);
         }
         let deadline = self.capped(context.deadline, slot.began, context.now);
         slot.member = context.member;

@@ -41,6 +41,8 @@ pub enum Change {
     Continue {
         /// Which record.
         offset: Offset,
+        /// When the attempt begins, of a record that was given back untouched. Otherwise it has begun.
+        begins: Option<WallTime>,
     },
     /// Done: never delivered again.
     Acknowledge {

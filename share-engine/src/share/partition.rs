@@ -458,7 +458,7 @@ pub(super) fn range_of(change: &Change) -> Option<OffsetRange> {
         | Change::Archive { range, .. }
         | Change::Release { range, .. }
         | Change::Void { range } => Some(*range),
-        Change::Continue { offset } | Change::Park { offset, .. } => Some(OffsetRange::single(*offset)),
+        Change::Continue { offset, .. } | Change::Park { offset, .. } => Some(OffsetRange::single(*offset)),
         Change::StartOffset { offset } => Some(run(0, offset.previous()?.get())),
         Change::Reset { .. } => None,
     }

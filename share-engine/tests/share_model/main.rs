@@ -81,7 +81,7 @@ fn ops() -> impl Strategy<Value = Ops> {
 }
 
 /// What must have happened in a run of many cases, under any rules.
-const ALWAYS: [&str; 30] = [
+const ALWAYS: [&str; 31] = [
     "acknowledged several batches",
     "archived in parts",
     "archived: Crash",
@@ -110,6 +110,7 @@ const ALWAYS: [&str; 30] = [
     "rolled back after a batch that fits",
     "split",
     "stale",
+    "given back",
     "struck",
     "waiting",
 ];

@@ -35,7 +35,7 @@ pub(crate) struct Rec {
     pub(crate) until: u64,
     /// The next delivery goes on with the same attempt.
     pub(crate) resume: bool,
-    /// When the attempt began.
+    /// When the attempt began; without an end: with the next acquisition.
     pub(crate) attempt: u64,
     /// Bytes of the checkpoint.
     pub(crate) checkpoint: usize,
@@ -103,6 +103,8 @@ pub(crate) enum Say {
     Release(u64, bool),
     /// Until when, and the bytes of a new checkpoint.
     Renew(u64, Option<usize>),
+    /// Nobody had begun with it.
+    GiveBack,
 }
 
 /// First and last offset, and one verdict for all or for each; `None` extends the lease.

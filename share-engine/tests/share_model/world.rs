@@ -463,6 +463,7 @@ impl World {
                 ),
                 6 => (Verdict::Reject { note }, Say::Reject),
                 7 | 8 => (Verdict::Renew { after, checkpoint }, Say::Renew(until, bytes)),
+                9 => (Verdict::GiveBack, Say::GiveBack),
                 _ => (Verdict::Accept, Say::Accept),
             };
             asked.push((key(lease), verdict));
@@ -472,6 +473,11 @@ impl World {
         let results: Vec<_> = std::mem::take(&mut settled.results);
         let results: Vec<_> = results.into_iter().map(|result| result.map_err(no)).collect();
         assert_eq!(results, wanted, "{asked:?}");
+        let given = wanted
+            .iter()
+            .zip(&asked)
+            .filter(|(result, (_, verdict))| result.is_ok() && *verdict == Verdict::GiveBack);
+        saw("given back", given.count() as u64);
         saw("stale", results.contains(&Err(No::Stale)));
         saw("in transition", results.contains(&Err(No::InTransition)));
         self.open(settled, plan);

@@ -60,10 +60,7 @@ fn write(change: &Change, out: &mut impl Sink, context: &mut Context) {
             out.unsigned(u64::from(delivery_count.get()));
             write_time(*at, out, context);
         }
-        Change::Continue { offset } => {
-            out.byte(CONTINUE);
-            write_offset(*offset, out, context);
-        }
+        Change::Continue { offset, begins } => write_continue(*offset, *begins, out, context),
         Change::Acknowledge { range } => {
             out.byte(ACKNOWLEDGE);
             write_range(*range, out, context);
@@ -129,6 +126,11 @@ fn read(source: &mut Source<'_>, context: &mut Context) -> Result<Change, Decode
         },
         CONTINUE => Change::Continue {
             offset: read_offset(source, context)?,
+            begins: None,
+        },
+        BEGIN => Change::Continue {
+            offset: read_offset(source, context)?,
+            begins: Some(read_time(source, context)?),
         },
         ACKNOWLEDGE => Change::Acknowledge {
             range: read_range(source, context)?,
@@ -160,7 +162,7 @@ fn read(source: &mut Source<'_>, context: &mut Context) -> Result<Change, Decode
             return Err(DecodeError::UnknownKind {
                 what: "a change of kind",
                 kind,
-                newest: RESET,
+                newest: BEGIN,
             });
         }
     })
@@ -200,6 +202,14 @@ fn read_park(source: &mut Source<'_>, context: &mut Context) -> Result<Change, D
         checkpoint: blob(PARK_CHECKPOINT)?,
         note: blob(PARK_NOTE)?,
     })
+}
+
+fn write_continue(offset: Offset, begins: Option<WallTime>, out: &mut impl Sink, context: &mut Context) {
+    out.byte(if begins.is_some() { BEGIN } else { CONTINUE });
+    write_offset(offset, out, context);
+    if let Some(at) = begins {
+        write_time(at, out, context);
+    }
 }
 
 fn write_range(range: OffsetRange, out: &mut impl Sink, context: &mut Context) {
@@ -289,6 +299,7 @@ const PARK: u8 = 7;
 const VOID: u8 = 8;
 const START_OFFSET: u8 = 9;
 const RESET: u8 = 10;
+const BEGIN: u8 = 11;
 
 const PARK_CONTINUATION: u8 = 1;
 const PARK_CHECKPOINT: u8 = 2;

@@ -39,7 +39,7 @@ pub(super) fn any_change() -> impl Strategy<Value = Change> {
             delivery_count: DeliveryCount(count),
             at,
         }),
-        any_offset().prop_map(|offset| Change::Continue { offset }),
+        (any_offset(), prop::option::of(any_time())).prop_map(|(offset, begins)| Change::Continue { offset, begins }),
         any_range().prop_map(|range| Change::Acknowledge { range }),
         (any_range(), any_cause()).prop_map(|(range, cause)| Change::Archive { range, cause }),
         (any_range(), any_blob()).prop_map(|(range, note)| Change::Release { range, note }),

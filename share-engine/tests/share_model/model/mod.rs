@@ -66,7 +66,8 @@ impl Model {
 
     fn hold(&mut self, plan: &mut Plan, offset: u64, member: u32, now: u64) -> (u16, u32) {
         let mut rec = self.recs[&offset].clone();
-        let on = (rec.count, rec.continuation + 1, rec.attempt);
+        let attempt = if rec.attempt == u64::MAX { now } else { rec.attempt };
+        let on = (rec.count, rec.continuation + 1, attempt);
         let (count, continuation, attempt) = if rec.resume { on } else { (rec.count + 1, 0, now) };
         (rec.count, rec.continuation, rec.attempt, rec.resume) = (count, continuation, attempt, false);
         (rec.state, rec.member, rec.until) = (State::Held, member, self.until(&rec, now));

@@ -33,6 +33,10 @@ impl Model {
                 (rec.state, rec.until, rec.resume) = (State::Parked, until, true);
                 rec
             }
+            Say::GiveBack => {
+                (rec.state, rec.until, rec.resume, rec.attempt) = (State::Parked, now, true, u64::MAX);
+                rec
+            }
         };
         self.plan(plan, offset, rec);
         Ok(())

@@ -133,7 +133,9 @@ impl Model {
         for rec in self.recs.values_mut() {
             *rec = rec.disk.take().map_or_else(|| rec.clone(), |disk| *disk);
             (rec.busy, rec.retry) = (false, now);
-            rec.attempt = rec.attempt.next_multiple_of(1_000).min(now);
+            if rec.attempt < u64::MAX {
+                rec.attempt = rec.attempt.next_multiple_of(1_000).min(now);
+            }
         }
         let known = self.found(|rec| rec.count > 0 || rec.state != State::Free);
         self.next = known.last().map_or(self.start, |last| last + 1);
