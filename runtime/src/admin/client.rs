@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -27,28 +28,38 @@ use super::{
 /// Largest answer that is taken: ten thousand records or dead letters fit many times over.
 const ANSWER_BYTES_MAX: usize = 256 << 20;
 
-/// A running host, asked over its socket.
+/// A call that has lasted this long is no error: the host is asked whether it is still there, and asked again after as long.
+const ASK_AFTER: Duration = Duration::from_secs(5);
+/// A host that does not even say who it is for this long is taken for suspended or stuck.
+const SILENCE_MAX: Duration = Duration::from_secs(5);
+
+/// A running host, asked over its socket. No call outlasts the host: one that stops answering anything is an error
+/// ([`ErrorCode::Unavailable`]) within 10 s.
 #[derive(Clone, Debug)]
 pub struct AdminClient {
     socket: PathBuf,
     about: About,
+    /// Who listens, as the kernel says.
+    listener: Option<i32>,
 }
 
 impl AdminClient {
     /// The host that runs on `data_dir`; `None` if nobody listens there. [`ErrorCode::Ended`] if it ends at this moment.
     pub async fn connect(data_dir: &Path) -> Result<Option<Self>, AdminError> {
         let socket = socket_path(data_dir);
-        match UnixStream::connect(&socket).await {
+        let stream = match UnixStream::connect(&socket).await {
             Err(error) if is_nobody(&error) => return Ok(None),
             Err(error) => return Err(unreachable_host(&socket, &error)),
-            Ok(_) => {}
-        }
+            Ok(stream) => stream,
+        };
         let this_process = About::this_process();
         let unasked = Self {
             socket,
             about: this_process.clone(),
+            listener: stream.peer_cred().ok().and_then(|credentials| credentials.pid()),
         };
-        let about: About = unasked.get("/v1").await?;
+        drop(stream);
+        let about = unasked.ask().await?;
         let own = directory_identity(data_dir);
         if about.directory.is_some() && own.is_some() && about.directory != own {
             // The place of the socket was copied with the directory: it is the original's.
@@ -83,16 +94,64 @@ impl AdminClient {
     }
 
     async fn call<T: DeserializeOwned>(&self, method: Method, path: &str, body: Bytes) -> Result<T, AdminError> {
-        self.exchange(method, path, Full::new(body), async |response| {
-            let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
-            let bytes = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
-            serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
-        })
-        .await
+        self.exchange(method, path, Full::new(body), whole).await
     }
 
-    /// Sends one request and lets `read` take the answer, if it is not an error, while the connection is driven.
+    /// Who answers, if anybody does within [`SILENCE_MAX`].
+    async fn ask(&self) -> Result<About, AdminError> {
+        self.asked().await.unwrap_or_else(|| Err(self.silent()))
+    }
+
+    /// Whatever the host says when it is asked who it is; `None` if it says nothing for [`SILENCE_MAX`].
+    async fn asked(&self) -> Option<Result<About, AdminError>> {
+        let asked = self.exchange_with(Method::GET, "/v1", Full::new(Bytes::new()), whole);
+        tokio::time::timeout(SILENCE_MAX, asked).await.ok()
+    }
+
+    /// Resolves when the host does not answer any more. A host that is gone ends the connection itself.
+    async fn silence(&self) -> AdminError {
+        loop {
+            tokio::time::sleep(ASK_AFTER).await;
+            if self.asked().await.is_none() {
+                return self.silent();
+            }
+        }
+    }
+
+    fn silent(&self) -> AdminError {
+        let (who, look) = self.listener.map_or_else(
+            || ("the host".to_owned(), String::new()),
+            |pid| {
+                let look =
+                    format!("; ps -o stat= -p {pid} says T for a suspended one, and kill -CONT {pid} lets it go on");
+                (format!("the host (process {pid})"), look)
+            },
+        );
+        let silence = SILENCE_MAX.as_secs();
+        let message = format!("{who} has the data directory and has not answered for {silence} s");
+        AdminError::new(ErrorCode::Unavailable, message).hint(format!("it is suspended or stuck{look}"))
+    }
+
+    /// Sends one request and lets `read` take the answer, if it is not an error, as long as the host is there.
     async fn exchange<B, T>(
+        &self,
+        method: Method,
+        path: &str,
+        body: B,
+        read: impl AsyncFnOnce(Response<Incoming>) -> Result<T, AdminError>,
+    ) -> Result<T, AdminError>
+    where
+        B: Body<Data = Bytes> + 'static,
+        B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        tokio::select! {
+            answer = self.exchange_with(method, path, body, read) => answer,
+            silent = self.silence() => Err(silent),
+        }
+    }
+
+    /// The same without an end, while the connection is driven.
+    async fn exchange_with<B, T>(
         &self,
         method: Method,
         path: &str,
@@ -259,6 +318,13 @@ impl Admin for AdminClient {
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult> {
         Box::pin(async move { self.post("/v1/dead-letters/redrive", &request).await })
     }
+}
+
+/// An answer that is one JSON value.
+async fn whole<T: DeserializeOwned>(response: Response<Incoming>) -> Result<T, AdminError> {
+    let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX);
+    let bytes = body.collect().await.map_err(|error| broken(&error))?.to_bytes();
+    serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
 }
 
 /// The error that the host gave, with the same words.

@@ -37,6 +37,8 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     let driven = stages.clone();
     driver.spawn(async move {
         signals.drive(&driven).await;
+        // What gives up closes the data directory first, so that nobody's record is taken for the cause of a crash.
+        tokio::time::sleep(LAST_WRITE).await;
         end_at_once();
     });
     let result = run_with(&args, &stages).await;
@@ -48,6 +50,8 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     })
 }
 
+/// What a host that was given up gets for its last write. A disk that takes longer is left behind, as by a crash.
+const LAST_WRITE: Duration = Duration::from_secs(1);
 /// What the last log lines get to reach standard error.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
@@ -96,7 +100,7 @@ fn failure(error: &HostError) -> Failure {
         HostError::Metrics(MetricsServerError::Bind { .. }) => {
             Some("choose another address with --metrics or metrics under [host]; port 0 takes a free one".to_owned())
         }
-        HostError::Metrics(_) => None,
+        HostError::Metrics(_) | HostError::GivenUp => None,
         HostError::Fenced(_) | HostError::NotClosed(_) | HostError::SourceClosed { .. } => {
             Some("look for errors of the disk in the system's log; sharemill verify reads all that is on it".to_owned())
         }

@@ -74,6 +74,9 @@ pub enum HostError {
     /// The engine stopped after a failed write.
     #[error(transparent)]
     Fenced(#[from] Fenced),
+    /// Three signals.
+    #[error("given up by a third signal; what was held is delivered again")]
+    GivenUp,
     /// Deployments that would not settle and leave.
     #[error("deployments did not end within {} s; what they held is delivered again", .0.as_secs())]
     NotEnded(Duration),
@@ -115,10 +118,18 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
             }
         });
     }
-    let (engine, report) = open_soon(&plan).await?;
+    let (engine, report) = tokio::select! {
+        opened = open_soon(&plan) => opened?,
+        // Recovery cannot be stopped; it is left behind.
+        () = stages.given_up() => return Err(HostError::GivenUp),
+    };
     tell(&plan.source.data_dir, &report);
     beside.spawn(observe::publish(engine.clone()));
-    let result = run_on(&plan, &engine, stages).await;
+    let result = tokio::select! {
+        ended = run_on(&plan, &engine, stages) => ended,
+        // Members leave as the engine closes, whatever their handlers do.
+        () = stages.given_up() => Err(HostError::GivenUp),
+    };
     beside.shutdown().await;
     let closed = close(engine).await;
     if let (Err(_), Err(error)) = (&result, &closed) {

@@ -1,5 +1,5 @@
-//! Signals: the first drains, the second releases at once, the third ends the process. Gives a stage to follow, from the start of the
-//! process on; [`crate::supervisor::Host::shutdown`] follows it.
+//! Signals: the first drains, the second releases what runs, the third gives up what has not ended by then. Gives a stage to follow, from
+//! the start of the process on; [`crate::supervisor::Host::shutdown`] follows it, and [`crate::host::run`] the giving up.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -10,12 +10,14 @@ pub use crate::lane::Stage;
 #[derive(Debug)]
 pub struct Stages {
     sender: watch::Sender<Stage>,
+    given_up: watch::Sender<bool>,
 }
 
 impl Default for Stages {
     fn default() -> Self {
         Self {
             sender: watch::Sender::new(Stage::Running),
+            given_up: watch::Sender::new(false),
         }
     }
 }
@@ -34,6 +36,18 @@ impl Stages {
     /// What runs is cancelled and released.
     pub fn release(&self) {
         self.reach(Stage::Releasing);
+    }
+
+    /// Nothing is waited for any more but the last write.
+    pub fn give_up(&self) {
+        self.release();
+        self.given_up.send_replace(true);
+    }
+
+    /// Resolves when it has been given up.
+    pub async fn given_up(&self) {
+        // The sender is in `self`.
+        let _ = self.given_up.subscribe().wait_for(|given_up| *given_up).await;
     }
 
     /// One stage further, as a signal asks; false if there is none.
@@ -78,7 +92,7 @@ impl Signals {
         })
     }
 
-    /// Moves `stages` on with every signal; ends with the one that finds no further stage, which wants the process gone at once.
+    /// Moves `stages` on with every signal; ends with the one that finds no further stage, which wants the process gone: it is given up.
     pub async fn drive(mut self, stages: &Stages) {
         loop {
             tokio::select! {
@@ -87,6 +101,7 @@ impl Signals {
             }
             if !stages.next() {
                 tracing::warn!("another signal received: ends at once; what is held is delivered again");
+                stages.give_up();
                 return;
             }
             tracing::info!(stage = ?*stages.sender.borrow(), "signal received");

@@ -10,7 +10,10 @@ use std::time::{Duration, Instant};
 
 use share_engine::config::EngineConfig;
 use share_engine::engine::{Engine, block_on};
-use sharemill::admin::{AdminClient, AdminSocket, EmbeddedAdmin};
+use sharemill::admin::{Admin as _, AdminClient, AdminSocket, EmbeddedAdmin, ErrorCode};
+use sharemill::cli::RunPlan;
+use sharemill::host::HostError;
+use sharemill::shutdown::Stages;
 
 use crate::support::Folder;
 
@@ -47,8 +50,12 @@ impl Running {
     }
 
     fn terminate(&self) {
+        self.signal(rustix::process::Signal::TERM);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
         let pid = rustix::process::Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
     }
 
     fn end(mut self) -> (Option<i32>, String) {
@@ -138,6 +145,129 @@ fn signals_are_heard_during_recovery_and_the_third_ends_the_process() {
     let (code, said) = host.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("ends at once"), "{said}");
+}
+
+#[test]
+fn a_suspended_host_is_named_and_keeps_nobody_waiting() {
+    let folder = with_sleeper();
+    let mut host = Running::start(&folder);
+    host.hears("running");
+    host.signal(rustix::process::Signal::STOP);
+    let (listed, second) = std::thread::scope(|scope| {
+        let listing = scope.spawn(|| folder.run(&["topic", "list"]));
+        (folder.run(&["run"]), listing.join().unwrap())
+    });
+    host.signal(rustix::process::Signal::CONT);
+    let pid = host.child.id();
+    let expected = format!(
+        "error: the host (process {pid}) has the data directory and has not answered for 5 s\n\
+         hint: it is suspended or stuck; ps -o stat= -p {pid} says T for a suspended one, and kill -CONT {pid} lets it go on\n"
+    );
+    for said in [&listed, &second] {
+        assert!(said.starts_with("exit 1\n") && said.ends_with(&expected), "{said}");
+    }
+    let listed = folder.run(&["topic", "list"]);
+    assert!(listed.starts_with("exit 0") && listed.contains("naps"), "{listed}");
+    host.terminate();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_outlasts_a_busy_host_but_not_one_that_falls_silent() {
+    let folder = Folder::new();
+    let data = folder.path().join("data");
+    fs::create_dir(&data).unwrap();
+    let listener = tokio::net::UnixListener::bind(data.join("admin.sock")).unwrap();
+    // Says who it is three times, and answers nothing else: busy for more than ten seconds, then silent.
+    let (asked, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let host = tokio::spawn(async move {
+        let (mut kept, mut answers) = (Vec::new(), 3);
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let mut line = String::new();
+            let mut stream = tokio::io::BufReader::new(stream);
+            if tokio::io::AsyncBufReadExt::read_line(&mut stream, &mut line)
+                .await
+                .unwrap()
+                > 0
+            {
+                let path = line.split(' ').nth(1).unwrap().to_owned();
+                if path == "/v1" && answers > 0 {
+                    answers -= 1;
+                    let about = serde_json::json!({"protocol": 1, "version": "0", "pid": 1});
+                    let answer = format!(
+                        "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{about}",
+                        about.to_string().len()
+                    );
+                    tokio::io::AsyncWriteExt::write_all(&mut stream, answer.as_bytes())
+                        .await
+                        .unwrap();
+                }
+                asked.send(path).unwrap();
+            }
+            kept.push(stream);
+        }
+    });
+    let client = AdminClient::connect(&data).await.unwrap().unwrap();
+    let error = client.topics().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(error.message.contains("has not answered for 5 s"), "{error}");
+    host.abort();
+    let mut paths = Vec::new();
+    while let Ok(path) = heard.try_recv() {
+        paths.push(path);
+    }
+    assert_eq!(paths, ["/v1", "/v1/topics", "/v1", "/v1", "/v1"]);
+}
+
+#[tokio::test]
+async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
+    let folder = with_sleeper();
+    let loaded = sharemill::config::load(&folder.path().join("sharemill.toml")).unwrap();
+    let source = loaded.manifest.sources.values().next().unwrap().clone();
+    let data = source.data_dir.clone();
+    let plan = RunPlan {
+        manifest: loaded.manifest,
+        source,
+        environment: [("naps".to_owned(), [].into())].into(),
+        until_idle: false,
+    };
+    let stages = Arc::new(Stages::default());
+    let driven = stages.clone();
+    let host = tokio::spawn(async move { sharemill::host::run(plan, &driven).await });
+    let client = loop {
+        // A client that finds nobody asks again.
+        match AdminClient::connect(&data).await {
+            Ok(Some(client)) => break client,
+            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+        }
+    };
+    let held = async || {
+        let described = client.group("naps").await.map(|group| group.share_partitions);
+        described.is_ok_and(|partitions| partitions.iter().any(|partition| partition.acquired == 1))
+    };
+    let produced = tokio::task::spawn_blocking({
+        let mut command = folder.command(&["produce", "naps", "60000"]);
+        move || command.status().unwrap()
+    });
+    assert!(produced.await.unwrap().success());
+    while !held().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stages.drain();
+    stages.give_up();
+    let ended = tokio::time::timeout(AMPLE, host).await.unwrap().unwrap();
+    assert!(matches!(ended, Err(HostError::GivenUp)), "{ended:?}");
+    let records = folder.run(&["records", "naps", "--format", "json"]);
+    let json = records.split_once("--- stdout\n").unwrap().1;
+    let records: serde_json::Value = serde_json::from_str(json).unwrap();
+    let record = &records["records"][0];
+    assert_eq!(
+        (&record["state"], &record["strikes"], &record["delivery-count"]),
+        (&"available".into(), &0.into(), &1.into()),
+        "{records}"
+    );
 }
 
 #[test]
