@@ -10,6 +10,7 @@
     reason = "tests"
 )]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use sharemill::admin::{Admin as _, AdminClient};
@@ -96,15 +97,50 @@ fn change(slots: u64) -> (f64, f64) {
 /// What more partitions may change at most, as a part of the rate.
 const PARTITIONS_MAX: f64 = 0.1;
 
-/// Of what one slot could do if nothing but the handler took time: between two of its calls lie the hand-over and a timer that is a
-/// millisecond coarse, no settlement is waited for.
-const ALONE_MIN: f64 = 0.85;
+/// Of what one slot could do if nothing but the handler took time: between two of its calls lies the hand-over, no settlement is waited for.
+const ALONE_MIN: f64 = 0.9;
+
+/// Sleeps of [`CALL`] per second in this process, one after the other, while `other` runs: what the machine has to give at the moment.
+fn beside<T>(other: impl FnOnce() -> T) -> (T, f64) {
+    let ended = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let control = scope.spawn(|| {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            let (began, mut sleeps) = (Instant::now(), 0_u32);
+            while !ended.load(Ordering::Relaxed) {
+                runtime.block_on(async { tokio::time::sleep(CALL).await });
+                sleeps += 1;
+            }
+            f64::from(sleeps) / began.elapsed().as_secs_f64()
+        });
+        let done = other();
+        ended.store(true, Ordering::Relaxed);
+        (done, control.join().unwrap())
+    })
+}
+
+/// The try that came nearest to its control, with it.
+fn alone() -> (f64, f64) {
+    let mut best = (0.0_f64, f64::INFINITY);
+    for _ in 0..TRIES {
+        let (found, control) = beside(|| rate(1, 1));
+        if found / control > best.0 / best.1 {
+            best = (found, control);
+        }
+        if found >= ALONE_MIN * control {
+            break;
+        }
+    }
+    best
+}
 
 #[test]
 fn one_partition_feeds_every_slot() {
-    let most = 1.0 / CALL.as_secs_f64();
-    let alone = best(1, 0.95 * most);
-    eprintln!("  1 slot: {alone:.1} records/s, {most:.1} at most");
+    let (alone, most) = alone();
+    eprintln!("  1 slot: {alone:.1} records/s, {most:.1} sleeps/s beside it");
     assert!(alone >= ALONE_MIN * most, "1 slot: {alone:.1} of {most:.1} records/s");
     for slots in [8, 64, 256] {
         let linear = alone * slots as f64;
