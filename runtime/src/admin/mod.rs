@@ -11,6 +11,7 @@ mod lines;
 mod record;
 mod server;
 mod socket;
+mod survey;
 mod topic;
 mod verify;
 
@@ -33,6 +34,7 @@ pub use group::{
 pub use record::{Header, ProduceOutcome, ProduceResult, ReadPage, ReadQuery, Record, StoredRecord};
 pub use server::router;
 pub use socket::{AdminSocket, SocketError, socket_path};
+pub use survey::summaries;
 pub use topic::{CreateTopic, DeleteTopic, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary};
 pub use verify::{Damage, VerifyReport};
 

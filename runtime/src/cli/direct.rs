@@ -1,6 +1,6 @@
-//! Opens the engine of a data directory for one command, where no host runs on it.
+//! Opens the engine of a data directory for one command, where no host runs on it, or looks at it.
 
-use share_engine::engine::{self, Engine};
+use share_engine::engine::{self, Engine, Survey};
 use share_engine::error::OpenError;
 
 use super::open::Place;
@@ -22,6 +22,14 @@ pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, 
         }
     }
     Ok(Box::new(EmbeddedAdmin::owning(engine)))
+}
+
+/// Looks at a data directory that nobody owns, and leaves it as it is.
+pub(super) async fn survey(source: &EmbeddedSource) -> Result<Survey, AdminError> {
+    let directory = source.data_dir.clone();
+    let looked = tokio::task::spawn_blocking(move || engine::survey_directory(directory)).await;
+    let looked = looked.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
+    looked.map_err(|error| open_error(&error))
 }
 
 /// Reads everything in a data directory that nobody owns.

@@ -1,23 +1,18 @@
 //! What a data directory holds and its manifest does not name any more: told by `config check`, never removed.
 
-use super::open::{self, Absent, Patience, Place};
-use crate::admin::{Admin, AdminClient, GroupSummary, TopicSummary};
-use crate::config::{Manifest, Problem, Severity};
+use super::direct;
+use super::open::Patience;
+use crate::admin::{self, Admin as _, AdminClient, GroupSummary, TopicSummary};
+use crate::config::{EmbeddedSource, Manifest, Problem, Severity};
 use crate::output::{self, Failure};
 
-/// Topics and groups of the manifest's data directory that the manifest does not name. Asks the host that runs on it, or opens it for a
-/// moment; looks at nothing where there is no data yet.
+/// Topics and groups of the manifest's data directory that the manifest does not name. Asks the host that runs on it, or looks at it;
+/// changes nothing.
 pub(super) async fn find(manifest: &Manifest) -> Vec<Problem> {
     let mut found = Vec::new();
     for (name, source) in &manifest.sources {
         let key = format!("sources.{name}.data-dir");
-        let place = Place {
-            source: source.clone(),
-            profile: manifest.host.profile,
-            manifest: None,
-            is_broken: false,
-        };
-        match ask(&place).await {
+        match ask(source).await {
             Ok(Some((topics, groups))) => found.extend(compare(manifest, &key, &topics, &groups)),
             Ok(None) => {}
             Err(failure) => found.extend(failure.lines().map(|(message, hint)| {
@@ -35,15 +30,26 @@ pub(super) async fn find(manifest: &Manifest) -> Vec<Problem> {
 
 type Held = (Vec<TopicSummary>, Vec<GroupSummary>);
 
-/// `None` where there is no data yet: opening would begin it.
-async fn ask(place: &Place) -> Result<Option<Held>, Failure> {
-    let is_begun = place.data_dir().join("format").exists();
-    if !is_begun && AdminClient::connect(place.data_dir()).await?.is_none() {
+/// As soon as somebody answers, or nobody has the directory; `None` where there is no data yet.
+async fn ask(source: &EmbeddedSource) -> Result<Option<Held>, Failure> {
+    let patience = Patience::default();
+    loop {
+        match look(source).await {
+            Err(failure) if failure.is_passing() && patience.wait(&failure).await => {}
+            looked => return looked,
+        }
+    }
+}
+
+async fn look(source: &EmbeddedSource) -> Result<Option<Held>, Failure> {
+    if let Some(client) = AdminClient::connect(&source.data_dir).await? {
+        return Ok(Some((client.topics().await?, client.groups().await?)));
+    }
+    if !source.data_dir.join("format").exists() {
         return Ok(None);
     }
-    let look = async |admin: &dyn Admin| Ok((admin.topics().await?, admin.groups().await?));
-    let held = open::once(place, Absent::Refuse, &Patience::default(), look).await?;
-    Ok(Some(held))
+    let survey = direct::survey(source).await?;
+    Ok(Some(admin::summaries(&survey)))
 }
 
 fn compare(manifest: &Manifest, key: &str, topics: &[TopicSummary], groups: &[GroupSummary]) -> Vec<Problem> {

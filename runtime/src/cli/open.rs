@@ -123,7 +123,7 @@ impl Default for Patience {
 
 impl Patience {
     /// Waits a moment, if there is time left; nothing tells when another process lets go.
-    async fn wait(&self, reason: &Failure) -> bool {
+    pub(super) async fn wait(&self, reason: &Failure) -> bool {
         let waited = self.began.elapsed();
         if waited >= Self::LIMIT {
             return false;

@@ -1,7 +1,13 @@
 //! What `config check` says about a data directory whose manifest has moved on.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::SystemTime;
+
 use share_engine::config::{EngineConfig, GroupConfig, TopicConfig};
-use share_engine::engine::{Engine, block_on};
+use share_engine::engine::{Engine, block_on, survey_directory};
 use share_engine::record::NewRecord;
 
 use crate::fake::FakeHost;
@@ -62,6 +68,61 @@ fn config_check_names_what_the_manifest_has_left_over() {
     assert!(verified.starts_with("exit 0"), "{verified}");
 }
 
+/// The journal of a host that was killed is read as it is: the next host recovers it, and nobody else.
+#[test]
+fn config_check_leaves_a_data_directory_as_it_is() {
+    let folder = Folder::with_manifest(MANIFEST);
+    let (engine, _) = Engine::open(folder.path().join("alive"), EngineConfig::default()).unwrap();
+    block_on(async {
+        engine.create_topic("gone", TopicConfig::default()).await.unwrap();
+        engine.create_group("old", GroupConfig::default()).await.unwrap();
+        engine.subscribe("old", "gone").await.unwrap();
+        let produced = engine.produce("gone", None, vec![NewRecord::default(); 3]).await;
+        assert!(produced.iter().all(Result::is_ok));
+    });
+    copy(&folder.path().join("alive"), &folder.path().join("data"));
+    let before = contents(&folder.path().join("data"));
+    let shown = folder.run(&["config", "check"]);
+    for part in [
+        "share group old is in the data directory, with 3 unsettled records",
+        "topic gone is in the data directory, with 3 records",
+    ] {
+        assert!(shown.contains(part), "{shown}");
+    }
+    assert_eq!(contents(&folder.path().join("data")), before);
+    // What is told is what an open finds.
+    let survey = survey_directory(folder.path().join("data")).unwrap();
+    let (opened, _) = Engine::open(folder.path().join("data"), EngineConfig::default()).unwrap();
+    let described = block_on(async {
+        let topic = opened.describe_topic("gone").await.unwrap();
+        (vec![topic], vec![opened.describe_group("old").await.unwrap()])
+    });
+    assert_eq!(
+        format!("{:?}", (survey.topics, survey.groups)),
+        format!("{described:?}")
+    );
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-r").args([from, to]).status().unwrap();
+    assert!(copied.success());
+}
+
+/// Every file but the lock, with the time of its last change.
+fn contents(folder: &Path) -> BTreeMap<PathBuf, (Vec<u8>, SystemTime)> {
+    let mut found = BTreeMap::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(contents(&path));
+        } else if !path.ends_with("LOCK") {
+            let changed = path.metadata().unwrap().modified().unwrap();
+            found.insert(path.clone(), (fs::read(&path).unwrap(), changed));
+        }
+    }
+    found
+}
+
 #[test]
 fn config_check_asks_the_host_that_runs() {
     let folder = Folder::with_manifest(MANIFEST);
@@ -83,9 +144,9 @@ fn config_check_begins_no_data_directory() {
     let folder = Folder::with_manifest(MANIFEST);
     let sound = folder.run(&["config", "check"]);
     assert!(!folder.path().join("data").exists());
-    std::fs::create_dir(folder.path().join("data")).unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
     assert_eq!(folder.run(&["config", "check"]), sound);
-    assert_eq!(std::fs::read_dir(folder.path().join("data")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(folder.path().join("data")).unwrap().count(), 0);
 }
 
 #[test]

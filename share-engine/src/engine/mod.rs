@@ -28,6 +28,7 @@ mod sequencer;
 mod settlement;
 mod shard;
 mod stats;
+mod survey;
 mod threads;
 mod verify;
 mod window;
@@ -46,6 +47,7 @@ pub use partitioner::partition_of;
 pub use reset::{ResetGroup, ResetTo};
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
+pub use survey::{Survey, survey_directory};
 pub use verify::{Problem, VerifyReport, verify, verify_directory};
 
 pub use shard::{ORIGIN_HEADER, redrive_group};

@@ -58,13 +58,7 @@ pub(super) fn recover(
         context: format!("cannot sync {}", storage.describe()),
         source,
     })?;
-    let (image, from) = load_snapshot(&**storage, directory_id)?;
-    let mut world = World {
-        catalog: image.catalog.clone(),
-        ..World::default()
-    };
-    restore_partitions(&image, &mut world);
-    restore_shares(&image, &mut world, now)?;
+    let (mut world, from) = restore(&**storage, directory_id, now)?;
     let orphans = find_orphans(&**storage, &world)?;
     refuse_newer_logs(storage, directory_id, &world)?;
     let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
@@ -87,6 +81,30 @@ pub(super) fn recover(
         position,
         report,
     })
+}
+
+/// What a directory that nobody has open holds; nothing is changed. `None`: it was never in use.
+pub(super) fn look(storage: &Arc<dyn Storage>, now: Now) -> Result<Option<World>, OpenError> {
+    let Some(directory_id) = snapshot::read_format(&**storage)? else {
+        return Ok(None);
+    };
+    let (mut world, from) = restore(&**storage, directory_id, now)?;
+    refuse_newer_logs(storage, directory_id, &world)?;
+    let mut visit = |_: Position, entry: Entry<'_>| replay(&mut world, &entry, now);
+    journal::read(&**storage, directory_id, from, &mut visit)?;
+    Ok(Some(world))
+}
+
+/// What the newest snapshot has, and its position.
+fn restore(storage: &dyn Storage, directory_id: u128, now: Now) -> Result<(World, Position), OpenError> {
+    let (image, from) = load_snapshot(storage, directory_id)?;
+    let mut world = World {
+        catalog: image.catalog.clone(),
+        ..World::default()
+    };
+    restore_partitions(&image, &mut world);
+    restore_shares(&image, &mut world, now)?;
+    Ok((world, from))
 }
 
 /// The format file comes last: a directory without it has never been in use.

@@ -3,7 +3,7 @@
 
 use super::error::{Damage, JournalError};
 use super::position::Position;
-use super::recovery::{self, Report};
+use super::recovery::{self, Report, Visitor};
 use super::ring::Ring;
 use crate::storage::Storage;
 
@@ -18,6 +18,18 @@ pub struct VerifyReport {
     pub report: Report,
     /// Every damage, in order; empty if all is well.
     pub damage: Vec<Damage>,
+}
+
+/// Reads every entry behind `from` as [`super::Journal::open`] does, and changes nothing.
+pub fn read(
+    storage: &dyn Storage,
+    directory_id: u128,
+    from: Position,
+    visit: &mut Visitor<'_>,
+) -> Result<Report, JournalError> {
+    let ring = Ring::load(storage, directory_id)?;
+    let scanned = recovery::scan(&ring, from, visit).map_err(|stopped| stopped.error)?;
+    Ok(scanned.report)
 }
 
 /// Reads everything behind `from` (the newest snapshot's position). An error is for what cannot be read at all; damage

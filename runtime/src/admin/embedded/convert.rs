@@ -16,7 +16,7 @@ use crate::admin::{
 };
 use crate::config::{self, OnFull, Retention, Start, TopicSettings};
 
-pub(super) fn topic_summary(topic: &TopicDescription) -> TopicSummary {
+pub(in crate::admin) fn topic_summary(topic: &TopicDescription) -> TopicSummary {
     TopicSummary {
         name: topic.name.clone(),
         partitions: topic.config.partitions,
@@ -87,7 +87,7 @@ pub(super) fn topic_config(request: &CreateTopic) -> Result<engine_config::Topic
     }
 }
 
-pub(super) fn group_summary(group: &GroupDescription) -> GroupSummary {
+pub(in crate::admin) fn group_summary(group: &GroupDescription) -> GroupSummary {
     let mut topics: Vec<String> = group.partitions.iter().map(|share| share.topic.clone()).collect();
     topics.dedup();
     let sum = |field: fn(&ShareDescription) -> u64| group.partitions.iter().map(field).sum();

@@ -1,7 +1,7 @@
 //! [`Admin`] over an open engine: what a running host answers on its socket, and what a command does by itself when
 //! no host runs. Adds words and shapes to the engine's answers, and no state of its own.
 
-mod convert;
+pub(super) mod convert;
 mod dead;
 mod read;
 

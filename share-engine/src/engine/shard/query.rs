@@ -1,7 +1,7 @@
 //! Queries: what there is and what state it is in. They change nothing.
 
-use super::Shard;
 use super::message::{AdminReply, AdminRequest, ReadFor, ToReader};
+use super::{Shard, World};
 use crate::catalog::CatalogError;
 use crate::engine::describe::{
     GroupDescription, PartitionDescription, RecordInfo, ShareDescription, TopicDescription, millis,
@@ -25,8 +25,12 @@ impl Shard {
                     .cloned()
                     .collect(),
             )),
-            AdminRequest::DescribeTopic { name } => self.describe_topic(name),
-            AdminRequest::DescribeGroup { name, now } => self.describe_group(name, *now),
+            AdminRequest::DescribeTopic { name } => Ok(AdminReply::Topic(Box::new(self.world.describe_topic(name)?))),
+            AdminRequest::DescribeGroup { name, now } => {
+                let members = self.members.values().filter(|member| member.group == *name);
+                let group = self.world.describe_group(name, members.count(), *now)?;
+                Ok(AdminReply::Group(Box::new(group)))
+            }
             AdminRequest::Records {
                 group,
                 topic,
@@ -40,80 +44,6 @@ impl Shard {
             }
             _ => Err(AdminError::Refused("not a query".to_owned())),
         }
-    }
-
-    fn describe_topic(&self, name: &str) -> Result<AdminReply, AdminError> {
-        let topic = self
-            .world
-            .catalog
-            .topic(name)
-            .ok_or_else(|| CatalogError::UnknownTopic(name.to_owned()))?;
-        let held = topic.partitions.iter().filter_map(|key| self.world.partitions.get(key));
-        let partitions = held.map(|partition| PartitionDescription {
-            partition: partition.index,
-            start: partition.start.get(),
-            end: partition.end.get(),
-            memory_bytes: partition.window.bytes(),
-            log_bytes: partition.segments.bytes(),
-            segments: partition.segments.segments.len(),
-            failure: partition.first_failure().map(|failure| failure.reason.clone()),
-        });
-        let groups = self
-            .world
-            .catalog
-            .groups()
-            .filter(|group| !group.internal && group.topics.contains_key(name));
-        Ok(AdminReply::Topic(Box::new(TopicDescription {
-            name: topic.name.clone(),
-            id: format!("{:032x}", topic.id.0),
-            config: topic.config.clone(),
-            bytes: self.world.gauges.get(name).map_or(0, |gauge| gauge.bytes()),
-            dead_letters_of: topic.dead_letters_of.clone(),
-            partitions: partitions.collect(),
-            groups: groups.map(|group| group.name.clone()).collect(),
-        })))
-    }
-
-    fn describe_group(&self, name: &str, now: Instant) -> Result<AdminReply, AdminError> {
-        let group = self
-            .world
-            .catalog
-            .group(name)
-            .ok_or_else(|| CatalogError::UnknownGroup(name.to_owned()))?;
-        let keys = group.topics.values().flatten();
-        Ok(AdminReply::Group(Box::new(GroupDescription {
-            name: group.name.clone(),
-            config: group.config.clone(),
-            members: self.members.values().filter(|member| member.group == name).count(),
-            partitions: keys.filter_map(|key| self.describe_share(*key, now)).collect(),
-        })))
-    }
-
-    fn describe_share(&self, key: ShareKey, now: Instant) -> Option<ShareDescription> {
-        let share = self.world.shares.get(&key)?;
-        let partition = self.world.partitions.get(&share.partition)?;
-        let counts = share.state.counts();
-        let fresh = partition.end.since(share.state.next_new_offset().max(partition.start));
-        let available = counts.available + fresh;
-        Some(ShareDescription {
-            topic: partition.topic.to_string(),
-            partition: partition.index,
-            start: share.state.start_offset().get(),
-            end: share.state.end_offset().get(),
-            log_end: partition.end.get(),
-            available,
-            acquired: counts.acquired,
-            parked: counts.parked,
-            struck: counts.waiting,
-            finished: counts.terminal,
-            lag: available + counts.acquired + counts.parked + counts.waiting,
-            epoch: share.state.epoch().get(),
-            next_due_millis: share.state.first_due().map(|due| millis(due.since(now))),
-            pinned_by: share.state.pinned().map(|pinned| pinned.offset.get()),
-            failure: partition
-                .failure_at(share.state.next_fetch_offset().max(partition.start))
-                .map(|failure| failure.reason.clone()),
-        })
     }
 
     fn find_share(&self, group: &str, topic: &str, partition: u32) -> Result<ShareKey, AdminError> {
@@ -221,6 +151,82 @@ impl Shard {
             partition,
         };
         entry.partitions.get(index).copied().ok_or_else(missing)
+    }
+}
+
+impl World {
+    /// One topic as it stands.
+    pub(crate) fn describe_topic(&self, name: &str) -> Result<TopicDescription, CatalogError> {
+        let unknown = || CatalogError::UnknownTopic(name.to_owned());
+        let topic = self.catalog.topic(name).ok_or_else(unknown)?;
+        let held = topic.partitions.iter().filter_map(|key| self.partitions.get(key));
+        let partitions = held.map(|partition| PartitionDescription {
+            partition: partition.index,
+            start: partition.start.get(),
+            end: partition.end.get(),
+            memory_bytes: partition.window.bytes(),
+            log_bytes: partition.segments.bytes(),
+            segments: partition.segments.segments.len(),
+            failure: partition.first_failure().map(|failure| failure.reason.clone()),
+        });
+        let groups = self
+            .catalog
+            .groups()
+            .filter(|group| !group.internal && group.topics.contains_key(name));
+        Ok(TopicDescription {
+            name: topic.name.clone(),
+            id: format!("{:032x}", topic.id.0),
+            config: topic.config.clone(),
+            bytes: self.gauges.get(name).map_or(0, |gauge| gauge.bytes()),
+            dead_letters_of: topic.dead_letters_of.clone(),
+            partitions: partitions.collect(),
+            groups: groups.map(|group| group.name.clone()).collect(),
+        })
+    }
+
+    /// One group as it stands; `members` run.
+    pub(crate) fn describe_group(
+        &self,
+        name: &str,
+        members: usize,
+        now: Instant,
+    ) -> Result<GroupDescription, CatalogError> {
+        let unknown = || CatalogError::UnknownGroup(name.to_owned());
+        let group = self.catalog.group(name).ok_or_else(unknown)?;
+        let keys = group.topics.values().flatten();
+        Ok(GroupDescription {
+            name: group.name.clone(),
+            config: group.config.clone(),
+            members,
+            partitions: keys.filter_map(|key| self.describe_share(*key, now)).collect(),
+        })
+    }
+
+    fn describe_share(&self, key: ShareKey, now: Instant) -> Option<ShareDescription> {
+        let share = self.shares.get(&key)?;
+        let partition = self.partitions.get(&share.partition)?;
+        let counts = share.state.counts();
+        let fresh = partition.end.since(share.state.next_new_offset().max(partition.start));
+        let available = counts.available + fresh;
+        Some(ShareDescription {
+            topic: partition.topic.to_string(),
+            partition: partition.index,
+            start: share.state.start_offset().get(),
+            end: share.state.end_offset().get(),
+            log_end: partition.end.get(),
+            available,
+            acquired: counts.acquired,
+            parked: counts.parked,
+            struck: counts.waiting,
+            finished: counts.terminal,
+            lag: available + counts.acquired + counts.parked + counts.waiting,
+            epoch: share.state.epoch().get(),
+            next_due_millis: share.state.first_due().map(|due| millis(due.since(now))),
+            pinned_by: share.state.pinned().map(|pinned| pinned.offset.get()),
+            failure: partition
+                .failure_at(share.state.next_fetch_offset().max(partition.start))
+                .map(|failure| failure.reason.clone()),
+        })
     }
 }
 
