@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::args::{ConfigCheck, ConfigShow, ShowFormat};
-use super::{leftover, manifest};
+use super::{components, leftover, manifest};
 use crate::config::{Loaded, Manifest, Problem, Severity};
 use crate::output::{self, Failure, Format};
 
@@ -19,6 +19,7 @@ struct Report<'a> {
 /// Names everything that is wrong with a manifest, and what the data directory has beside it.
 pub(super) async fn check(args: &ConfigCheck) -> Result<(), Failure> {
     let mut loaded = manifest::read(args.manifest.manifest.clone())?;
+    loaded.problems.extend(components::find(&loaded));
     if !loaded.problems.has_errors() {
         loaded.problems.extend(leftover::find(&loaded.manifest).await);
     }

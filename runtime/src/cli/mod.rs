@@ -3,6 +3,7 @@
 
 pub mod args;
 mod component;
+mod components;
 mod config;
 mod dead;
 mod direct;

@@ -86,15 +86,8 @@ fn failure(error: &HostError) -> Failure {
         }
         HostError::Open(_) => Some("check that the folder can be written to, and that the disk has room".to_owned()),
         HostError::Setup { source, .. } => AdminError::from(source.clone()).hint,
-        HostError::Engine(HostEngineError::Cache { .. }) => {
-            Some("make it a folder that this user can write to, or name another as cache-dir under [host]".to_owned())
-        }
-        HostError::Engine(HostEngineError::Engine { .. }) => {
-            Some("lower concurrency and memory of the deployments, or write profile = \"edge\" under [host]".to_owned())
-        }
-        HostError::Engine(HostEngineError::Thread(_)) | HostError::Lanes(_) => {
-            Some("raise the limit on threads and memory of this process (ulimit -u, -v)".to_owned())
-        }
+        HostError::Engine(error) => Some(engine_hint(error).to_owned()),
+        HostError::Lanes(_) => Some(THREADS.to_owned()),
         HostError::Deploy(_) => Some("give one of them another group".to_owned()),
         HostError::Socket(error) => Some(error.hint()),
         HostError::Metrics(MetricsServerError::Bind { .. }) => {
@@ -114,6 +107,21 @@ fn failure(error: &HostError) -> Failure {
         None => failure,
     }
 }
+
+/// What to do about a wasm engine that cannot be built.
+pub(super) fn engine_hint(error: &HostEngineError) -> &'static str {
+    match error {
+        HostEngineError::Cache { .. } => {
+            "make it a folder that this user can write to, or name another as cache-dir under [host]"
+        }
+        HostEngineError::Engine { .. } => {
+            "lower concurrency and memory of the deployments, or write profile = \"edge\" under [host]"
+        }
+        HostEngineError::Thread(_) => THREADS,
+    }
+}
+
+const THREADS: &str = "raise the limit on threads and memory of this process (ulimit -u, -v)";
 
 /// Another process owns the data directory.
 pub(crate) fn in_use(data_dir: &Path, pid: u32) -> Failure {

@@ -26,6 +26,8 @@ pub struct Loaded {
     pub manifest: Manifest,
     /// What was found, errors first.
     pub problems: Problems,
+    /// By deployment: the line of its component, or its own where it names none. Empty if the file is not TOML.
+    pub component_lines: BTreeMap<String, usize>,
 }
 
 /// A manifest that could not even be read.
@@ -107,15 +109,23 @@ fn parse_with(file: &Path, text: &str, further: Check) -> Loaded {
         return Loaded {
             manifest,
             problems: kept,
+            component_lines: BTreeMap::new(),
         };
     }
     topics::complete(&mut manifest, &root, &context);
     check::relations(&manifest, &root, &context);
     further(&manifest, &root, &context);
-    drop(root);
+    let deployments = root.section("deployments");
+    let component_line = |name: &String| Some((name.clone(), deployments.section_at(name).line_of("component")?));
+    let component_lines = manifest.deployments.keys().filter_map(component_line).collect();
+    drop((root, deployments));
     let mut problems = context.problems.into_inner();
     problems.sort();
-    Loaded { manifest, problems }
+    Loaded {
+        manifest,
+        problems,
+        component_lines,
+    }
 }
 
 fn read_all(root: &Section<'_, '_>, file: &Path) -> Manifest {

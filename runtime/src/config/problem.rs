@@ -46,8 +46,9 @@ impl Problem {
         }
     }
 
+    /// Adds where it is.
     #[must_use]
-    pub(super) fn line(mut self, line: Option<usize>) -> Self {
+    pub(crate) fn line(mut self, line: Option<usize>) -> Self {
         self.line = line;
         self
     }

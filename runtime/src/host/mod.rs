@@ -19,7 +19,7 @@ use share_engine::error::{AdminError, Fenced, OpenError};
 
 use crate::admin::{AdminSocket, EmbeddedAdmin, SocketError};
 use crate::cli::{RunPlan, specs};
-use crate::config::{Deployment, Profile};
+use crate::config::{self, Deployment, Profile};
 use crate::handler::{
     Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler,
 };
@@ -289,7 +289,7 @@ fn load(plan: &RunPlan) -> Result<Handlers, HostError> {
             .iter()
             .filter(|(_, deployment)| deployment.enabled)
     };
-    let config = wasm_config(plan, enabled().map(|(_, deployment)| deployment));
+    let config = wasm_config(&plan.manifest.host, enabled().map(|(_, deployment)| deployment));
     let wasm = HostEngine::new(&config)?;
     let log_threshold = logging::guest_threshold(&plan.manifest.host.log);
     let mut handlers = Vec::new();
@@ -309,8 +309,11 @@ fn load(plan: &RunPlan) -> Result<Handlers, HostError> {
     Ok(handlers)
 }
 
-/// Room for every slot, and as much again for instances that are being replaced.
-fn wasm_config<'a>(plan: &RunPlan, deployments: impl Iterator<Item = &'a Deployment>) -> HostEngineConfig {
+/// The wasm engine that these deployments run on: room for every slot, and some for instances that are being replaced.
+pub(crate) fn wasm_config<'a>(
+    host: &config::Host,
+    deployments: impl Iterator<Item = &'a Deployment>,
+) -> HostEngineConfig {
     let (mut slots, mut memory) = (0, 1 << 20);
     for deployment in deployments {
         slots += deployment.concurrency;
@@ -318,13 +321,13 @@ fn wasm_config<'a>(plan: &RunPlan, deployments: impl Iterator<Item = &'a Deploym
     }
     HostEngineConfig {
         max_instances: slots.saturating_add(SPARE_INSTANCES),
-        allocation: if plan.manifest.host.profile == Profile::Edge {
+        allocation: if host.profile == Profile::Edge {
             Allocation::OnDemand
         } else {
             Allocation::Auto
         },
         memory_max: memory,
-        cache_dir: Some(plan.manifest.host.cache_dir.clone()),
+        cache_dir: Some(host.cache_dir.clone()),
         ..HostEngineConfig::default()
     }
 }

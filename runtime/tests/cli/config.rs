@@ -1,6 +1,8 @@
 //! `config check` and `config show`, and every message about an invalid manifest.
 
-use crate::support::Folder;
+use std::fs;
+
+use crate::support::{ACCEPT, Folder, component, component_of, handler_module};
 
 fn check(manifest: &str) -> String {
     Folder::with_manifest(manifest).run(&["config", "check"])
@@ -886,4 +888,79 @@ fn show_prints_a_manifest_that_shows_itself() {
         String::from_utf8(first.stdout).unwrap(),
         String::from_utf8(second.stdout).unwrap()
     );
+}
+
+/// What `run` refuses for its component, `config check` names, all of it at once and beside the rest.
+#[test]
+fn components_are_looked_into_as_run_does() {
+    let folder = Folder::with_manifest("");
+    let whole = component(ACCEPT);
+    fs::write(folder.path().join("cut.wasm"), &whole[..whole.len() - 9]).unwrap();
+    fs::write(folder.path().join("core.wasm"), wat::parse_str("(module)").unwrap()).unwrap();
+    folder.file("text.wasm", "(component)");
+    let nothing = ["package test:guest; world w { }"];
+    let module = "(module (memory (export \"memory\") 1))";
+    fs::write(
+        folder.path().join("world.wasm"),
+        component_of("test:guest/w", &nothing, module),
+    )
+    .unwrap();
+    let asking = [
+        "package test:clock; interface now { now: func(); }",
+        "package test:guest; world w { include sharemill:worker/handler@0.1.0; import test:clock/now; }",
+    ];
+    let import = "(import \"test:clock/now\" \"now\" (func $now))";
+    let module = handler_module(import, &format!("(call $now) {ACCEPT}"));
+    fs::write(
+        folder.path().join("import.wasm"),
+        component_of("test:guest/w", &asking, &module),
+    )
+    .unwrap();
+    let names = ["core", "cut", "import", "text", "world"];
+    let deployment = |name: &&str| format!("[deployments.{name}]\ncomponent = \"{name}.wasm\"\ntopic = \"t\"\n");
+    let manifest: String = names.iter().map(deployment).collect();
+    folder.file("sharemill.toml", &format!("{manifest}memory = 7\n"));
+    insta::assert_snapshot!(folder.run(&["config", "check"]), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 5 deployments, 6 topics, 6 errors, 0 warnings
+    --- stderr
+    error: deployment core: [DIR]/core.wasm is a core wasm module, not a component (line 2)
+    hint: build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`
+    error: deployment cut: [DIR]/cut.wasm is cut off: it has 2388 bytes and needs at least 2397 (line 5)
+    hint: copy or build the file again
+    error: deployment import: [DIR]/import.wasm imports test:clock/now, which this host does not have (line 8)
+    hint: build it without what needs this; `sharemill module inspect` lists what a component imports
+    error: deployment text: [DIR]/text.wasm is not a wasm component: it looks like the text form of wasm (line 11)
+    hint: this is wasm text: turn it into a component with `wasm-tools`
+    error: deployment world: [DIR]/world.wasm exports no handler: it has no exports, wanted is sharemill:worker/record-handler@[VERSION] or sharemill:worker/record-batch-handler@[VERSION] (line 14)
+    hint: build it against a world of wit/worker.wit, such as `sharemill:worker/handler`
+    error: deployments.world.memory is 7B, below the limit of 1MiB (line 16)
+    hint: choose 1MiB to 4GiB (default 64MiB)
+    note: topic t has its records handled by core and is not listed: it is created with 1 partition and retention "queue"
+    hint: add [topics.t] to choose otherwise
+    "#);
+    for name in names {
+        folder.file("sharemill.toml", &deployment(&name));
+        let (checked, run) = (folder.run(&["config", "check"]), folder.run(&["run"]));
+        let (_, refused) = run.split_once("error: ").unwrap();
+        let (message, hint) = refused.trim_end().split_once('\n').unwrap();
+        assert!(
+            checked.contains(&format!("error: {message} (line 2)\n{hint}\n")),
+            "{checked}\n{run}"
+        );
+    }
+    folder.file("sharemill.toml", &format!("{}enabled = false\n", deployment(&"core")));
+    insta::assert_snapshot!(folder.run(&["config", "check"]), @r#"
+    exit 0
+    --- stdout
+    [DIR]/sharemill.toml: 1 deployment, 2 topics, 0 errors, 1 warning
+    --- stderr
+    warning: deployment core, which is not enabled: [DIR]/core.wasm is a core wasm module, not a component (line 2)
+    hint: build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`
+    note: topic t has its records handled by core and is not listed: it is created with 1 partition and retention "queue"
+    hint: add [topics.t] to choose otherwise
+    "#);
+    // What it looks at, it does not change.
+    assert!(!folder.path().join("data/cache").exists());
 }

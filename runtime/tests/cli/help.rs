@@ -401,7 +401,8 @@ fn commands() {
     Usage: sharemill config <COMMAND>
 
     Commands:
-      check  Name everything that is wrong with the manifest, and what it has left over
+      check  Name everything that is wrong with the manifest and its components, and what it has left
+             over
       show   Print the manifest with every default
 
     Options:

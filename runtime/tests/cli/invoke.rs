@@ -1,40 +1,8 @@
 //! `invoke` and `module inspect` with a component made on the spot.
 
 use std::fs;
-use std::path::Path;
 
-use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
-use wit_parser::Resolve;
-
-use crate::support::Folder;
-
-/// A handler whose `handle` has this body; the outcome lies at the address that it leaves.
-fn component(body: &str) -> Vec<u8> {
-    const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
-    let wat = format!(
-        r#"(module
-          (memory (export "memory") 1)
-          (global $heap (mut i32) (i32.const 4096))
-          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
-            (global.set $heap (i32.add (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)) (local.get 3)))
-            (i32.sub (global.get $heap) (local.get 3)))
-          (data (i32.const 512) "no price")
-          (func (export "{HANDLE}")
-            (param i64 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {body}))"#
-    );
-    let mut module = wat::parse_str(wat).unwrap();
-    let mut resolve = Resolve::default();
-    let wit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/worker.wit")).unwrap();
-    let package = resolve.push_str("worker.wit", &wit).unwrap();
-    let world = resolve.select_world(&[package], Some("handler")).unwrap();
-    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
-    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
-}
-
-const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.const 16)";
-/// Tag 2, a present reason of 8 bytes at 512; the payload of the outcome is aligned to 8.
-const REJECT: &str = "(i32.store8 (i32.const 16) (i32.const 2)) (i32.store8 (i32.const 24) (i32.const 1))
-    (i32.store (i32.const 28) (i32.const 512)) (i32.store (i32.const 32) (i32.const 8)) (i32.const 16)";
+use crate::support::{ACCEPT, Folder, REJECT, component};
 
 fn folder(body: &str) -> Folder {
     let folder = Folder::with_manifest(

@@ -7,6 +7,50 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::Resolve;
+
+/// A handler whose `handle` has this body; the outcome lies at the address that it leaves.
+pub(crate) fn component(body: &str) -> Vec<u8> {
+    component_of("handler", &[], &handler_module("", body))
+}
+
+/// The core module of a handler.
+pub(crate) fn handler_module(imports: &str, body: &str) -> String {
+    const HANDLE: &str = "sharemill:worker/record-handler@0.1.0#handle";
+    format!(
+        r#"(module {imports}
+          (memory (export "memory") 1)
+          (global $heap (mut i32) (i32.const 4096))
+          (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+            (global.set $heap (i32.add (i32.and (i32.add (global.get $heap) (i32.const 7)) (i32.const -8)) (local.get 3)))
+            (i32.sub (global.get $heap) (local.get 3)))
+          (data (i32.const 512) "no price")
+          (func (export "{HANDLE}")
+            (param i64 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {body}))"#
+    )
+}
+
+/// A component of a world: of the worker's package, or of the last of `packages`.
+pub(crate) fn component_of(world: &str, packages: &[&str], module: &str) -> Vec<u8> {
+    let mut module = wat::parse_str(module).unwrap();
+    let mut resolve = Resolve::default();
+    let wit = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit/worker.wit")).unwrap();
+    let mut package = resolve.push_str("worker.wit", &wit).unwrap();
+    for text in packages {
+        package = resolve.push_str("test.wit", text).unwrap();
+    }
+    let world = resolve.select_world(&[package], Some(world)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8, false).unwrap();
+    ComponentEncoder::default().module(&module).unwrap().encode().unwrap()
+}
+
+/// Leaves an outcome that accepts.
+pub(crate) const ACCEPT: &str = "(i32.store8 (i32.const 16) (i32.const 0)) (i32.const 16)";
+
+/// Leaves an outcome that rejects: tag 2, a present reason of 8 bytes at 512; the payload of the outcome is aligned to 8.
+pub(crate) const REJECT: &str = "(i32.store8 (i32.const 16) (i32.const 2)) (i32.store8 (i32.const 24) (i32.const 1))
+    (i32.store (i32.const 28) (i32.const 512)) (i32.store (i32.const 32) (i32.const 8)) (i32.const 16)";
 
 /// A folder with a manifest and what it names.
 pub(crate) struct Folder {
@@ -20,10 +64,10 @@ impl Folder {
         }
     }
 
-    /// With a component file and this manifest.
+    /// With a handler, which accepts, in handler.wasm, and this manifest.
     pub(crate) fn with_manifest(manifest: &str) -> Self {
         let folder = Self::new();
-        folder.file("handler.wasm", "");
+        fs::write(folder.path().join("handler.wasm"), component(ACCEPT)).unwrap();
         folder.file("sharemill.toml", manifest);
         folder
     }

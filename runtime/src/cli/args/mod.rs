@@ -117,7 +117,11 @@ impl From<FormatArg> for output::Format {
 /// `sharemill config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Name everything that is wrong with the manifest, and what it has left over
+    /// Name everything that is wrong with the manifest and its components, and what it has left over
+    #[command(
+        after_help = "Components are loaded as run loads them: compiled, and kept in the cache. What is left over is asked of the host \
+                      that runs; where none does, the data directory is read and not changed."
+    )]
     Check(ConfigCheck),
     /// Print the manifest with every default
     Show(ConfigShow),
