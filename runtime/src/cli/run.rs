@@ -43,15 +43,17 @@ pub(super) async fn run(args: RunArgs) -> Result<(), Failure> {
     });
     let result = run_with(&args, &stages).await;
     flush_log(FLUSH_LIMIT);
-    // Said while signals are still heard: standard error may be in no hurry.
+    // Said while signals are still heard: nobody may read standard error.
     result.map_err(|failure| {
-        output::failure(&failure);
+        output::failure_within(&failure, TELL_LIMIT);
         failure.said()
     })
 }
 
 /// What a host that was given up gets for its last write. A disk that takes longer is left behind, as by a crash.
 const LAST_WRITE: Duration = Duration::from_secs(1);
+/// What the reason for the end gets to reach standard error; the exit code tells it too.
+const TELL_LIMIT: Duration = Duration::from_secs(1);
 /// What the last log lines get to reach standard error.
 const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 

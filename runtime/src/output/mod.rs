@@ -6,6 +6,8 @@ mod quantity;
 mod table;
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::mpsc;
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -73,6 +75,27 @@ pub fn failure(failure: &Failure) {
             labelled(Label::Hint, hint);
         }
     }
+}
+
+/// As [`failure`], but waits no longer than `limit` for a reader of stderr who does not read.
+pub fn failure_within(told: &Failure, limit: Duration) {
+    let (said, hears) = mpsc::channel();
+    let copy = told.clone();
+    let body = move || {
+        failure(&copy);
+        // Nobody hears it any more after the limit.
+        let _ = said.send(());
+    };
+    match std::thread::Builder::new().name("failure".to_owned()).spawn(body) {
+        // The thread is left behind with the process.
+        Ok(_) => drop(hears.recv_timeout(limit)),
+        Err(_) => failure(told),
+    }
+}
+
+/// Prints what is worth knowing on stderr.
+pub fn note(text: &str) {
+    labelled(Label::Note, text);
 }
 
 /// Prints a warning on stderr.

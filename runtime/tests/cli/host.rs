@@ -2,7 +2,7 @@
 //! the place of a file holds a host at a chosen step: reading it waits for a writer who never comes.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command};
 use std::sync::Arc;
@@ -145,6 +145,21 @@ fn signals_are_heard_during_recovery_and_the_third_ends_the_process() {
     let (code, said) = host.end();
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("ends at once"), "{said}");
+}
+
+/// The reason is in nobody's way: the exit code tells that there was one.
+#[test]
+fn a_host_that_fails_ends_although_nobody_reads_standard_error() {
+    let folder = with_sleeper();
+    folder.file("sleeper.wasm", "no component");
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::NONBLOCK).unwrap();
+    while writer.write(&[b'x'; 4_096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&writer, rustix::fs::OFlags::empty()).unwrap();
+    let mut child = folder.command(&["run"]).stderr(writer).spawn().unwrap();
+    let status = until("the end of the host", || child.try_wait().unwrap());
+    assert_eq!(status.code(), Some(1));
+    drop(reader);
 }
 
 #[test]
