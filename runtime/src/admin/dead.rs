@@ -177,7 +177,7 @@ pub struct DeadLetterDetail {
     pub module: Option<String>,
     /// The trap of the last attempt.
     pub trap: Option<String>,
-    /// One line per attempt.
+    /// One line for each failed attempt before the last, whose cause and reason stand above.
     pub attempts: Vec<String>,
     /// Last log lines of the last attempt.
     pub log: Vec<String>,

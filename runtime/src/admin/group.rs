@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::config::{Start, StartError};
+use crate::config::{Start, StartError, UnitError};
 
 /// One share group in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -191,8 +191,8 @@ pub enum ResetToError {
     #[error("expected earliest, latest, by-duration:AGE or offset:NUMBER")]
     Form,
     /// The age cannot be read.
-    #[error("{0}")]
-    Age(StartError),
+    #[error("the age {0}; write it as in by-duration:1h30m")]
+    Age(UnitError),
 }
 
 impl FromStr for ResetTo {
@@ -207,7 +207,7 @@ impl FromStr for ResetTo {
         }
         text.parse().map(Self::Start).map_err(|error| match error {
             StartError::Form(_) => ResetToError::Form,
-            age @ StartError::Age(_) => ResetToError::Age(age),
+            StartError::Age(age) => ResetToError::Age(age),
         })
     }
 }

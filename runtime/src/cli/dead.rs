@@ -145,7 +145,11 @@ fn described(letter: &DeadLetterDetail) -> String {
     }
     line("value", &shown::text(letter.record.value.as_deref()));
     section(&mut text, "trap", letter.trap.as_deref().unwrap_or_default().lines());
-    section(&mut text, "attempts", letter.attempts.iter().map(String::as_str));
+    section(
+        &mut text,
+        "earlier attempts",
+        letter.attempts.iter().map(String::as_str),
+    );
     section(&mut text, "log", letter.log.iter().map(String::as_str));
     text
 }

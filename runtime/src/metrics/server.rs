@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
@@ -61,7 +62,10 @@ impl MetricsServer {
         let Self { listener, handle, .. } = self;
         let page = handle.clone();
         let text = move || std::future::ready(([(CONTENT_TYPE, "text/plain; version=0.0.4")], page.render()));
-        let router = Router::new().route("/metrics", get(text));
+        let router = Router::new()
+            .route("/", get(async || ELSEWHERE))
+            .route("/metrics", get(text))
+            .fallback(async || (StatusCode::NOT_FOUND, ELSEWHERE));
         let upkeep = async {
             loop {
                 tokio::time::sleep(UPKEEP).await;
@@ -75,6 +79,9 @@ impl MetricsServer {
     }
 }
 
+/// The answer on every other path.
+const ELSEWHERE: &str = "metrics of sharemill as Prometheus text are at /metrics\n";
+
 /// Samples of histograms are folded this often, whether anybody asks or not.
 const UPKEEP: Duration = Duration::from_secs(5);
 
@@ -85,10 +92,10 @@ mod tests {
     use super::*;
     use crate::metrics::{DeploymentMetrics, Tally};
 
-    async fn get(address: SocketAddr) -> String {
+    async fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
-        let request = b"GET /metrics HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n";
-        stream.write_all(request).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut text = String::new();
         stream.read_to_string(&mut text).await.unwrap();
         text
@@ -113,8 +120,8 @@ mod tests {
         tally.acknowledged.record(Duration::from_millis(2));
         tally.acknowledged.record(Duration::from_millis(4));
         metrics.add(0, &tally, [2, 0, 1]);
-        let text = tokio::select! {
-            text = get(address) => text,
+        let [text, root, other] = tokio::select! {
+            texts = async { [get(address, "/metrics").await, get(address, "/").await, get(address, "/metric").await] } => texts,
             ended = server.run() => panic!("{ended:?}"),
         };
         for line in [
@@ -126,6 +133,10 @@ mod tests {
             "sharemill_slots{deployment=\"metrics-test\",lane=\"0\",state=\"busy\"} 1",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
+        }
+        for (answer, status) in [(root, "200 OK"), (other, "404 Not Found")] {
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+            assert!(answer.ends_with(ELSEWHERE), "{answer}");
         }
     }
 }

@@ -218,6 +218,13 @@ fn groups() {
     TOPIC   PARTITION  FROM  TO  EPOCH
     orders          0     2   4      2
     ");
+    insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "by-duration:1hh"]), @r#"
+    exit 2
+    --- stderr
+    error: invalid value 'by-duration:1hh' for '--to <POSITION>': the age "1hh" has the unknown unit "hh", expected one of ms, s, m, h, d, w; write it as in by-duration:1h30m
+
+    For more information, try '--help'.
+    "#);
     insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "newest"]), @"
     exit 2
     --- stderr
@@ -324,9 +331,8 @@ fn dead_letters() {
     header      trace=abc
     value       {"item":\u{1b}[31m1}
 
-    attempts
-      1 release: later
-      2 reject: no price
+    earlier attempts
+      release: later
 
     log
       warn no price
@@ -359,8 +365,7 @@ fn dead_letters() {
       "module": "9f86d081",
       "trap": null,
       "attempts": [
-        "1 release: later",
-        "2 reject: no price"
+        "release: later"
       ],
       "log": [
         "warn no price"

@@ -156,7 +156,7 @@ fn dead_letter() -> DeadLetterDetail {
         },
         module: Some("9f86d081".to_owned()),
         trap: None,
-        attempts: vec!["1 release: later".to_owned(), "2 reject: no price".to_owned()],
+        attempts: vec!["release: later".to_owned()],
         log: vec!["warn no price".to_owned()],
         checkpoint_bytes: None,
     }

@@ -321,6 +321,11 @@ fn commands() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    DELIVERIES are the attempts so far, the one under way included. LEASE LEFT is what the member has
+    until the record is taken from it, DUE IN what a parked record still waits. STRIKES are the hosts
+    that died with it, CHECKPOINT is what its handler left with a renewal. group describe shows the
+    offsets from START to LOG END.
     ");
     insta::assert_snapshot!(run(&["dead", "--help"]), @"
     exit 0

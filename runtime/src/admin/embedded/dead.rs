@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use share_engine::error::AdminError as EngineError;
 use share_engine::ids::Offset;
 use share_engine::record::{self, RecordView};
 
@@ -29,6 +30,11 @@ impl EmbeddedAdmin {
             AdminError::new(ErrorCode::NotFound, format!("there is no dead letter {id}"))
                 .hint("sharemill dead list shows those that there are")
         };
+        if self.has_left(&id).await? {
+            let message =
+                format!("dead letter {id} is not there any more: it was redriven already, or retention took it");
+            return Err(AdminError::new(ErrorCode::NotFound, message));
+        }
         let batches = self
             .engine
             .read(&id.topic, id.partition, Offset::saturating(id.offset), 1)
@@ -66,16 +72,36 @@ impl EmbeddedAdmin {
 
     async fn redrive_one(&self, id: &DeadLetterId) -> Result<Redriven, AdminError> {
         let letter = self.dead_detail(id.clone()).await?;
-        let receipt = self
+        let redriven = self
             .engine
-            .redrive(&id.topic, id.partition, Offset::saturating(id.offset))
-            .await?;
+            .redrive(&id.topic, id.partition, Offset::saturating(id.offset));
+        let redriven = redriven.await;
+        if let Err(EngineError::NoDeadLetter { .. }) = redriven
+            && self.is_settled(id).await?
+        {
+            return Err(redriven_before(id, &letter));
+        }
+        let receipt = redriven?;
         Ok(Redriven {
             id: id.clone(),
             topic: letter.summary.source_topic,
             partition: receipt.partition,
             offset: receipt.offset.get(),
         })
+    }
+
+    /// Whether its topic was further once than it, and has let it go.
+    async fn has_left(&self, id: &DeadLetterId) -> Result<bool, AdminError> {
+        let topic = self.engine.describe_topic(&id.topic).await?;
+        let mut partitions = topic.partitions.iter();
+        let partition = partitions.find(|one| one.partition == id.partition);
+        Ok(topic.dead_letters_of.is_some() && partition.is_some_and(|one| id.offset < one.start))
+    }
+
+    /// Whether a dead letter that lies in its topic waits no more.
+    async fn is_settled(&self, id: &DeadLetterId) -> Result<bool, AdminError> {
+        let waits = self.waiting(&id.topic, id.partition, id.offset, id.offset).await?;
+        Ok(!waits(id.offset))
     }
 
     /// Letters that were not redriven yet, by topic, partition and offset.
@@ -165,6 +191,14 @@ impl EmbeddedAdmin {
             .collect();
         Ok(move |offset| open.contains(&offset))
     }
+}
+
+fn redriven_before(id: &DeadLetterId, letter: &DeadLetterDetail) -> AdminError {
+    let (group, topic) = (&letter.summary.group, &letter.summary.source_topic);
+    let message = format!("dead letter {id} has been redriven already");
+    let hint =
+        format!("its record is in {topic} again: sharemill records {group} --topic {topic} shows what becomes of it");
+    AdminError::new(ErrorCode::Conflict, message).hint(hint)
 }
 
 fn fits(letter: &DeadLetter, filter: &DeadFilter) -> bool {

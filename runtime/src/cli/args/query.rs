@@ -25,6 +25,9 @@ pub enum TopicCommand {
     /// List all topics
     List(QueryArgs),
     /// Show one topic with its partitions and groups
+    #[command(
+        after_help = "LOG START is the oldest offset that is kept, LOG END the offset that the next record gets."
+    )]
     Describe(TopicName),
     /// Print the records of a topic; takes none away
     Read(TopicRead),
@@ -129,6 +132,11 @@ pub enum GroupCommand {
     /// List all share groups
     List(QueryArgs),
     /// Show one group with its share partitions
+    #[command(
+        after_help = "START is the oldest offset that the group has not settled, END the one after the last that it has ever taken, \
+                      LOG END the offset that the next record gets: what lies from END to LOG END was never handed out. EPOCH grows \
+                      with every reset. PINNED BY is the record that keeps a full window from moving on."
+    )]
     Describe(GroupName),
     /// Set a group back or forward; checkpoints are dropped
     Reset(GroupReset),
@@ -183,6 +191,11 @@ pub struct GroupDelete {
 
 /// `sharemill records`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "DELIVERIES are the attempts so far, the one under way included. LEASE LEFT is what the member has until the record is \
+                  taken from it, DUE IN what a parked record still waits. STRIKES are the hosts that died with it, CHECKPOINT is what \
+                  its handler left with a renewal. group describe shows the offsets from START to LOG END."
+)]
 pub struct RecordsArgs {
     /// Share group
     #[arg(value_name = "GROUP")]
@@ -240,6 +253,10 @@ pub enum DeadCommand {
     /// List dead letters
     List(DeadList),
     /// Show one dead letter with everything known about it
+    #[command(
+        after_help = "The last attempt is in cause, reason, trap and log; the earlier ones have a line each. An attempt whose lease ran \
+                      out has none."
+    )]
     Show(DeadShow),
     /// Append dead letters to the topic they came from and take them out, in one step
     Redrive(DeadRedrive),

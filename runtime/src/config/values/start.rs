@@ -27,7 +27,7 @@ pub enum StartError {
     #[error("is \"{0}\", expected \"earliest\", \"latest\" or \"by-duration:AGE\"")]
     Form(String),
     /// The age behind `by-duration:` is none.
-    #[error("has the age {0}")]
+    #[error("has an age that cannot be read: {0}")]
     Age(UnitError),
 }
 
