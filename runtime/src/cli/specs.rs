@@ -47,7 +47,7 @@ pub fn deployment_spec(name: &str, deployment: &Deployment) -> DeploymentSpec {
             max: deployment.backoff.max,
             jitter: deployment.backoff.jitter,
         },
-        dead_letter: deployment.dead_letter.is_some(),
+        dead_letter: deployment.dead_letter.as_deref().map(Arc::from),
         ..DeploymentSpec::new(name, &deployment.topic)
     }
 }

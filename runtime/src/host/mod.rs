@@ -258,11 +258,13 @@ async fn serve(host: Host, stages: &Arc<Stages>, plan: &RunPlan) -> Result<(), H
     }
     watchers.shutdown().await;
     let limit = plan.manifest.host.drain_timeout + END_LIMIT;
+    let deployments = host.deployments().to_vec();
     let ended = tokio::time::timeout(limit, host.shutdown(stages.subscribe())).await;
     let ShutdownReport {
         wedged_lanes,
         abandoned,
     } = ended.map_err(|_| HostError::NotEnded(limit))?;
+    deployments.iter().for_each(observe::sum_up);
     if abandoned > 0 {
         tracing::warn!(
             abandoned,

@@ -1,4 +1,4 @@
-//! Publishes what the engine counts, once a second. The engine knows nothing of metrics.
+//! Publishes what the engine counts, once a second: the engine knows nothing of metrics. Sums a deployment up when it ends.
 
 use std::time::Duration;
 
@@ -6,6 +6,7 @@ use metrics::{counter, gauge, histogram};
 use share_engine::engine::Engine;
 
 use crate::metrics::names;
+use crate::supervisor::DeploymentHandle;
 
 /// Until it is aborted.
 pub(super) async fn publish(engine: Engine) {
@@ -38,6 +39,16 @@ pub(super) async fn publish(engine: Engine) {
             tracing::warn!(failures, %last, "the engine could not move its journal or read a log");
         }
     }
+}
+
+/// One line on everything that became of a deployment's records.
+pub(super) fn sum_up(deployment: &DeploymentHandle) {
+    let totals = deployment.totals();
+    let (accepted, renewed) = (totals.verdicts.get("accept"), totals.verdicts.get("renew"));
+    let failed_attempts = totals.verdicts.get("release") + totals.verdicts.get("reject");
+    let dead_letters: u64 = totals.archived.iter().map(|(_, count)| count).sum();
+    let deployment = &*deployment.spec().name;
+    tracing::info!(deployment, accepted, dead_letters, failed_attempts, renewed, "handled");
 }
 
 const PERIOD: Duration = Duration::from_secs(1);

@@ -83,9 +83,10 @@ async fn settle(station: Rc<Station>, settlements: Vec<Settlement>, sent: Sent) 
         let (faults, deployment) = (&station.deployment.faults, &*station.spec().name);
         faults.warn(now.monotonic, deployment, "the source refused an outcome", reason);
     };
-    outbox.handle_results(sent, results, now, &mut station.desk.borrow_mut(), random, told);
+    let failed = outbox.handle_results(sent, results, now, &mut station.desk.borrow_mut(), random, told);
     let refused = outbox.refused();
     drop(outbox);
+    station.deployment.endings.tell(now.monotonic, station.spec(), &failed);
     count_settling(&station);
     let before = station.shared.refused.swap(refused, Ordering::AcqRel);
     let freed = station.deployment.short_of_bytes.swap(false, Ordering::AcqRel);

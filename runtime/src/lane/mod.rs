@@ -8,6 +8,7 @@
 //! ```
 
 mod chunk;
+mod endings;
 mod faults;
 mod foreman;
 mod outbox;

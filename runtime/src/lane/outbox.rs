@@ -6,6 +6,7 @@ use std::time::Duration;
 use share_engine::time::{Instant, Now};
 
 use super::chunk::Item;
+use super::endings::Failed;
 use crate::metrics::Tally;
 use crate::settle::{Attempt, Desk, HostFaultBackoff, delay_before_retry};
 use crate::source::{RefusedBy, SettleResult, Settlement, Verdict};
@@ -117,7 +118,8 @@ impl Outbox {
     }
 
     /// The results of a batch. What is refused for ever is a failed attempt. What the backend has no room for comes again later; but one
-    /// that carried emitted records is given back: whether they fit is for a later call to see. `told` hears why, for the log.
+    /// that carried emitted records is given back: whether they fit is for a later call to see. `told` hears why, for the log. The
+    /// failed attempts that are durable now.
     pub(crate) fn handle_results(
         &mut self,
         sent: Sent,
@@ -126,12 +128,13 @@ impl Outbox {
         desk: &mut Desk,
         random: u64,
         mut told: impl FnMut(&str),
-    ) {
+    ) -> Failed {
         self.in_flight -= 1;
         self.on_the_way -= sent.entries.len();
         let mut results = results.into_iter();
         let (mut worked, mut refused, mut emitted) = (false, false, false);
         let mut emit_delay = None;
+        let mut failed = Failed::default();
         for entry in sent.entries {
             // A source that answers too little has failed on the way.
             match results.next().unwrap_or(SettleResult::Unknown) {
@@ -139,6 +142,11 @@ impl Outbox {
                     worked = true;
                     emitted |= entry.emits;
                     self.applied(&entry, now);
+                    if let (true, Some(delivery), Some(settlement)) =
+                        (entry.gave_up, entry.item.delivery(), &entry.again)
+                    {
+                        failed.add(delivery, settlement, entry.last);
+                    }
                     entry.item.chunk.finish(entry.item.index);
                 }
                 SettleResult::Stale => {
@@ -171,6 +179,7 @@ impl Outbox {
         } else if worked {
             self.refusals = 0;
         }
+        failed
     }
 
     fn applied(&mut self, entry: &SentEntry, now: Now) {

@@ -9,6 +9,7 @@ use share_engine::time::Instant;
 use tokio::sync::{Notify, watch};
 
 use super::chunk::{Chunk, HeldBytes, Item};
+use super::endings::Endings;
 use super::faults::Faults;
 use crate::metrics::DeploymentMetrics;
 use crate::supervisor::DeploymentSpec;
@@ -25,6 +26,7 @@ pub struct DeploymentShared {
     /// Rings when there may be something to do for the dispatcher.
     pub(crate) wake: Notify,
     pub(crate) faults: Faults,
+    pub(crate) endings: Endings,
     /// The dispatcher wants to hear when bytes become free.
     pub(crate) short_of_bytes: AtomicBool,
     /// The dispatcher wants to hear when a station falls to its refill level.
@@ -57,6 +59,7 @@ impl DeploymentShared {
             metrics,
             wake: Notify::new(),
             faults: Faults::default(),
+            endings: Endings::default(),
             short_of_bytes: AtomicBool::new(false),
             hungry: AtomicBool::new(false),
             failure: watch::Sender::new(None),

@@ -142,7 +142,7 @@ impl Host {
         });
         self.dispatchers.spawn(dispatcher.run());
         let handle = DeploymentHandle { shared, source, paused };
-        self.observers.spawn(observe(handle.clone()));
+        self.observers.spawn(observe(handle.clone(), self.context.clone()));
         self.deployments.push(handle.clone());
         Ok(handle)
     }
@@ -188,6 +188,10 @@ impl Host {
         }
         let abandoned = self.deployments.iter().map(|deployment| deployment.shared.held()).sum();
         let wedged_lanes = self.lanes.join(&self.context).await;
+        let over = self.context.clock.now().monotonic.after(Duration::from_secs(1));
+        for deployment in &self.deployments {
+            deployment.shared.endings.tell_rest(over, deployment.spec());
+        }
         ShutdownReport {
             wedged_lanes,
             abandoned,
@@ -314,8 +318,10 @@ impl DeploymentHandle {
 }
 
 /// Until it is aborted.
-async fn observe(deployment: DeploymentHandle) {
+async fn observe(deployment: DeploymentHandle, context: HostContext) {
     loop {
+        let now = context.clock.now().monotonic;
+        deployment.shared.endings.tell_rest(now, deployment.spec());
         if let Some(backlog) = deployment.looked_at().await {
             deployment.shared.metrics.set_parked(backlog.parked);
         }

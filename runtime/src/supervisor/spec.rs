@@ -34,8 +34,8 @@ pub struct DeploymentSpec {
     pub attempts: u16,
     /// Delay of a release that names none.
     pub backoff: Backoff,
-    /// Whether a record given up is copied to the dead letters.
-    pub dead_letter: bool,
+    /// The topic to which a record given up is copied; `None`: it is gone.
+    pub dead_letter: Option<Arc<str>>,
     /// Records that will be started within this time are acquired ahead.
     pub lookahead: Duration,
     /// Bytes of records acquired and not finished.
@@ -71,7 +71,6 @@ impl DeploymentSpec {
         let name: Arc<str> = Arc::from(name);
         Self {
             group: name.clone(),
-            name,
             topic: Arc::from(topic),
             concurrency: Self::CONCURRENCY,
             instance: InstanceMode::Reuse,
@@ -83,10 +82,11 @@ impl DeploymentSpec {
             memory: Self::MEMORY,
             attempts: Self::ATTEMPTS,
             backoff: Backoff::default(),
-            dead_letter: true,
+            dead_letter: Some(Arc::from(format!("{name}.dead"))),
             lookahead: Self::LOOKAHEAD,
             max_waiting_bytes: Self::MAX_WAITING_BYTES,
             rate_limit: None,
+            name,
         }
     }
 }

@@ -81,6 +81,9 @@ fn commands() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    At level info the log names, for each deployment, up to 10 dead letters and one failed attempt a
+    second, and how many more there were. When the host ends, a line for each deployment sums up.
     ");
     insta::assert_snapshot!(run(&["produce", "--help"]), @r#"
     exit 0

@@ -11,6 +11,7 @@ mod help;
 mod host;
 mod invoke;
 mod leftover;
+mod log;
 mod reference;
 mod support;
 mod verify;

@@ -11,6 +11,10 @@ use crate::config::{LogFormat, parse_duration};
 
 /// `sharemill run`.
 #[derive(Args, Debug)]
+#[command(
+    after_help = "At level info the log names, for each deployment, up to 10 dead letters and one failed attempt a second, and how many \
+                  more there were. When the host ends, a line for each deployment sums up."
+)]
 pub struct RunArgs {
     /// Which manifest.
     #[command(flatten)]
