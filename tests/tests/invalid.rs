@@ -236,11 +236,12 @@ fn a_record_that_is_too_large_and_an_unknown_topic() {
         let input = format!("before\n{large}\nafter\n");
         let output = folder.run_with_input(&["produce", "orders"], &input);
         let parts = [
-            "error: record 2 was refused: a record takes 1100",
+            "error: line 2 was refused: a record takes 1100",
             "the limit is 1048588",
             "hint: keep what is large in a file",
         ];
         output.failure(1, &parts);
+        output.failure(1, &["note: every other line is stored"]);
         assert!(
             output.stdout.contains("2 records stored in orders, 1 refused"),
             "{output:?}"

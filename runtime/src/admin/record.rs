@@ -1,10 +1,13 @@
 //! A record as JSON: what `produce --ndjson` reads, what crosses the admin socket, what `dead show` prints. One form for all.
 //! Text stays text, other bytes are base64 in fields of their own, so that nothing has to be guessed.
 
+use std::fmt;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use serde::de::Error as _;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -119,9 +122,27 @@ struct Fields {
     timestamp: Option<i64>,
 }
 
+/// Fields by name: a list of values in the order of the fields is no record.
+struct FieldsVisitor;
+
+impl<'de> Visitor<'de> for FieldsVisitor {
+    type Value = Fields;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Fields, A::Error> {
+        Fields::deserialize(MapAccessDeserializer::new(map))
+    }
+}
+
 /// `{"name": "value"}` where names differ, or a list.
 #[derive(Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "headers are an object of names and values, or a list of objects with name and value"
+)]
 enum Headers {
     Named(serde_json::Map<String, Value>),
     Listed(Vec<HeaderFields>),
@@ -181,7 +202,7 @@ impl Serialize for Record {
 
 impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let fields = Fields::deserialize(deserializer)?;
+        let fields = deserializer.deserialize_map(FieldsVisitor)?;
         let headers = match fields.headers {
             Headers::Listed(list) => list
                 .into_iter()
@@ -267,6 +288,7 @@ mod tests {
 
     #[test]
     fn refuses_with_a_reason() {
+        insta::assert_snapshot!(parse(r#"["k"]"#).unwrap_err(), @"invalid type: sequence, expected an object at line 1 column 0");
         insta::assert_snapshot!(parse(r#"{"vlaue":1}"#).unwrap_err(), @"unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 8");
         insta::assert_snapshot!(parse(r#"{"value":"","value-base64":""}"#).unwrap_err(), @"value and value-base64 are both given");
         insta::assert_snapshot!(parse(r#"{"key-base64":"*"}"#).unwrap_err(), @"key-base64 is not base64: Invalid symbol 42, offset 0.");

@@ -426,7 +426,7 @@ fn produce_from_everywhere() {
     PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
             0        4             7           10
     ");
-    insta::assert_snapshot!(folder.run(&["produce", "orders", "--ndjson", "records.ndjson", "--partition", "1"]), @"
+    insta::assert_snapshot!(folder.run(&["produce", "orders", "--ndjson", "records.ndjson", "--partition", "1"]), @r#"
     exit 1
     --- stdout
     2 records stored in orders, 1 refused
@@ -435,8 +435,10 @@ fn produce_from_everywhere() {
             1        1             8            8
             2        1             7            7
     --- stderr
-    error: record 3 was refused: not a record: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 8
-    ");
+    error: line 3 was refused: not a record, column 8: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp`
+    hint: a line is an object such as {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}}; sharemill produce --help lists its fields, all of them optional
+    note: every other line is stored: give only those refused again
+    "#);
     insta::assert_snapshot!(folder.run_with_input(&["produce", "orders"], Some("x\ny\n")), @"
     exit 0
     --- stdout
@@ -452,6 +454,7 @@ fn produce_from_everywhere() {
     {"line":2,"error":{"code":"full","message":"topic orders is full: 10 GiB of 10 GiB, held back by group enrich","hint":"let the group catch up, or raise max-bytes"}}
     --- stderr
     1 record stored in orders, 1 refused
+    note: everything before line 2 is stored, and nothing from there on: go on with --from-line 2
     "#);
     insta::assert_snapshot!(folder.run_with_input(&["produce", "orders"], Some("")), @"
     exit 0
@@ -477,8 +480,9 @@ fn produce_that_fails() {
     PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
             0        2             7            8
     --- stderr
-    error: record 2 was refused: topic orders is full: 10 GiB of 10 GiB, held back by group enrich
+    error: value 2 was refused: topic orders is full: 10 GiB of 10 GiB, held back by group enrich
     hint: let the group catch up, or raise max-bytes
+    note: every other value is stored: give only those refused again
     ");
     insta::assert_snapshot!(folder.run(&["produce", "orders", "a", "broken"]), @"
     exit 1
@@ -489,6 +493,7 @@ fn produce_that_fails() {
             0        1             7            7
     --- stderr
     warning: 1 record had no result yet and may or may not be stored
+    note: everything before value 2 is stored; of the rest nothing is known, what is sent again may then be there twice: give value 2 and those after it again
     error: the disk failed
     ");
     insta::assert_snapshot!(folder.run(&["produce", "orders", "--file", "missing.txt"]), @"
@@ -520,7 +525,7 @@ fn produce_that_fails() {
     let many = "full\n".repeat(12);
     let shown = folder.run_with_input(&["produce", "orders"], Some(&many));
     assert!(
-        shown.contains("error: record 10 was refused") && !shown.contains("error: record 11 was refused"),
+        shown.contains("error: line 10 was refused") && !shown.contains("error: line 11 was refused"),
         "{shown}"
     );
     assert!(shown.contains("and 2 more were refused"), "{shown}");

@@ -106,6 +106,9 @@ fn commands() {
           --ndjson <FILE>
               File of JSON objects, one a line; - for standard input
 
+          --from-line <NUMBER>
+              Line at which to begin, from 1: to go on where an earlier produce was cut off
+
           --key <KEY>
               Key of every record that has none
 
@@ -136,7 +139,9 @@ fn commands() {
       -h, --help
               Print help (see a summary with '-h')
 
-    Without values, --file or --ndjson, standard input is read, one value a line.
+    Without values, --file or --ndjson, standard input is read, one value a line. A line that is refused
+    does not stop those after it. With --format json every line has a line of its own on stdout: where
+    it is, or why not.
 
     NDJSON: one object a line, all fields optional:
       {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}, "partition": 0,

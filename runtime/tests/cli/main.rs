@@ -12,6 +12,7 @@ mod host;
 mod invoke;
 mod leftover;
 mod log;
+mod produce;
 mod reference;
 mod support;
 mod verify;

@@ -63,7 +63,8 @@ impl From<LogFormatChoice> for LogFormat {
 #[derive(Args, Debug)]
 #[command(
     group(ArgGroup::new("input").args(["values", "file", "ndjson"])),
-    after_help = "Without values, --file or --ndjson, standard input is read, one value a line.\n\n\
+    after_help = "Without values, --file or --ndjson, standard input is read, one value a line. A line that is refused does not stop \
+        those after it. With --format json every line has a line of its own on stdout: where it is, or why not.\n\n\
         NDJSON: one object a line, all fields optional:\n  \
         {\"key\": \"k\", \"value\": \"text or any JSON\", \"headers\": {\"name\": \"value\"}, \"partition\": 0, \"timestamp\": 1700000000000}\n  \
         \"key-base64\" and \"value-base64\" carry bytes; a missing value is a null value."
@@ -81,6 +82,16 @@ pub struct ProduceArgs {
     /// File of JSON objects, one a line; - for standard input
     #[arg(long, value_name = "FILE")]
     pub ndjson: Option<PathBuf>,
+    /// Line at which to begin, from 1: to go on where an earlier produce was cut off
+    #[arg(
+        long,
+        value_name = "NUMBER",
+        default_value_t = 1,
+        hide_default_value = true,
+        conflicts_with = "values",
+        value_parser = clap::value_parser!(u64).range(1..)
+    )]
+    pub from_line: u64,
     /// Key of every record that has none
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,

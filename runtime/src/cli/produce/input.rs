@@ -26,6 +26,8 @@ pub(super) enum Source {
         path: Option<PathBuf>,
         /// Whether a line is an object.
         json: bool,
+        /// Number of the first line that is taken, from 1.
+        from: u64,
     },
 }
 
@@ -38,6 +40,7 @@ impl Source {
         Self::Lines {
             path: path.filter(|path| *path != Path::new("-")).cloned(),
             json: args.ndjson.is_some(),
+            from: args.from_line,
         }
     }
 }
@@ -62,7 +65,12 @@ pub(super) enum Item {
         error: AdminError,
     },
     /// Nothing more can be read.
-    Broken(String),
+    Broken {
+        /// Number of the first line that was not, from 1.
+        line: u64,
+        /// Why.
+        message: String,
+    },
 }
 
 /// An input that is being read.
@@ -76,12 +84,16 @@ impl Input {
     /// Begins to read.
     pub(super) fn open(source: Source, defaults: Record) -> Result<Self, Failure> {
         let (sender, items) = mpsc::channel(PRODUCE_BUFFER);
-        let (source, json, size) = match source {
+        let (source, json, from, size) = match source {
             Source::Values(values) => {
                 tokio::task::spawn_blocking(move || send_values(values, &defaults, &sender));
                 return Ok(Self { items, size: None });
             }
-            Source::Lines { path: Some(path), json } => {
+            Source::Lines {
+                path: Some(path),
+                json,
+                from,
+            } => {
                 let cannot = |error| Failure::new(format!("cannot read {}: {error}", path.display()));
                 let file = File::open(&path).map_err(cannot)?;
                 let found = file.metadata().map_err(cannot)?;
@@ -89,18 +101,18 @@ impl Input {
                     return Err(Failure::new(format!("cannot read {}: it is a folder", path.display())));
                 }
                 let source: Box<dyn Read + Send> = Box::new(file);
-                (source, json, found.is_file().then_some(found.len()))
+                (source, json, from, found.is_file().then_some(found.len()))
             }
-            Source::Lines { path: None, json } => {
+            Source::Lines { path: None, json, from } => {
                 if stdin_is_terminal() {
                     output::message("reading from the terminal, one record a line; end with Ctrl-D");
                 }
                 let source: Box<dyn Read + Send> = Box::new(std::io::stdin());
-                (source, json, None)
+                (source, json, from, None)
             }
         };
         // Not joined: it may wait for a terminal or a pipe for ever, and ends with the process.
-        tokio::task::spawn_blocking(move || send_lines(source, json, &defaults, &sender));
+        tokio::task::spawn_blocking(move || send_lines(source, json, from, &defaults, &sender));
         Ok(Self { items, size })
     }
 
@@ -140,16 +152,24 @@ fn send_values(values: Vec<String>, defaults: &Record, items: &mpsc::Sender<Item
     }
 }
 
-fn send_lines(source: impl Read, json: bool, defaults: &Record, items: &mpsc::Sender<Item>) {
+fn send_lines(source: impl Read, json: bool, from: u64, defaults: &Record, items: &mpsc::Sender<Item>) {
     let mut reader = BufReader::with_capacity(1 << 16, source);
-    let mut position = 0;
-    for line in 1.. {
+    let mut position = match skip(&mut reader, from) {
+        Ok(position) => position,
+        Err((line, message)) => {
+            // Whoever reads the items may have failed by itself.
+            let _ = items.blocking_send(Item::Broken { line, message });
+            return;
+        }
+    };
+    for line in from.. {
         let mut bytes = Vec::new();
         let item = match reader.by_ref().take(LINE_BYTES_MAX + 1).read_until(b'\n', &mut bytes) {
             Ok(0) => return,
-            Ok(length) if length as u64 > LINE_BYTES_MAX => Item::Broken(format!(
-                "line {line} is longer than the limit of {LINE_BYTES_MAX} bytes"
-            )),
+            Ok(length) if length as u64 > LINE_BYTES_MAX => Item::Broken {
+                line,
+                message: format!("line {line} is longer than the limit of {LINE_BYTES_MAX} bytes"),
+            },
             Ok(length) => {
                 position += length as u64;
                 trim_end(&mut bytes);
@@ -165,9 +185,12 @@ fn send_lines(source: impl Read, json: bool, defaults: &Record, items: &mpsc::Se
                     Err(error) => Item::Unreadable { line, error },
                 }
             }
-            Err(error) => Item::Broken(format!("cannot read line {line}: {error}")),
+            Err(error) => Item::Broken {
+                line,
+                message: format!("cannot read line {line}: {error}"),
+            },
         };
-        let is_last = matches!(item, Item::Broken(_));
+        let is_last = matches!(item, Item::Broken { .. });
         if items.blocking_send(item).is_err() || is_last {
             return;
         }
@@ -176,13 +199,44 @@ fn send_lines(source: impl Read, json: bool, defaults: &Record, items: &mpsc::Se
 
 fn record_of(line: Vec<u8>, json: bool) -> Result<Record, AdminError> {
     if json {
-        return serde_json::from_slice(&line)
-            .map_err(|error| AdminError::new(ErrorCode::Invalid, format!("not a record: {error}")));
+        return serde_json::from_slice(&line).map_err(|error| no_record(&error));
     }
     Ok(Record {
         value: Some(Bytes::from(line)),
         ..Record::default()
     })
+}
+
+/// The library counts lines from the beginning of what it is given, which is always the first.
+fn no_record(error: &serde_json::Error) -> AdminError {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = text.strip_suffix(&place).unwrap_or(&text);
+    let message = if error.column() > 0 {
+        format!("not a record, column {}: {what}", error.column())
+    } else {
+        format!("not a record: {what}")
+    };
+    AdminError::new(ErrorCode::Invalid, message).hint(SHAPE)
+}
+
+const SHAPE: &str = "a line is an object such as {\"key\": \"k\", \"value\": \"text or any JSON\", \"headers\": {\"name\": \"value\"}}; \
+                     sharemill produce --help lists its fields, all of them optional";
+
+/// Passes over the lines before `from`: the bytes that they have. Fails with the number of the first line that is not there.
+fn skip(reader: &mut impl BufRead, from: u64) -> Result<u64, (u64, String)> {
+    let mut position = 0;
+    for line in 1..from {
+        match reader.skip_until(b'\n') {
+            Ok(0) => {
+                let lines = output::counted(line - 1, "line");
+                return Err((line, format!("--from-line is {from}, and the input has {lines}")));
+            }
+            Ok(length) => position += length as u64,
+            Err(error) => return Err((line, format!("cannot read line {line}: {error}"))),
+        }
+    }
+    Ok(position)
 }
 
 /// The record with what it does not say itself; default headers come before its own.

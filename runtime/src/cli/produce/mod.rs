@@ -22,7 +22,8 @@ pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let format = Format::from(args.format);
     let source = Source::of(&args);
     let input = Input::open(source, defaults(&args))?;
-    let tally = RefCell::new(Tally::new(&args.topic, format, input.size()));
+    let noun = if args.values.is_empty() { "line" } else { "value" };
+    let tally = RefCell::new(Tally::new(&args.topic, noun, format, input.size()));
     let place = open::place(&args.data)?;
     let (absent, patience) = (Absent::CreateFor(&args.topic), Patience::default());
     let produced = open::once(&place, absent, &patience, async |admin| {
@@ -69,10 +70,15 @@ async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Ta
         collect(result_receiver, &lines, tally),
     );
     collected?;
-    let unknown = lines.borrow().len();
+    let unknown = lines.borrow();
     match produced {
         Err(error) if error.code == ErrorCode::NotFound => Err(End::UnknownTopic(error)),
-        Err(error) => Err(stream_failed(error, unknown).into()),
+        Err(error) => {
+            if let Some(first) = unknown.front() {
+                tally.borrow_mut().unknown_from(*first);
+            }
+            Err(stream_failed(error, unknown.len()).into())
+        }
         Ok(()) => Ok(read?),
     }
 }
@@ -125,7 +131,10 @@ async fn forward(
                 let _ = records.send(record).await;
             }
             Item::Unreadable { line, error } => tally.borrow_mut().refused(line, &error)?,
-            Item::Broken(error) => return Err(Failure::new(error)),
+            Item::Broken { line, message } => {
+                tally.borrow_mut().unread_from(line);
+                return Err(Failure::new(message));
+            }
         }
     }
 }

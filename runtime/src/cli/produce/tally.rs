@@ -15,11 +15,31 @@ const TOLD_MAX: u64 = 10;
 #[derive(Debug)]
 pub(super) struct Tally {
     topic: String,
+    /// What the input is made of: lines or values.
+    noun: &'static str,
     format: Format,
+    /// The first that is not stored, or is not known to be.
+    missing: Option<u64>,
+    /// The last that is.
+    last_stored: u64,
+    cut: Cut,
+    /// The hint of the last refusal that was told.
+    hint: Option<String>,
     stored: u64,
     refused: u64,
     partitions: BTreeMap<u32, Stored>,
     progress: ProgressBar,
+}
+
+/// Whether all of the input was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    /// It was.
+    No,
+    /// It was read up to the line before this one.
+    Unread(u64),
+    /// What is under way had no result.
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -39,7 +59,7 @@ struct Line<'a> {
 
 impl Tally {
     /// `size`: bytes of the input, where they are known.
-    pub(super) fn new(topic: &str, format: Format, size: Option<u64>) -> Self {
+    pub(super) fn new(topic: &str, noun: &'static str, format: Format, size: Option<u64>) -> Self {
         let (progress, template) = match size {
             Some(size) => (
                 ProgressBar::new(size),
@@ -55,7 +75,12 @@ impl Tally {
         let topic = topic.to_owned();
         Self {
             topic,
+            noun,
             format,
+            missing: None,
+            last_stored: 0,
+            cut: Cut::No,
+            hint: None,
             stored: 0,
             refused: 0,
             partitions: BTreeMap::new(),
@@ -74,6 +99,7 @@ impl Tally {
             ProduceOutcome::Refused { error } => return self.refused(line, &error),
             ProduceOutcome::Stored { partition, offset } => {
                 self.stored += 1;
+                self.last_stored = self.last_stored.max(line);
                 let stored = self.partitions.entry(partition).or_insert(Stored {
                     records: 0,
                     first: offset,
@@ -101,6 +127,7 @@ impl Tally {
     /// The record on this line is nowhere.
     pub(super) fn refused(&mut self, line: u64, error: &AdminError) -> Result<(), Failure> {
         self.refused += 1;
+        self.misses(line);
         if self.format == Format::Json {
             let outcome = ProduceOutcome::Refused { error: error.clone() };
             return output::json_line(&Line {
@@ -109,15 +136,70 @@ impl Tally {
             });
         }
         if self.refused <= TOLD_MAX {
-            let failure = Failure::new(format!("record {line} was refused: {}", error.message));
+            let failure = Failure::new(format!("{} {line} was refused: {}", self.noun, error.message));
+            // The same hint once.
+            let hint = error.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(*hint));
             self.progress.suspend(|| {
-                output::failure(&match &error.hint {
+                output::failure(&match hint {
                     Some(hint) => failure.hint(hint),
                     None => failure,
                 });
             });
+            self.hint.clone_from(&error.hint);
         }
         Ok(())
+    }
+
+    /// The input was read up to the line before this one.
+    pub(super) fn unread_from(&mut self, line: u64) {
+        self.misses(line);
+        self.cut = Cut::Unread(line);
+    }
+
+    /// What became of this line and those after it that were sent is not known.
+    pub(super) fn unknown_from(&mut self, line: u64) {
+        self.misses(line);
+        self.cut = Cut::Unknown;
+    }
+
+    fn misses(&mut self, line: u64) {
+        self.missing = Some(self.missing.map_or(line, |first| first.min(line)));
+    }
+
+    /// Up to where everything is stored, and how to go on from there.
+    fn rest(&self) -> Option<String> {
+        let (missing, noun) = (self.missing.filter(|_| self.stored > 0)?, self.noun);
+        let go_on = |from: u64| match noun {
+            "line" => format!("go on with --from-line {from}"),
+            _ => format!("give {noun} {from} and those after it again"),
+        };
+        let before = format!("everything before {noun} {missing} is stored");
+        let leave_out = |line: u64| format!("leave it out with --from-line {}", line + 1);
+        Some(match self.cut {
+            Cut::Unknown => {
+                let again = "what is sent again may then be there twice";
+                format!("{before}; of the rest nothing is known, {again}: {}", go_on(missing))
+            }
+            Cut::Unread(line) if line == missing => {
+                format!(
+                    "{before}, and nothing from there on: {}, or {}",
+                    go_on(missing),
+                    leave_out(line)
+                )
+            }
+            _ if self.last_stored < missing => {
+                format!("{before}, and nothing from there on: {}", go_on(missing))
+            }
+            Cut::Unread(line) => {
+                let refused = "those refused are to be given again";
+                format!(
+                    "every {noun} before {line} is stored but those refused: {}, or {}; {refused}",
+                    go_on(line),
+                    leave_out(line)
+                )
+            }
+            Cut::No => format!("every other {noun} is stored: give only those refused again"),
+        })
     }
 
     /// Whether any record was refused.
@@ -134,6 +216,7 @@ impl Tally {
         if self.refused > TOLD_MAX && self.format == Format::Table {
             output::message(&format!("and {} more were refused", self.refused - TOLD_MAX));
         }
+        let rest = self.rest();
         let summary = format!(
             "{} stored in {}, {} refused",
             counted(self.stored, "record"),
@@ -142,6 +225,9 @@ impl Tally {
         );
         if self.format == Format::Json {
             output::message(&summary);
+            if let Some(rest) = rest {
+                output::note(&rest);
+            }
             return Ok(());
         }
         let mut table = Table::new(&[
@@ -163,6 +249,10 @@ impl Tally {
         } else {
             format!("\n{}", table.render())
         };
-        output::data(&format!("{summary}\n{table}"))
+        output::data(&format!("{summary}\n{table}"))?;
+        if let Some(rest) = rest {
+            output::note(&rest);
+        }
+        Ok(())
     }
 }
