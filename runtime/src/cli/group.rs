@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::args::{GroupCommand, GroupReset};
 use super::open::{Absent, with};
 use crate::admin::{Admin, GroupDetail, GroupSummary, ResetGroup};
@@ -13,7 +15,7 @@ pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
         GroupCommand::List(query) => {
             let groups = with(&query.data, Absent::Refuse, async |admin| Ok(admin.groups().await?)).await?;
             match query.format.into() {
-                Format::Json => output::json(&groups),
+                Format::Json => output::json(&Groups { groups }),
                 Format::Table => output::data(&list(&groups)),
             }
         }
@@ -37,6 +39,12 @@ pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// The answer of `group list` as JSON.
+#[derive(Serialize)]
+struct Groups {
+    groups: Vec<GroupSummary>,
 }
 
 async fn reset(args: GroupReset) -> Result<(), Failure> {

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use serde::Serialize;
+
 use super::args::{TopicCommand, TopicCreate, TopicRead};
 use super::open::{Absent, with};
 use super::shown::{self, shortened};
@@ -14,7 +16,7 @@ pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
         TopicCommand::List(query) => {
             let topics = with(&query.data, Absent::Refuse, async |admin| Ok(admin.topics().await?)).await?;
             match query.format.into() {
-                Format::Json => output::json(&topics),
+                Format::Json => output::json(&Topics { topics }),
                 Format::Table => output::data(&list(&topics)),
             }
         }
@@ -40,6 +42,12 @@ pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
             }
         }
     }
+}
+
+/// The answer of `topic list` as JSON.
+#[derive(Serialize)]
+struct Topics {
+    topics: Vec<TopicSummary>,
 }
 
 async fn read(args: &TopicRead) -> Result<(), Failure> {

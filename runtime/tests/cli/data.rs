@@ -58,18 +58,20 @@ fn topics() {
     insta::assert_snapshot!(folder.run(&["topic", "list", "--format", "json"]), @r#"
     exit 0
     --- stdout
-    [
-      {
-        "name": "orders",
-        "partitions": 1,
-        "records": 5,
-        "bytes": 1500,
-        "max-bytes": 10737418240,
-        "on-full": "refuse",
-        "retention": "queue",
-        "groups": 1
-      }
-    ]
+    {
+      "topics": [
+        {
+          "name": "orders",
+          "partitions": 1,
+          "records": 5,
+          "bytes": 1500,
+          "max-bytes": 10737418240,
+          "on-full": "refuse",
+          "retention": "queue",
+          "groups": 1
+        }
+      ]
+    }
     "#);
     insta::assert_snapshot!(folder.run(&["topic", "describe", "orders"]), @"
     exit 0

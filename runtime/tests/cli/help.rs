@@ -14,7 +14,8 @@ fn overview() {
     Run WebAssembly handlers over share groups.
 
     A handler's return value is its record's acknowledgement. Data goes to stdout, everything else to
-    stderr. Exit codes: 0 done, 1 failed, 2 called wrongly.
+    stderr. Exit codes: 0 done, 1 failed, 2 called wrongly. --format json prints one object; what a
+    command lists is an array in it, named after what it lists.
 
     Usage: sharemill <COMMAND>
 

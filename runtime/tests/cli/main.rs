@@ -10,6 +10,7 @@ mod fake;
 mod help;
 mod host;
 mod invoke;
+mod json;
 mod leftover;
 mod log;
 mod produce;

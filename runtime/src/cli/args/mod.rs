@@ -28,7 +28,8 @@ use crate::output;
     version,
     about = "Run WebAssembly handlers over share groups",
     long_about = "Run WebAssembly handlers over share groups.\n\nA handler's return value is its record's acknowledgement. \
-                  Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 called wrongly.",
+                  Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 called wrongly. --format json \
+                  prints one object; what a command lists is an array in it, named after what it lists.",
     max_term_width = 100,
     disable_help_subcommand = true,
     arg_required_else_help = true

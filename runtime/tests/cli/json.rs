@@ -1,0 +1,84 @@
+//! The one rule for `--format json`: an object, and what a command lists is an array in it.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use crate::fake::FakeHost;
+use crate::support::Folder;
+
+const MANIFEST: &str = "[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"orders\"\n";
+
+/// Every command that takes `--format`, called, and the array that its answer has.
+const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
+    (&["config", "check"], &[], Some("problems")),
+    (&["config", "show"], &[], None),
+    (&["dead", "list"], &[], Some("dead-letters")),
+    (&["dead", "redrive"], &["orders.dead/0/0"], Some("redriven")),
+    (&["dead", "show"], &["orders.dead/0/0"], None),
+    (&["group", "delete"], &["enrich"], None),
+    (&["group", "describe"], &["enrich"], Some("share-partitions")),
+    (&["group", "list"], &[], Some("groups")),
+    (
+        &["group", "reset"],
+        &["enrich", "--to", "earliest", "--force"],
+        Some("partitions"),
+    ),
+    (&["invoke"], &["handler.wasm"], Some("emitted")),
+    (&["module", "inspect"], &["handler.wasm"], Some("imports")),
+    // One object for each record, as it is stored.
+    (&["produce"], &["orders", "a"], None),
+    (&["records"], &["enrich"], Some("records")),
+    (&["topic", "create"], &["new"], None),
+    (&["topic", "delete"], &["orders", "--force"], None),
+    (&["topic", "describe"], &["orders"], Some("partition-list")),
+    (&["topic", "list"], &[], Some("topics")),
+    (&["topic", "read"], &["orders"], Some("records")),
+    (&["verify"], &[], Some("damage")),
+];
+
+#[test]
+fn every_query_prints_one_object() {
+    let folder = Folder::with_manifest(MANIFEST);
+    let _host = FakeHost::start(&folder.path().join("data"));
+    // Needs the directory to itself.
+    let alone = Folder::with_manifest(MANIFEST);
+    let made = alone.run(&["topic", "create", "extra"]);
+    assert!(made.starts_with("exit 0"), "{made}");
+    for (command, arguments, listed) in QUERIES {
+        let folder = if *command == ["verify"] { &alone } else { &folder };
+        let all = [command, *arguments, &["--format", "json"]].concat();
+        let output = folder.command(&all).output().unwrap();
+        let answer: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{command:?}: {error} {output:?}"));
+        assert!(answer.is_object(), "{command:?}: {answer}");
+        if let Some(listed) = listed {
+            assert!(answer[listed].is_array(), "{command:?}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn no_query_is_left_out() {
+    let folder = Folder::new();
+    let mut found = BTreeSet::new();
+    let mut open = vec![Vec::new()];
+    while let Some(command) = open.pop() {
+        let help = folder.run(&[command.clone(), vec!["--help"]].concat());
+        let within = help
+            .split_once("\nCommands:\n")
+            .map(|(_, rest)| rest.split("\n\n").next().unwrap());
+        for line in within.into_iter().flat_map(str::lines) {
+            // A name begins in the third column, text that goes on further to the right.
+            if let Some(name) = line.strip_prefix("  ").filter(|rest| !rest.starts_with(' ')) {
+                let name = name.split(' ').next().unwrap().to_owned();
+                open.push([command.clone(), vec![String::leak(name) as &str]].concat());
+            }
+        }
+        if help.contains("--format <FORMAT>") {
+            found.insert(command);
+        }
+    }
+    let known: Vec<Vec<&str>> = QUERIES.iter().map(|(command, ..)| command.to_vec()).collect();
+    assert_eq!(found.into_iter().collect::<Vec<_>>(), known);
+}
