@@ -175,7 +175,8 @@ pub enum Start {
 pub enum WindowMode {
     /// At most this many offsets between start and end offset, finished ones included, as in Kafka.
     Span(u32),
-    /// At most this many acquired records; a delayed or slow record never stalls those behind it.
+    /// So many acquired records; a delayed or slow record never stalls those behind it. Nothing more is acquired once they are reached;
+    /// an acquisition of whole record batches may pass them by what its last batch has.
     Acquired(u32),
 }
 

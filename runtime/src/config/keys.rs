@@ -219,7 +219,7 @@ pub(super) const KEYS: &[Key] = &[
         "topics.*.retention",
         Form("`\"queue\"`, `\"forever\"`, a duration, or `{ time, size }`"),
         Derived("`queue` with a deployment and for dead letters, else `7d`"),
-        "`queue` keeps a record until every group has finished with it. A duration (1s to 3650d) or size (1MiB to 1024TiB) drops whole segments older or beyond it, never one with acquired or parked records.",
+        "`queue` keeps a record until every group has finished with it. A duration (1s to 3650d) or size of each partition (1MiB to 1024TiB) drops whole segments older or beyond it, never one with acquired or parked records.",
     ),
     key(
         "topics.*.max-bytes",

@@ -131,6 +131,9 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
         () = stages.given_up() => Err(HostError::GivenUp),
     };
     beside.shutdown().await;
+    if let Some(report) = engine.stats().died {
+        tracing::error!(%report, "a bug of the engine ended it; what is on disk is read again at the next start");
+    }
     let closed = close(engine).await;
     if let (Err(_), Err(error)) = (&result, &closed) {
         // What came first is what is answered.

@@ -15,11 +15,11 @@ pub enum Retention {
     Queue,
     /// Until the topic or its records are deleted by hand.
     Forever,
-    /// Whole segments go once they are older than `time` or the topic is larger than `size` bytes; at least one is given.
+    /// Whole segments go once they are older than `time` or their partition is larger than `size` bytes; at least one is given.
     Limited {
         /// Age; 1 second to 3,650 days.
         time: Option<Duration>,
-        /// Bytes over all partitions; 1 MiB to 1,024 TiB.
+        /// Bytes of each partition, as `retention.bytes` of Kafka; 1 MiB to 1,024 TiB.
         size: Option<u64>,
     },
 }
