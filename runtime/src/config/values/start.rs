@@ -99,6 +99,6 @@ mod tests {
     #[test]
     fn refuses_with_a_reason() {
         insta::assert_snapshot!("newest".parse::<Start>().unwrap_err(), @r#"is "newest", expected "earliest", "latest" or "by-duration:AGE""#);
-        insta::assert_snapshot!("by-duration:x".parse::<Start>().unwrap_err(), @r#"has the age "x" is not a number with a unit, expected a duration such as "30s", "5m", "1h30m" or "250ms""#);
+        insta::assert_snapshot!("by-duration:x".parse::<Start>().unwrap_err(), @r#"has an age that cannot be read: "x" is not a number with a unit, expected a duration such as "30s", "5m", "1h30m" or "250ms""#);
     }
 }
