@@ -10,7 +10,7 @@ use crate::supervisor::DeploymentHandle;
 
 /// Until it is aborted.
 pub(super) async fn publish(engine: Engine) {
-    let mut failures = 0;
+    let (mut failures, mut crashed) = (0, 0);
     let mut timer = tokio::time::interval(PERIOD);
     loop {
         timer.tick().await;
@@ -26,6 +26,14 @@ pub(super) async fn publish(engine: Engine) {
         ];
         for (cause, count) in archived {
             counter!(names::ENGINE_ARCHIVED, "cause" => cause).absolute(count);
+        }
+        if stats.archived_host_crash > crashed {
+            let count = stats.archived_host_crash - crashed;
+            crashed = stats.archived_host_crash;
+            tracing::warn!(
+                count,
+                "records that hosts died with became dead letters: sharemill dead list --cause host-crash"
+            );
         }
         counter!(names::ENGINE_EXPIRIES).absolute(stats.expired);
         counter!(names::ENGINE_DRAINS).absolute(stats.drains);

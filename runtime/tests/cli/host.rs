@@ -319,6 +319,32 @@ async fn the_place_of_a_socket_in_a_copied_directory_leads_nowhere() {
     engine.close().await.unwrap();
 }
 
+/// Nobody rejected it, and no attempt was seen to fail.
+#[test]
+fn a_record_that_hosts_died_with_is_told() {
+    let folder = with_sleeper();
+    let produced = folder.run(&["produce", "naps", "60000"]);
+    assert!(produced.starts_with("exit 0"), "{produced}");
+    for _ in 0..2 {
+        let mut host = Running::start(&folder);
+        host.hears("running");
+        let name = format!(" {}-naps ", host.child.id());
+        until("the record is held", || {
+            let held = folder.run(&["records", "naps", "--state", "acquired"]);
+            held.contains(&name).then_some(())
+        });
+        host.child.kill().unwrap();
+        host.child.wait().unwrap();
+    }
+    let mut host = Running::start(&folder);
+    host.hears("became dead letters: sharemill dead list --cause host-crash count=1");
+    host.terminate();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(0), "{said}");
+    let listed = folder.run(&["dead", "list", "--cause", "host-crash"]);
+    assert!(listed.contains("naps.dead/0/0"), "{listed}");
+}
+
 #[test]
 fn a_running_deployment_has_one_name_and_keeps_its_topic() {
     let folder = with_sleeper();
