@@ -106,3 +106,21 @@ fn a_dead_letter_is_redriven_once() {
     error: d.dead/0/0 was not redriven: dead letter d.dead/0/0 is not there any more: it was redriven already, or retention took it
     ");
 }
+
+/// The topic of the manifest that takes dead letters is told from others by its group.
+#[test]
+fn a_dead_letter_of_a_listed_topic_is_redriven_once() {
+    let folder = folder(REJECT, "dead-letter = \"bin\"\n[topics.bin]\nretention = \"queue\"\n");
+    folder.run(&["produce", "t", "a"]);
+    logged(&folder, &[]);
+    let first = folder.run(&["dead", "redrive", "bin/0/0"]);
+    assert!(first.starts_with("exit 0"), "{first}");
+    logged(&folder, &[]);
+    let second = folder.run(&["dead", "redrive", "bin/0/0"]);
+    assert!(
+        second.contains("is not there any more: it was redriven already"),
+        "{second}"
+    );
+    let other = folder.run(&["dead", "show", "t/0/0"]);
+    assert!(other.contains("there is no dead letter t/0/0"), "{other}");
+}

@@ -95,7 +95,8 @@ impl EmbeddedAdmin {
         let topic = self.engine.describe_topic(&id.topic).await?;
         let mut partitions = topic.partitions.iter();
         let partition = partitions.find(|one| one.partition == id.partition);
-        Ok(topic.dead_letters_of.is_some() && partition.is_some_and(|one| id.offset < one.start))
+        let is_before = partition.is_some_and(|one| id.offset < one.start);
+        Ok(is_before && self.dead_topics(&DeadFilter::default()).await?.contains(&id.topic))
     }
 
     /// Whether a dead letter that lies in its topic waits no more.
