@@ -216,6 +216,11 @@ impl Shard {
             });
             transitions.extend(settled.transition.map(|transition| (key, transition)));
         }
+        // The group reads nothing: an entry without an operation would never be written, and so never be answered.
+        if operations.is_empty() {
+            drop(reply.send(Ok(AdminReply::Done)));
+            return Ok(());
+        }
         self.catalog_busy = true;
         let then = Then::Admin(Continuation { reply, catalog: true });
         self.submit(operations, Pending::new(transitions, then));

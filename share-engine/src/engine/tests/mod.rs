@@ -19,6 +19,7 @@ mod crash;
 mod damage;
 mod drop_oldest;
 mod faults;
+mod found;
 mod full;
 mod harness;
 mod life;
