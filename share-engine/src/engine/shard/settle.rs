@@ -308,6 +308,8 @@ impl Shard {
         for key in keys {
             self.limit_letters(key);
             self.settle_all(key, now, SharePartition::void_leases);
+            // Parked records are due, and attempts over, whether anybody was held or not.
+            self.schedule(key);
             self.changed.insert(key);
         }
     }

@@ -1,8 +1,10 @@
 //! What the simulator found, each reduced to the fewest calls that show it.
 
+use std::time::Duration;
+
 use super::harness::*;
 use crate::config::GroupConfig;
-use crate::engine::{ResetGroup, ResetTo};
+use crate::engine::{Outcome, ResetGroup, ResetTo};
 use crate::ids::Offset;
 
 /// A reset of a group that reads no topic made a journal entry without an operation: it was never written and never
@@ -23,4 +25,26 @@ fn a_group_without_topics_can_be_reset() {
     engine.pump.wait(engine.engine.reset_group(request)).unwrap();
     engine.topic("orders");
     engine.pump.wait(engine.engine.close()).unwrap();
+}
+
+/// A parked record of a group that held nothing when the process died had no timer in the next one: it stayed parked past
+/// its time, and an attempt that had lasted too long did not end, until a member asked.
+#[test]
+fn a_record_parked_at_a_crash_is_due_in_time_without_a_member() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    let held = engine.acquire(&member, 1);
+    let park = Outcome::Renew {
+        after: Duration::from_secs(5),
+        checkpoint: None,
+    };
+    engine.settle(&member, vec![(held[0].lease, park)]);
+    drop(engine);
+    let mut engine = world.open();
+    engine.advance(Duration::from_secs(6));
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert_eq!((group.partitions[0].parked, group.partitions[0].available), (0, 1));
 }
