@@ -112,6 +112,14 @@ impl Partition {
         self.window.push(batch);
     }
 
+    /// The start moves over what is gone: finished with before it was drained, or dropped with its segment.
+    pub(crate) fn pass_gone(&mut self) {
+        let in_log = self.segments.segments.first().map(|segment| segment.base);
+        let in_memory = || self.window.since(self.drained).next().map(StoredBatch::base);
+        let first = in_log.or_else(in_memory).unwrap_or(self.end);
+        self.start = self.start.max(first);
+    }
+
     /// Bytes that no record from `from` on exceeds. Each batch is measured once, and only if somebody asks.
     pub(crate) fn largest(&mut self, from: Offset) -> u64 {
         for batch in self.window.since(self.measured_to) {

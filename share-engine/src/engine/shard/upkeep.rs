@@ -241,6 +241,7 @@ impl Shard {
         partition.segments = log.state;
         partition.log = log.reader.or(partition.log.take());
         partition.drained = log.drained;
+        partition.pass_gone();
         if evict {
             let freed = partition.evict(log.drained);
             self.window_bytes = self.window_bytes.saturating_sub(freed);
@@ -281,6 +282,7 @@ impl Shard {
         let Some(partition) = self.world.partitions.get_mut(&key) else {
             return;
         };
+        partition.pass_gone();
         let Some(topic) = self.world.catalog.topic(&partition.topic) else {
             return;
         };

@@ -48,3 +48,28 @@ fn a_record_parked_at_a_crash_is_due_in_time_without_a_member() {
     let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
     assert_eq!((group.partitions[0].parked, group.partitions[0].available), (0, 1));
 }
+
+/// The log of a queue was drained and dropped, and its partition still began with its first record. A group that began
+/// there waited for records that were gone, and was said to lag behind.
+#[test]
+fn a_new_group_does_not_wait_for_what_was_dropped() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a", "b"]);
+    engine.drain();
+    let held = engine.acquire(&member, 2);
+    engine.accept(&member, &held);
+    engine.drain();
+    for reopened in [false, true] {
+        if reopened {
+            drop(engine);
+            engine = world.open();
+        }
+        let name = if reopened { "second" } else { "first" };
+        engine.group(name, "orders", GroupConfig::default());
+        let group = engine.pump.wait(engine.engine.describe_group(name)).unwrap();
+        assert_eq!((group.partitions[0].start, group.partitions[0].lag), (2, 0), "{name}");
+    }
+}
