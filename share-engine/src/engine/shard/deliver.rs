@@ -321,6 +321,12 @@ impl Shard {
 
     /// The acquisition is durable: the records go out. A caller who went away gives them back.
     pub(super) fn hand_out(&mut self, index: MemberIndex, waiting: Waiting, mut parts: Vec<AcquiredPart>, now: Now) {
+        // A topic may have been deleted in the same commit: nobody holds its records.
+        parts.retain(|part| self.world.shares.contains_key(&part.share));
+        if parts.is_empty() {
+            self.wait_again(index, waiting);
+            return;
+        }
         for part in &mut parts {
             let Some(share) = self.world.shares.get(&part.share) else {
                 continue;

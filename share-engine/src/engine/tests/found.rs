@@ -1,11 +1,15 @@
 //! What the simulator found, each reduced to the fewest calls that show it.
 
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::harness::*;
 use crate::config::GroupConfig;
-use crate::engine::{Outcome, ResetGroup, ResetTo};
+use crate::engine::{Outcome, Part, ResetGroup, ResetTo};
 use crate::ids::Offset;
+use crate::share::AcquireMode;
 
 /// A reset of a group that reads no topic made a journal entry without an operation: it was never written and never
 /// answered, every later change of topics and groups waited behind it, and so did the close.
@@ -72,4 +76,28 @@ fn a_new_group_does_not_wait_for_what_was_dropped() {
         let group = engine.pump.wait(engine.engine.describe_group(name)).unwrap();
         assert_eq!((group.partitions[0].start, group.partitions[0].lag), (2, 0), "{name}");
     }
+}
+
+/// An acquisition and the deletion of its topic became durable with one commit. The records were handed out although
+/// nobody held them any more, with a lease that ended when the clock began.
+#[test]
+fn records_of_a_topic_that_is_deleted_meanwhile_are_not_handed_out() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    let handle = engine.engine.clone();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut deletion = pin!(handle.delete_topic("orders"));
+    let mut acquisition = pin!(member.acquire(1, u64::MAX, AcquireMode::RecordLimit));
+    assert!(deletion.as_mut().poll(&mut context).is_pending());
+    engine.pump.step(Part::Shard);
+    assert!(acquisition.as_mut().poll(&mut context).is_pending());
+    engine.pump.run();
+    assert!(deletion.as_mut().poll(&mut context).is_ready());
+    assert!(
+        acquisition.as_mut().poll(&mut context).is_pending(),
+        "there is nothing to be had"
+    );
 }
