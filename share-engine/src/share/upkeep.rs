@@ -7,7 +7,7 @@ use super::draft::Draft;
 use super::partition::Kind;
 use super::tick::{age, tick};
 use super::{ArchiveCause, Change, RecordState, Settled, SharePartition};
-use crate::ids::{DeliveryCount, Offset, OffsetRange};
+use crate::ids::{DeliveryCount, MemberIndex, Offset, OffsetRange};
 use crate::time::{Instant, Now};
 
 impl SharePartition {
@@ -36,6 +36,11 @@ impl SharePartition {
         let held = records
             .find(|record| matches!(record.state, RecordState::Acquired | RecordState::Parked) || record.in_transition);
         held.map(|record| record.offset)
+    }
+
+    /// Whether a member holds anything, changes under way included.
+    pub fn holds(&self, member: MemberIndex) -> bool {
+        self.members.number(member).is_some()
     }
 
     /// Whether [`retire`](SharePartition::retire) means anything: not while a reset is on its way.

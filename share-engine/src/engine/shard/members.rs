@@ -79,11 +79,29 @@ impl Shard {
             && self.fenced.is_none()
         {
             for key in member.shares {
-                self.limit_letters(key);
-                self.settle_all(key, now, |state, now| state.release_member(index, now));
+                self.leaving.push((index, key));
+                self.release_left(key, now);
             }
         }
         drop(reply.send(Ok(())));
+    }
+
+    /// Releases what members that left still hold. A record with a change under way stays until that is decided: if the
+    /// journal refuses it, the record would be held by nobody until its lease ends, or past the end of the process.
+    pub(super) fn release_left(&mut self, key: ShareKey, now: Now) {
+        let left: Vec<MemberIndex> = self
+            .leaving
+            .iter()
+            .filter(|one| one.1 == key)
+            .map(|one| one.0)
+            .collect();
+        for index in left {
+            self.limit_letters(key);
+            self.settle_all(key, now, |state, now| state.release_member(index, now));
+        }
+        let shares = &self.world.shares;
+        self.leaving
+            .retain(|(index, key)| shares.get(key).is_some_and(|share| share.state.holds(*index)));
     }
 
     /// A topic got more partitions: its members take them up.

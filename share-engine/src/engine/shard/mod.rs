@@ -58,6 +58,8 @@ pub(crate) struct Shard {
     world: World,
     members: BTreeMap<MemberIndex, members::Member>,
     next_member: u32,
+    /// Members that left, where some of what they held had a change under way.
+    leaving: Vec<(MemberIndex, ShareKey)>,
     pending: BTreeMap<u64, Pending>,
     next_token: u64,
     calls: BTreeMap<u64, settle::Call>,
@@ -157,6 +159,7 @@ impl Shard {
             closing: Vec::new(),
             members: BTreeMap::new(),
             next_member: 0,
+            leaving: Vec::new(),
             pending: BTreeMap::new(),
             next_token: 0,
             calls: BTreeMap::new(),

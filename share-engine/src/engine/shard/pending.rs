@@ -116,5 +116,8 @@ impl Shard {
             self.changed.insert(key);
             self.schedule(key);
         }
+        if self.fenced.is_none() && !self.leaving.is_empty() {
+            self.release_left(key, now);
+        }
     }
 }

@@ -6,8 +6,9 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use super::harness::*;
-use crate::config::GroupConfig;
-use crate::engine::{Outcome, Part, ResetGroup, ResetTo};
+use crate::config::{GroupConfig, OnFull, Retention, TopicConfig};
+use crate::engine::{Outcome, Part, ResetGroup, ResetTo, Settlement};
+use crate::error::SettleResult;
 use crate::ids::Offset;
 use crate::share::AcquireMode;
 
@@ -100,4 +101,48 @@ fn records_of_a_topic_that_is_deleted_meanwhile_are_not_handed_out() {
         acquisition.as_mut().poll(&mut context).is_pending(),
         "there is nothing to be had"
     );
+}
+
+/// A settlement was on its way when its member left, and was refused: the record stayed with a member that was gone until
+/// its lease ended, and a close left it held, so that the next open took it for one that a crash had met.
+#[test]
+fn what_a_leaving_member_settles_in_vain_is_released() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let full = TopicConfig {
+        retention: Retention::Queue,
+        max_bytes: Some(4_096),
+        on_full: OnFull::Refuse,
+        ..TopicConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_topic("lines", full)).unwrap();
+    engine.produce("lines", &["x".repeat(4_000).as_str()]);
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    let held = engine.acquire(&member, 1);
+    let outcome = emit("lines", &["y".repeat(400)]);
+    let settlement = Settlement {
+        lease: held[0].lease,
+        outcome,
+        evidence: None,
+    };
+    let mut context = Context::from_waker(Waker::noop());
+    let leaving = member.clone();
+    let mut settling = pin!(member.settle(vec![settlement]));
+    assert!(settling.as_mut().poll(&mut context).is_pending());
+    engine.pump.step(Part::Shard);
+    engine.pump.wait(leaving.leave()).unwrap();
+    let results = engine.pump.wait(settling);
+    assert!(matches!(results[0], SettleResult::Refused(_)), "{results:?}");
+    engine.pump.wait(engine.engine.close()).unwrap();
+    drop(engine);
+    let mut engine = world.open();
+    assert_eq!(engine.report.held, 0);
+    let records = engine.engine.clone();
+    let records = engine
+        .pump
+        .wait(records.records("work", "orders", 0, Offset::ZERO, 1))
+        .unwrap();
+    assert_eq!((records[0].state, records[0].strikes), ("available", 0));
 }
