@@ -1,7 +1,7 @@
 //! What callers of the engine see go wrong: one enum for each family of calls. Inputs return errors, disks fence
 //! the engine, bugs panic.
 
-use std::io;
+use std::{fmt, io};
 
 use crate::catalog::CatalogError;
 use crate::config::ConfigError;
@@ -150,6 +150,14 @@ pub enum AdminError {
         /// How many.
         members: usize,
     },
+    /// The group has records to settle still.
+    #[error("group {group:?} has {} unsettled record(s): {unsettled}", unsettled.all())]
+    GroupUnsettled {
+        /// The group.
+        group: String,
+        /// What it has to do still.
+        unsettled: Unsettled,
+    },
     /// The group does not read this topic.
     #[error("group {group:?} does not read topic {topic:?}")]
     NotSubscribed {
@@ -201,6 +209,42 @@ pub enum AdminError {
     /// The engine was closed.
     #[error("the engine is closed")]
     Closed,
+}
+
+/// What a group has not settled, over all its topics.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unsettled {
+    /// Leased.
+    pub acquired: u64,
+    /// Waiting for their due time.
+    pub parked: u64,
+    /// To be delivered again.
+    pub again: u64,
+    /// Never delivered.
+    pub new: u64,
+    /// How many of all these leave their topics when the group does.
+    pub dropped: u64,
+}
+
+impl Unsettled {
+    /// Records in all.
+    pub fn all(&self) -> u64 {
+        self.acquired + self.parked + self.again + self.new
+    }
+}
+
+impl fmt::Display for Unsettled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts = [
+            (self.acquired, "acquired"),
+            (self.parked, "parked"),
+            (self.again, "to be delivered again"),
+            (self.new, "not delivered yet"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0);
+        let parts: Vec<String> = parts.map(|(count, what)| format!("{count} {what}")).collect();
+        f.write_str(&parts.join(", "))
+    }
 }
 
 /// What became of one settlement. One never affects another.

@@ -19,10 +19,10 @@ use tokio::sync::mpsc;
 use super::lines::{LineBody, Lines, ProduceLine};
 use super::socket::socket_path;
 use super::{
-    About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
-    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, PROTOCOL, ProduceResult, ReadPage, ReadQuery, Record,
-    RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetResult, TopicDeleted, TopicDetail,
-    TopicSummary, directory_identity,
+    About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteGroup,
+    DeleteTopic, ErrorCode, GroupDeleted, GroupDetail, GroupSummary, PROTOCOL, ProduceResult, ReadPage, ReadQuery,
+    Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetResult, TopicDeleted,
+    TopicDetail, TopicSummary, directory_identity,
 };
 
 /// Largest answer that is taken: ten thousand records or dead letters fit many times over.
@@ -279,10 +279,10 @@ impl Admin for AdminClient {
         })
     }
 
-    fn delete_group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDeleted> {
-        Box::pin(async {
-            self.call(Method::DELETE, &format!("/v1/groups/{}", encoded(group)), Bytes::new())
-                .await
+    fn delete_group<'a>(&'a self, group: &'a str, request: DeleteGroup) -> Answer<'a, GroupDeleted> {
+        Box::pin(async move {
+            let path = format!("/v1/groups/{}?force={}", encoded(group), request.force);
+            self.call(Method::DELETE, &path, Bytes::new()).await
         })
     }
 

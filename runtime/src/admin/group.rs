@@ -276,6 +276,15 @@ pub struct ResetPartition {
     pub state_epoch: u32,
 }
 
+/// How a group is deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct DeleteGroup {
+    /// Even with records that it has not settled.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// What went with a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

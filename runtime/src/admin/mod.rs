@@ -25,11 +25,11 @@ pub use dead::{
     DeadCause, DeadCauseError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery,
     RedriveFailure, RedriveRequest, RedriveResult, Redriven,
 };
-pub use embedded::EmbeddedAdmin;
+pub use embedded::{Deployed, EmbeddedAdmin};
 pub use error::{AdminError, ErrorCode};
 pub use group::{
-    GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery, ResetGroup,
-    ResetPartition, ResetResult, ResetTo, SharePartitionView,
+    DeleteGroup, GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery,
+    ResetGroup, ResetPartition, ResetResult, ResetTo, SharePartitionView,
 };
 pub use record::{Header, ProduceOutcome, ProduceResult, ReadPage, ReadQuery, Record, StoredRecord};
 pub use server::router;
@@ -111,8 +111,8 @@ pub trait Admin: Send + Sync {
     fn group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDetail>;
     /// Moves a group's start offset; refused while a member works on it, unless forced.
     fn reset_group<'a>(&'a self, group: &'a str, request: ResetGroup) -> Answer<'a, ResetResult>;
-    /// Deletes a group; refused while a member works on it.
-    fn delete_group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDeleted>;
+    /// Deletes a group; refused while a member works on it, and without `force` while it has unsettled records.
+    fn delete_group<'a>(&'a self, group: &'a str, request: DeleteGroup) -> Answer<'a, GroupDeleted>;
     /// States of a group's records, by topic, partition and offset.
     fn records<'a>(&'a self, group: &'a str, query: RecordsQuery) -> Answer<'a, RecordsPage>;
     /// Dead letters, oldest first.

@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 
 use super::lines::{LineBody, Lines, ProduceLine, push_line};
 use super::{
-    Admin, AdminError, CreateTopic, DeadFilter, DeadLetterId, DeadQuery, DeleteTopic, ErrorCode, PRODUCE_BUFFER,
-    ProduceResult, ReadQuery, Record, RecordState, RecordsQuery,
+    Admin, AdminError, CreateTopic, DeadFilter, DeadLetterId, DeadQuery, DeleteGroup, DeleteTopic, ErrorCode,
+    PRODUCE_BUFFER, ProduceResult, ReadQuery, Record, RecordState, RecordsQuery,
 };
 
 type Shared = State<Arc<dyn Admin>>;
@@ -95,8 +95,12 @@ async fn reset_group(
     answer(&admin.reset_group(&path(name)?, parsed(body)?).await?)
 }
 
-async fn delete_group(State(admin): Shared, name: Result<Path<String>, PathRejection>) -> Answered {
-    answer(&admin.delete_group(&path(name)?).await?)
+async fn delete_group(
+    State(admin): Shared,
+    name: Result<Path<String>, PathRejection>,
+    request: Result<Query<DeleteGroup>, QueryRejection>,
+) -> Answered {
+    answer(&admin.delete_group(&path(name)?, query(request)?).await?)
 }
 
 /// [`RecordsQuery`] as a query string: states are separated by commas.

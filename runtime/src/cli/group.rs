@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::{GroupCommand, GroupReset};
 use super::open::{Absent, with};
-use crate::admin::{Admin, GroupDetail, GroupSummary, ResetGroup};
+use crate::admin::{Admin, DeleteGroup, GroupDetail, GroupSummary, ResetGroup};
 use crate::output::{self, Align, Failure, Format, Table, counted, milliseconds};
 
 /// Runs one of the group commands.
@@ -26,7 +26,8 @@ pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
         }
         GroupCommand::Reset(args) => reset(args).await,
         GroupCommand::Delete(args) => {
-            let delete = async |admin: &dyn Admin| Ok(admin.delete_group(&args.group).await?);
+            let request = DeleteGroup { force: args.force };
+            let delete = async |admin: &dyn Admin| Ok(admin.delete_group(&args.group, request).await?);
             let deleted = with(&args.query.data, Absent::Refuse, delete).await?;
             match args.query.format.into() {
                 Format::Json => output::json(&deleted),

@@ -17,7 +17,7 @@ use share_engine::config::EngineConfig;
 use share_engine::engine::{Engine, RecoveryReport, SystemClock, SystemEntropy, block_on};
 use share_engine::error::{AdminError, Fenced, OpenError};
 
-use crate::admin::{AdminSocket, EmbeddedAdmin, SocketError};
+use crate::admin::{AdminSocket, Deployed, EmbeddedAdmin, SocketError};
 use crate::cli::{RunPlan, specs};
 use crate::config::{self, Deployment, Profile};
 use crate::handler::{
@@ -363,7 +363,12 @@ async fn start_host(
         let member = source.member();
         let source: Arc<dyn Source> = Arc::new(source);
         let factory = WasmFactory::new(handler, &spec, source.clone(), producer.clone(), context.clock.clone());
-        admin.handle_deployed(host.deploy(spec, source, factory)?, member);
+        admin.handle_deployed(Deployed {
+            handle: host.deploy(spec, source, factory)?,
+            member,
+            emit: deployment.grants.emit,
+            dead_letter: deployment.dead_letter,
+        });
     }
     Ok(host)
 }

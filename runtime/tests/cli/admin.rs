@@ -51,8 +51,9 @@ async fn answers_cross_the_socket_unchanged() {
         };
         same!(reset_group("enrich", reset()));
     }
-    same!(delete_group("enrich"));
-    same!(delete_group("nobody"));
+    same!(delete_group("enrich", DeleteGroup { force: true }));
+    same!(delete_group("enrich", DeleteGroup { force: false }));
+    same!(delete_group("nobody", DeleteGroup { force: true }));
     let query = || RecordsQuery {
         topic: Some("orders".to_owned()),
         partition: Some(0),

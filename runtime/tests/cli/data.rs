@@ -235,6 +235,12 @@ fn groups() {
     For more information, try '--help'.
     ");
     insta::assert_snapshot!(folder.run(&["group", "delete", "enrich"]), @"
+    exit 1
+    --- stderr
+    error: group enrich has 3 unsettled records
+    hint: --force deletes it all the same
+    ");
+    insta::assert_snapshot!(folder.run(&["group", "delete", "enrich", "--force"]), @"
     exit 0
     --- stdout
     deleted group enrich with 1 share partition, 3 records unsettled

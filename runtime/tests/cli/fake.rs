@@ -302,14 +302,17 @@ impl Admin for FakeAdmin {
         })
     }
 
-    fn delete_group<'a>(&'a self, name: &'a str) -> Answer<'a, GroupDeleted> {
-        if name == "enrich" {
-            done(GroupDeleted {
+    fn delete_group<'a>(&'a self, name: &'a str, request: DeleteGroup) -> Answer<'a, GroupDeleted> {
+        match (name, request.force) {
+            ("enrich", true) => done(GroupDeleted {
                 share_partitions: 1,
                 unsettled: 3,
-            })
-        } else {
-            failed(no_group(name))
+            }),
+            ("enrich", false) => failed(
+                AdminError::new(ErrorCode::Conflict, "group enrich has 3 unsettled records")
+                    .hint("--force deletes it all the same"),
+            ),
+            _ => failed(no_group(name)),
         }
     }
 

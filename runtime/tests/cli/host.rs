@@ -26,6 +26,7 @@ cache-dir = \"cache\"
 [deployments.naps]
 component = \"sleeper.wasm\"
 topic = \"naps\"
+grants = { emit = [\"woken\"] }
 ";
 
 struct Running {
@@ -365,6 +366,12 @@ fn a_running_deployment_has_one_name_and_keeps_its_topic() {
     error: deployment naps works on topic naps
     hint: stop the host first, and take the deployment out of its manifest or let it make the topic again
     ");
+    insta::assert_snapshot!(folder.run(&["group", "delete", "naps", "--force"]), @"
+    exit 1
+    --- stderr
+    error: deployment naps works for group naps
+    hint: stop the host first; as long as its manifest has the deployment, it makes the group again
+    ");
     host.terminate();
     // Two at once may be heard as one.
     host.hears("stage=Draining");
@@ -373,4 +380,65 @@ fn a_running_deployment_has_one_name_and_keeps_its_topic() {
     assert_eq!(code, Some(0), "{said}");
     let deleted = folder.run(&["topic", "delete", "naps", "--force"]);
     assert!(deleted.starts_with("exit 0"), "{deleted}");
+}
+
+/// They went with `--force`, and the next record ended in an unknown topic.
+#[test]
+fn topics_that_a_running_deployment_writes_to_stay() {
+    let folder = with_sleeper();
+    let mut host = Running::start(&folder);
+    host.hears("running");
+    insta::assert_snapshot!(folder.run(&["topic", "delete", "woken", "--force"]), @"
+    exit 1
+    --- stderr
+    error: deployment naps emits to topic woken
+    hint: stop the host first, and take the topic out of grants.emit of the deployment
+    ");
+    insta::assert_snapshot!(folder.run(&["topic", "delete", "naps.dead"]), @"
+    exit 1
+    --- stderr
+    error: deployment naps leaves its dead letters in topic naps.dead
+    hint: stop the host first, and delete the group of the deployment or give it another dead-letter
+    ");
+    host.terminate();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(0), "{said}");
+    // What would be refused with --force is not offered with it.
+    insta::assert_snapshot!(folder.run(&["topic", "delete", "naps.dead"]), @r#"
+    exit 1
+    --- stderr
+    error: topic "naps.dead" takes the dead letters of group "naps"
+    hint: delete the group first, or give it another dead-letter topic
+    "#);
+    let deleted = folder.run(&["topic", "delete", "woken", "--force"]);
+    assert!(deleted.starts_with("exit 0"), "{deleted}");
+}
+
+#[test]
+fn a_group_with_a_backlog_goes_only_by_force_and_says_what_is_lost() {
+    let folder = with_sleeper();
+    let produce = |values: &str| {
+        let file = folder.file("values.txt", values);
+        let produced = folder.run(&["produce", "naps", "--file", file.to_str().unwrap()]);
+        assert!(produced.starts_with("exit 0"), "{produced}");
+    };
+    produce("1\n2\n");
+    let ran = folder.run(&["run", "--until-idle"]);
+    assert!(ran.starts_with("exit 0"), "{ran}");
+    produce("3\n4\n5\n");
+    insta::assert_snapshot!(folder.run(&["group", "delete", "naps"]), @r#"
+    exit 1
+    --- stderr
+    error: group "naps" has 3 unsettled record(s): 3 not delivered yet
+    hint: --force deletes it; its records stay in their topics for other groups
+    "#);
+    insta::assert_snapshot!(folder.run(&["group", "delete", "naps", "--force"]), @"
+    exit 0
+    --- stdout
+    deleted group naps with 1 share partition, 3 records unsettled
+    ");
+    let left = folder.run(&["topic", "read", "naps"]);
+    let offsets = left.lines().filter_map(|line| line.split_whitespace().nth(1));
+    let offsets: Vec<&str> = offsets.filter(|word| word.parse::<u64>().is_ok()).skip(1).collect();
+    assert_eq!(offsets, ["2", "3", "4"], "{left}");
 }

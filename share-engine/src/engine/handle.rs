@@ -174,9 +174,15 @@ impl Engine {
         .await
     }
 
-    /// Removes a group that has no members, with its state.
-    pub async fn delete_group(&self, name: &str) -> Result<(), AdminError> {
-        self.change(AdminRequest::DeleteGroup { name: name.to_owned() }).await
+    /// Removes a group that has no members, with its state; one that has records to settle still only with `force`.
+    ///
+    /// What it has settled of a topic with retention `queue` is handed out to no group that comes later: the topic then
+    /// begins where all other groups have finished, or, if there is none, behind the last record that this one has
+    /// settled. What it had not settled before that place is gone; everything behind it, and everything of other topics,
+    /// stays.
+    pub async fn delete_group(&self, name: &str, force: bool) -> Result<(), AdminError> {
+        let name = name.to_owned();
+        self.change(AdminRequest::DeleteGroup { name, force }).await
     }
 
     /// Forgets everything a group knows of what the request names and begins anew there: state epoch plus one,

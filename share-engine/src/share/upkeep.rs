@@ -43,6 +43,41 @@ impl SharePartition {
         self.members.number(member).is_some()
     }
 
+    /// Where the last settled record ends; the start offset if none is settled behind it.
+    pub fn settled_end(&self) -> Offset {
+        let tracked = self.start_offset().get()..self.next_new_offset().get();
+        let settled = |offset: &u64| {
+            let plane = self.window.plane(*offset);
+            matches!(plane, Some(Plane::Acknowledged | Plane::Archived))
+        };
+        tracked
+            .rev()
+            .find(settled)
+            .map_or(self.start_offset(), |last| Offset::saturating(last).next())
+    }
+
+    /// How many available records were never delivered, although others that came with them were.
+    pub fn untried(&self) -> u64 {
+        let tracked = self.start_offset().get()..self.next_new_offset().get();
+        let is_untried = |offset: &u64| {
+            let record = self.record(Offset::saturating(*offset));
+            record.is_some_and(|record| record.state == RecordState::Available && record.delivery_count.get() == 0)
+        };
+        tracked.filter(is_untried).count() as u64
+    }
+
+    /// How many records before `to` are not settled, those included that were never acquired.
+    pub fn unsettled_before(&self, to: Offset) -> u64 {
+        let start = self.start_offset();
+        let Some(open) = to.previous().and_then(|last| OffsetRange::new(start, last)) else {
+            return 0;
+        };
+        let new = to.since(self.next_new_offset().max(start));
+        let states = self.records(open).map(|record| record.state);
+        let open = states.filter(|state| !matches!(state, RecordState::Acknowledged | RecordState::Archived));
+        open.count() as u64 + new
+    }
+
     /// Whether [`retire`](SharePartition::retire) means anything: not while a reset is on its way.
     pub const fn can_retire(&self) -> bool {
         !self.resetting

@@ -212,6 +212,17 @@ impl From<EngineError> for AdminError {
             EngineError::GroupRunning { .. } => {
                 Self::new(ErrorCode::Conflict, text).hint("stop the host first; a reset also takes --force")
             }
+            EngineError::GroupUnsettled { unsettled, .. } => {
+                let left = unsettled.all() - unsettled.dropped;
+                let hint = match (unsettled.dropped, left) {
+                    (0, _) => "--force deletes it; its records stay in their topics for other groups".to_owned(),
+                    (dropped, 0) => format!("--force deletes it, and {dropped} of them are lost"),
+                    (dropped, left) => {
+                        format!("--force deletes it, and {dropped} of them are lost; {left} stay for other groups")
+                    }
+                };
+                Self::new(ErrorCode::Conflict, text).hint(hint)
+            }
             EngineError::NotSubscribed { .. }
             | EngineError::UnknownPartition { .. }
             | EngineError::NoDeadLetter { .. } => Self::new(ErrorCode::NotFound, text),

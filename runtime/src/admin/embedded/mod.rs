@@ -3,6 +3,7 @@
 
 pub(super) mod convert;
 mod dead;
+mod delete;
 mod read;
 
 use std::path::Path;
@@ -15,23 +16,36 @@ use share_engine::ids::{MemberIndex, Offset};
 use tokio::sync::{mpsc, watch};
 
 use super::{
-    About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteTopic,
-    ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceOutcome, ProduceResult, ReadPage, ReadQuery,
-    Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition, ResetResult,
-    TopicDeleted, TopicDetail, TopicSummary,
+    About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteGroup,
+    DeleteTopic, ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceOutcome, ProduceResult, ReadPage,
+    ReadQuery, Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition,
+    ResetResult, TopicDeleted, TopicDetail, TopicSummary,
 };
 use crate::supervisor::{DeploymentHandle, DeploymentSpec};
 
 /// An open engine, with the deployments of the host that runs on it.
 pub struct EmbeddedAdmin {
     engine: Engine,
-    /// As they come up, each with its number as a member of its group.
-    deployments: Mutex<Vec<(DeploymentHandle, MemberIndex)>>,
+    /// As they come up.
+    deployments: Mutex<Vec<Deployed>>,
     /// What the host's manifest wishes is there, or will not be.
     started: watch::Sender<bool>,
     about: About,
     /// The engine was opened for one command and is closed after it.
     owned: bool,
+}
+
+/// A deployment that is up.
+#[derive(Clone)]
+pub struct Deployed {
+    /// The deployment.
+    pub handle: DeploymentHandle,
+    /// Its number as a member of its group.
+    pub member: MemberIndex,
+    /// Topics that it may emit to.
+    pub emit: Vec<String>,
+    /// The topic of its dead letters.
+    pub dead_letter: Option<String>,
 }
 
 impl EmbeddedAdmin {
@@ -49,9 +63,9 @@ impl EmbeddedAdmin {
         }
     }
 
-    /// One more deployment is up, as this member of its group.
-    pub fn handle_deployed(&self, deployment: DeploymentHandle, member: MemberIndex) {
-        self.deployments().push((deployment, member));
+    /// One more deployment is up.
+    pub fn handle_deployed(&self, deployment: Deployed) {
+        self.deployments().push(deployment);
     }
 
     /// Every topic and group of the manifest is there, or the start has failed.
@@ -70,14 +84,14 @@ impl EmbeddedAdmin {
         }
     }
 
-    fn deployments(&self) -> MutexGuard<'_, Vec<(DeploymentHandle, MemberIndex)>> {
+    fn deployments(&self) -> MutexGuard<'_, Vec<Deployed>> {
         self.deployments.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Deployments of this host whose specification fits.
     fn deployments_with(&self, fits: impl Fn(&DeploymentSpec) -> bool) -> Vec<DeploymentHandle> {
         let deployments = self.deployments();
-        let handles = deployments.iter().map(|(deployment, _)| deployment);
+        let handles = deployments.iter().map(|one| &one.handle);
         handles.filter(|deployment| fits(deployment.spec())).cloned().collect()
     }
 
@@ -89,11 +103,8 @@ impl EmbeddedAdmin {
     /// How a member is called: by process and deployment, or by its number if it is none of this host's.
     fn member_name(&self, member: u32) -> String {
         let deployments = self.deployments();
-        let known = deployments.iter().find(|(_, index)| index.0 == member);
-        let name = known.map_or_else(
-            || member.to_string(),
-            |(deployment, _)| deployment.spec().name.to_string(),
-        );
+        let known = deployments.iter().find(|one| one.member.0 == member);
+        let name = known.map_or_else(|| member.to_string(), |one| one.handle.spec().name.to_string());
         format!("{}-{name}", std::process::id())
     }
 
@@ -294,31 +305,6 @@ impl EmbeddedAdmin {
             partitions: partitions.collect(),
         })
     }
-
-    async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
-        if !self.await_started().await {
-            let message = format!("the host is still starting: it may be about to work on topic {name}");
-            return Err(AdminError::new(ErrorCode::Conflict, message).hint("try again when it runs"));
-        }
-        let topic = self.engine.describe_topic(name).await?;
-        if let Some(deployment) = self.deployments_with(|spec| *spec.topic == *name).first() {
-            let message = format!("deployment {} works on topic {name}", deployment.spec().name);
-            let hint =
-                "stop the host first, and take the deployment out of its manifest or let it make the topic again";
-            return Err(AdminError::new(ErrorCode::Conflict, message).hint(hint));
-        }
-        let records: u64 = topic.partitions.iter().map(|one| one.end - one.start).sum();
-        if !force && (records > 0 || !topic.groups.is_empty()) {
-            let groups = topic.groups.join(", ");
-            let message = format!("topic {name} has {records} record(s) and the group(s) [{groups}]");
-            return Err(AdminError::new(ErrorCode::Conflict, message).hint("delete them with it: --force"));
-        }
-        self.engine.delete_topic(name).await?;
-        Ok(TopicDeleted {
-            records,
-            bytes: topic.bytes,
-        })
-    }
 }
 
 /// Records produced together.
@@ -421,15 +407,8 @@ impl Admin for EmbeddedAdmin {
         Box::pin(self.reset(group, request))
     }
 
-    fn delete_group<'a>(&'a self, group: &'a str) -> Answer<'a, GroupDeleted> {
-        Box::pin(async move {
-            let before = self.engine.describe_group(group).await?;
-            self.engine.delete_group(group).await?;
-            Ok(GroupDeleted {
-                share_partitions: u32::try_from(before.partitions.len()).unwrap_or(u32::MAX),
-                unsettled: before.partitions.iter().map(|share| share.lag).sum(),
-            })
-        })
+    fn delete_group<'a>(&'a self, group: &'a str, request: DeleteGroup) -> Answer<'a, GroupDeleted> {
+        Box::pin(self.delete_group_now(group, request.force))
     }
 
     fn records<'a>(&'a self, group: &'a str, query: RecordsQuery) -> Answer<'a, RecordsPage> {

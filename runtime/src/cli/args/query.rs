@@ -140,7 +140,7 @@ pub enum GroupCommand {
     Describe(GroupName),
     /// Set a group back or forward; checkpoints are dropped
     Reset(GroupReset),
-    /// Delete a group; its topics may then drop what only it kept
+    /// Delete a group; what it has settled is not handed out again
     Delete(GroupDelete),
 }
 
@@ -184,6 +184,9 @@ pub struct GroupDelete {
     /// Share group
     #[arg(value_name = "GROUP")]
     pub group: String,
+    /// Delete it even if it has not settled everything
+    #[arg(long)]
+    pub force: bool,
     /// Where and how.
     #[command(flatten)]
     pub query: QueryArgs,

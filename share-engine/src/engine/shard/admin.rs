@@ -12,7 +12,7 @@ use crate::engine::handle::Receipt;
 use crate::engine::message::{Operation, Registration};
 use crate::engine::reply::Sender;
 use crate::engine::reset::{ResetGroup, ResetTo};
-use crate::error::{AdminError, Fenced};
+use crate::error::{AdminError, Fenced, Unsettled};
 use crate::ids::{Offset, PartitionKey, ShareKey, TopicId};
 use crate::share::Change;
 use crate::time::Now;
@@ -76,7 +76,7 @@ impl Shard {
             AdminRequest::CreateGroup { name, config } => self.plan_group(&name, config, true),
             AdminRequest::AlterGroup { name, config } => self.plan_group(&name, config, false),
             AdminRequest::Subscribe { group, topic } => return self.subscribe(&group, &topic, reply, now),
-            AdminRequest::DeleteGroup { name } => match self.check_idle(&name) {
+            AdminRequest::DeleteGroup { name, force } => match self.check_deletion(&name, force) {
                 Ok(()) => one(self.world.catalog.delete_group(&name)),
                 Err(error) => return Err((error, reply)),
             },
@@ -189,6 +189,41 @@ impl Shard {
                 members,
             }),
         }
+    }
+
+    /// A group that has something left to do goes only by force.
+    fn check_deletion(&self, name: &str, force: bool) -> Result<(), AdminError> {
+        self.check_idle(name)?;
+        let Some(group) = self.world.catalog.group(name).filter(|_| !force) else {
+            return Ok(());
+        };
+        let mut unsettled = Unsettled::default();
+        for share in group
+            .topics
+            .values()
+            .flatten()
+            .filter_map(|key| self.world.shares.get(key))
+        {
+            let Some(partition) = self.world.partitions.get(&share.partition) else {
+                continue;
+            };
+            let counts = share.state.counts();
+            let untried = share.state.untried();
+            unsettled.acquired += counts.acquired;
+            unsettled.parked += counts.parked;
+            unsettled.again += counts.available + counts.waiting - untried;
+            unsettled.new += untried + partition.end.since(share.state.next_new_offset().max(partition.start));
+        }
+        let starts = self.world.starts_without(name).into_iter();
+        let dropped = starts.filter_map(|(key, to)| Some(self.world.shares.get(&key)?.state.unsettled_before(to)));
+        unsettled.dropped = dropped.sum();
+        if unsettled.all() == 0 {
+            return Ok(());
+        }
+        Err(AdminError::GroupUnsettled {
+            group: name.to_owned(),
+            unsettled,
+        })
     }
 
     fn reset(&mut self, request: &ResetGroup, reply: Reply, now: Now) -> Result<(), (AdminError, Reply)> {
@@ -342,6 +377,7 @@ impl Shard {
     pub(super) fn apply_catalog(&mut self, change: &CatalogChange) {
         // It was checked against the same catalog when it was submitted.
         let Ok(removed) = self.world.apply(change) else { return };
+        self.window_bytes = self.window_bytes.saturating_sub(removed.freed);
         for partition in removed.partitions {
             self.window_bytes = self.window_bytes.saturating_sub(partition.window.bytes());
             self.forget_log(partition.key, super::upkeep::directory(&partition));

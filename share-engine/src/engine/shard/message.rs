@@ -156,6 +156,7 @@ pub(crate) enum AdminRequest {
     },
     DeleteGroup {
         name: String,
+        force: bool,
     },
     ResetGroup(ResetGroup),
     Redrive {

@@ -216,6 +216,25 @@ impl Partition {
         failures.any(|(_, failure)| failure.again_at <= now)
     }
 
+    /// Lets go of what lies before `to`; its segments go with the next drain. Bytes of memory that are free now.
+    pub(crate) fn drop_before(&mut self, to: Offset) -> u64 {
+        if to <= self.start {
+            return 0;
+        }
+        self.start = to;
+        self.forget_loaded(to);
+        let (mut freed, mut undrained) = (0, 0);
+        while let Some(batch) = self.window.pop_front_if(|batch| batch.last() < to) {
+            freed += batch.size();
+            if batch.base() >= self.drained {
+                undrained += batch.size();
+                self.drained = self.drained.max(batch.last().next());
+            }
+        }
+        self.gauge.subtract(undrained);
+        freed
+    }
+
     /// What a read of the log gave. Batches before `keep_from`, which nobody needs any more, make room.
     pub(crate) fn loaded(&mut self, from: Offset, batches: Vec<StoredBatch>, keep_from: Offset, limit: u64) {
         self.loading = None;

@@ -195,16 +195,8 @@ impl Shard {
         if to <= partition.start {
             return;
         }
-        partition.start = to;
-        let mut freed = 0;
-        while let Some(batch) = partition.window.pop_front_if(|batch| batch.last() < to) {
-            self.window_bytes = self.window_bytes.saturating_sub(batch.size());
-            if batch.base() >= partition.drained {
-                freed += batch.size();
-                partition.drained = partition.drained.max(batch.last().next());
-            }
-        }
-        partition.gauge.subtract(freed);
+        let freed = partition.drop_before(to);
+        self.window_bytes = self.window_bytes.saturating_sub(freed);
         // Dropped segments go with the next drain; for themselves they get one a second, or when they are many.
         let segments = partition.segments.segments.iter();
         let dropped = segments

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Share;
 use super::partition::{Partition, PartitionInit};
 use crate::catalog::{Catalog, CatalogChange, CatalogError, Group, Topic};
-use crate::config::{GroupConfig, OnFull, TopicConfig, WindowMode};
+use crate::config::{GroupConfig, OnFull, Retention, TopicConfig, WindowMode};
 use crate::engine::gauge::TopicGauge;
 use crate::ids::{Offset, PartitionKey, ShareKey, StateEpoch};
 use crate::log::LogState;
@@ -29,11 +29,17 @@ pub(crate) struct World {
 pub(crate) struct Removed {
     pub(crate) partitions: Vec<Partition>,
     pub(crate) shares: Vec<(ShareKey, Share)>,
+    /// Bytes of batches that left memory.
+    pub(crate) freed: u64,
 }
 
 impl World {
     /// Makes a change of the catalog so.
     pub(crate) fn apply(&mut self, change: &CatalogChange) -> Result<Removed, CatalogError> {
+        let passed = match change {
+            CatalogChange::DeleteGroup { name } => self.starts_without(name),
+            _ => Vec::new(),
+        };
         self.catalog.apply(change)?;
         let mut removed = Removed::default();
         match change {
@@ -54,10 +60,45 @@ impl World {
             }
             CatalogChange::Subscribe(subscription) => self.add_shares(&subscription.group),
             CatalogChange::AlterGroup { name, .. } => self.new_options(name),
-            CatalogChange::DeleteGroup { .. } => removed.shares = self.remove_shares(),
+            CatalogChange::DeleteGroup { .. } => {
+                removed.freed = self.pass_settled(&passed);
+                removed.shares = self.remove_shares();
+            }
             CatalogChange::CreateGroup(_) => {}
         }
         Ok(removed)
+    }
+
+    /// Where the partitions of a group's queue topics begin when the group is gone: where every other group has
+    /// finished, or, if there is none, behind the last record that this one has settled. What was settled is not handed
+    /// out again to a group that comes later.
+    pub(crate) fn starts_without(&self, group: &str) -> Vec<(ShareKey, Offset)> {
+        let Some(group) = self.catalog.group(group) else {
+            return Vec::new();
+        };
+        let one = |key: &ShareKey| {
+            let share = self.shares.get(key)?;
+            let partition = self.partitions.get(&share.partition)?;
+            let topic = self.catalog.topic(&partition.topic)?;
+            if topic.config.retention != Retention::Queue {
+                return None;
+            }
+            let others = partition.shares.iter().filter(|other| *other != key);
+            let others = others.filter_map(|other| Some(self.shares.get(other)?.state.start_offset()));
+            Some((*key, others.min().unwrap_or_else(|| share.state.settled_end())))
+        };
+        group.topics.values().flatten().filter_map(one).collect()
+    }
+
+    fn pass_settled(&mut self, starts: &[(ShareKey, Offset)]) -> u64 {
+        let mut freed = 0;
+        for (key, to) in starts {
+            let Some(share) = self.shares.get(key) else { continue };
+            if let Some(partition) = self.partitions.get_mut(&share.partition) {
+                freed += partition.drop_before(*to);
+            }
+        }
+        freed
     }
 
     /// The topic's gauge, made if there is none.

@@ -17,6 +17,7 @@ mod amounts;
 mod basics;
 mod crash;
 mod damage;
+mod deletion;
 mod drop_oldest;
 mod faults;
 mod found;

@@ -219,7 +219,7 @@ impl Driver {
     pub(super) fn delete_group(&mut self) {
         self.leave();
         let Some(running) = self.engine() else { return };
-        let done = running.pump.wait(running.engine.delete_group(GROUP)).is_ok();
+        let done = running.pump.wait(running.engine.delete_group(GROUP, true)).is_ok();
         if done {
             self.ledger.group = None;
         } else {
