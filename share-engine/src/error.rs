@@ -31,16 +31,22 @@ pub enum OpenError {
         holder: String,
     },
     /// Written by a newer version; untouched.
-    #[error("{file} in the data directory has {what} {found}, this program reads up to {known}")]
+    #[error("{file} in the data directory has {what} {found}, this program reads {known}")]
     NewerFormat {
         /// The file, relative to the data directory.
         file: String,
         /// What is newer: `format`, or what the file holds, as `an operation of kind`.
         what: &'static str,
-        /// Its number.
-        found: u32,
-        /// The newest number known here.
-        known: u32,
+        /// Its number or name.
+        found: String,
+        /// What is known here: `up to` a number, or names.
+        known: String,
+    },
+    /// There is nothing of ours in it.
+    #[error("{directory} is not a data directory of sharemill")]
+    NotADirectory {
+        /// The directory.
+        directory: String,
     },
     /// Damage in what must be whole.
     #[error("damaged: {0}")]

@@ -36,7 +36,7 @@ pub use server::router;
 pub use socket::{AdminSocket, SocketError, socket_path};
 pub use survey::summaries;
 pub use topic::{CreateTopic, DeleteTopic, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary};
-pub use verify::{Damage, VerifyReport};
+pub use verify::{Damage, Unchecked, VerifyReport};
 
 /// Version of the admin protocol; raised when a client of the version before would misunderstand an answer.
 pub const PROTOCOL: u32 = 1;

@@ -10,6 +10,8 @@ pub struct VerifyReport {
     pub segments: u64,
     /// Records in them.
     pub records: u64,
+    /// Records in the journal behind the snapshot, which are in no log yet.
+    pub journal_records: u64,
     /// Entries of the journal behind the snapshot.
     pub journal_entries: u64,
     /// Bytes that were read.
@@ -20,6 +22,18 @@ pub struct VerifyReport {
     pub torn: Option<Damage>,
     /// What is damaged; empty if all is well.
     pub damage: Vec<Damage>,
+    /// What could not be checked because of it.
+    pub unchecked: Vec<Unchecked>,
+}
+
+/// What could not be checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct Unchecked {
+    /// File or folder, relative to the data directory.
+    pub file: String,
+    /// Why not.
+    pub message: String,
 }
 
 /// One damaged place.

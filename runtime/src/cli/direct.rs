@@ -4,7 +4,7 @@ use share_engine::engine::{self, Engine, Survey};
 use share_engine::error::OpenError;
 
 use super::open::Place;
-use crate::admin::{Admin, AdminError, Damage, EmbeddedAdmin, ErrorCode, VerifyReport};
+use crate::admin::{Admin, AdminError, Damage, EmbeddedAdmin, ErrorCode, Unchecked, VerifyReport};
 use crate::config::EmbeddedSource;
 use crate::output;
 
@@ -42,11 +42,13 @@ pub(super) async fn verify(source: &EmbeddedSource) -> Result<VerifyReport, Admi
     Ok(VerifyReport {
         segments: report.segments,
         records: report.records,
+        journal_records: report.journal_records,
         journal_entries: report.entries,
         bytes: report.bytes,
         clean: report.clean,
         torn: report.torn.map(damage),
         damage: report.problems.into_iter().map(damage).collect(),
+        unchecked: report.unchecked.into_iter().map(unchecked).collect(),
     })
 }
 
@@ -58,12 +60,20 @@ fn damage(problem: engine::Problem) -> Damage {
     }
 }
 
+fn unchecked(left_out: engine::Unchecked) -> Unchecked {
+    Unchecked {
+        file: left_out.file,
+        message: left_out.why,
+    }
+}
+
 fn open_error(error: &OpenError) -> AdminError {
     let text = error.to_string();
     match error {
         OpenError::InUse { .. } => AdminError::new(ErrorCode::InUse, text)
             .hint("the process that holds it does not answer on its admin socket; wait for it or stop it"),
         OpenError::Corrupt(_) => AdminError::new(ErrorCode::Unavailable, text).hint("sharemill verify shows all of it"),
+        OpenError::NotADirectory { .. } => AdminError::new(ErrorCode::NotFound, text).hint(super::open::NAME_ANOTHER),
         OpenError::NewerFormat { .. } => {
             AdminError::new(ErrorCode::Unavailable, text).hint("use the newer version of sharemill that wrote it")
         }

@@ -5,6 +5,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use share_engine::error::OpenError;
+use share_engine::storage::FileStorage;
 use tokio::time::Instant;
 
 use super::args::DataArgs;
@@ -159,15 +161,22 @@ fn not_wished(place: &Place, absent: Absent<'_>) -> Option<Failure> {
 pub(super) fn require(place: &Place) -> Result<(), Failure> {
     let data_dir = place.data_dir();
     if data_dir.is_dir() {
-        return Ok(());
+        if FileStorage::is_data_directory(data_dir) {
+            return Ok(());
+        }
+        let directory = data_dir.display().to_string();
+        return Err(Failure::new(OpenError::NotADirectory { directory }.to_string()).hint(NAME_ANOTHER));
     }
     let hint = if place.is_broken {
         "sharemill run makes it, when nothing is wrong with the manifest: sharemill config check"
     } else {
-        "sharemill run makes it; name another with --data-dir DIR or --manifest FILE"
+        NAME_ANOTHER
     };
     Err(Failure::new(format!("there is no data directory at {}", data_dir.display())).hint(hint))
 }
+
+/// Where there is none.
+pub(super) const NAME_ANOTHER: &str = "sharemill run makes it; name another with --data-dir DIR or --manifest FILE";
 
 /// The data directory that the arguments, the environment or the manifest name, in this order.
 pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {

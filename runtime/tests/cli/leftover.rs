@@ -158,7 +158,7 @@ fn config_check_tells_a_data_directory_that_cannot_be_read() {
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 2 topics, 0 errors, 1 warning
     --- stderr
-    warning: what the manifest has left over is not known: damaged: format is damaged at byte 14: the file ends here, 32 bytes expected
+    warning: what the manifest has left over is not known: damaged: format at byte 14: the file ends here, 32 bytes expected
     hint: sharemill verify shows all of it
     ");
 }

@@ -62,16 +62,77 @@ pub enum CatalogChange {
 impl CatalogChange {
     /// The journal form.
     pub fn encode(&self) -> Result<Vec<u8>, CatalogCodecError> {
-        serde_json::to_vec(self).map_err(|error| CatalogCodecError(error.to_string()))
+        serde_json::to_vec(self).map_err(|error| CatalogCodecError::Form(error.to_string()))
     }
 
     /// Reads the journal form.
     pub fn decode(bytes: &[u8]) -> Result<Self, CatalogCodecError> {
-        serde_json::from_slice(bytes).map_err(|error| CatalogCodecError(error.to_string()))
+        serde_json::from_slice(bytes).map_err(|error| match serde_json::from_slice(bytes) {
+            Ok(Tagged { change }) if !Self::KINDS.contains(&change.as_str()) => {
+                CatalogCodecError::UnknownKind { kind: change }
+            }
+            _ => CatalogCodecError::Form(error.to_string()),
+        })
     }
+
+    /// The kinds that this version knows, as the journal has them.
+    pub(crate) const KINDS: [&str; 7] = [
+        "create-topic",
+        "alter-topic",
+        "delete-topic",
+        "create-group",
+        "alter-group",
+        "subscribe",
+        "delete-group",
+    ];
+}
+
+/// What every version of a change has.
+#[derive(Deserialize)]
+struct Tagged {
+    change: String,
 }
 
 /// A change that cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("catalog change: {0}")]
-pub struct CatalogCodecError(pub String);
+#[non_exhaustive]
+pub enum CatalogCodecError {
+    /// It is not what its kind says.
+    #[error("catalog change: {0}")]
+    Form(String),
+    /// A newer version wrote it.
+    #[error("catalog change of unknown kind {kind}")]
+    UnknownKind {
+        /// Its kind.
+        kind: String,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// It was called damage.
+    #[test]
+    fn a_change_of_a_later_version_is_told_from_damage() {
+        let read = |text: &str| CatalogChange::decode(text.as_bytes()).unwrap_err();
+        let kind = "rename-topic".to_owned();
+        assert_eq!(
+            read("{\"change\":\"rename-topic\",\"to\":{}}"),
+            CatalogCodecError::UnknownKind { kind }
+        );
+        for text in ["{\"change\":\"delete-topic\"}", "{\"change\":7}", "{}", "", "{\"chan"] {
+            assert!(matches!(read(text), CatalogCodecError::Form(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn every_kind_is_known_by_its_name() {
+        for kind in CatalogChange::KINDS {
+            let error = CatalogChange::decode(format!("{{\"change\":\"{kind}\"}}").as_bytes()).unwrap_err();
+            assert!(error.to_string().contains("missing field"), "{error}");
+        }
+    }
+}

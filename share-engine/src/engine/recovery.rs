@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::message::Registration;
+use super::refusal::numbered;
 use super::shard::{Partition, PartitionInit, World, directory, log_options};
 use crate::catalog::CatalogChange;
 use crate::config::{EngineConfig, check_name};
@@ -242,12 +243,9 @@ fn restore_shares(image: &Image, world: &mut World, now: Now) -> Result<(), Open
 pub(super) fn unreadable(position: u64, key: ShareKey, error: &share::DecodeError) -> OpenError {
     let file = snapshot::path(position);
     match error {
-        share::DecodeError::Version { found, known } => OpenError::NewerFormat {
-            file,
-            what: "a share partition of format",
-            found: (*found).into(),
-            known: (*known).into(),
-        },
+        share::DecodeError::Version { found, known } => {
+            numbered(file, "a share partition of format", (*found).into(), (*known).into())
+        }
         other => OpenError::Corrupt(format!("{file}: share partition {key}: {other}")),
     }
 }

@@ -1,24 +1,27 @@
 //! Reads everything on disk and changes nothing: format, newest snapshot, every partition log that it lists, journal.
-//! Behind `sharemill verify`, on a directory that no engine has open. Damage is collected; what has not been written
-//! by this version, or cannot be read at all, is an error.
+//! Behind `sharemill verify`, on a directory that no engine has open. Damage is collected, and everything is read that can be
+//! told apart without it; what cannot is named. What a newer version wrote is an error.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::recovery::unreadable;
-use crate::drain::Image;
+use crate::catalog::{Catalog, CatalogChange};
+use crate::drain::{Image, PartitionImage};
 use crate::error::OpenError;
-use crate::ids::PartitionKey;
-use crate::journal::{self, Position};
-use crate::log::{LogError, LogIdentity, LogReader, LogState};
+use crate::ids::{PartitionKey, ShareKey};
+use crate::journal::{self, Entry, JournalError, Operation, Position, VisitorError};
+use crate::log::{LogIdentity, LogReader, LogState};
+use crate::record::StoredBatch;
 use crate::share::{DecodeError, ShareOptions, SharePartition};
-use crate::snapshot::{self, SnapshotError};
+use crate::snapshot::{self, SectionKind, Snapshot, SnapshotError};
 use crate::storage::{FileStorage, Storage};
 use crate::time::Now;
 
-pub use crate::log::Problem;
+pub use crate::log::{Problem, Unchecked};
 
 /// What was read, and what was wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct VerifyReport {
     pub segments: u64,
     /// Records in partition logs.
     pub records: u64,
+    /// Records in the journal behind the snapshot: none of them is in a log.
+    pub journal_records: u64,
     /// Bytes of log files and of the journal's ring.
     pub bytes: u64,
     /// Entries of the journal behind the snapshot.
@@ -39,45 +44,70 @@ pub struct VerifyReport {
     pub torn: Option<Problem>,
     /// Empty if all is well. Every one with its file and offset.
     pub problems: Vec<Problem>,
+    /// What could not be checked because of them.
+    pub unchecked: Vec<Unchecked>,
 }
 
 /// Verifies a data directory.
 ///
 /// # Errors
-/// No data directory, a newer format, or a disk that refuses.
+/// No data directory, a newer format, or a disk that refuses to list it.
 pub fn verify(storage: &Arc<dyn Storage>) -> Result<VerifyReport, OpenError> {
     let mut report = VerifyReport::default();
-    let directory_id = match snapshot::read_format(&**storage) {
-        Ok(Some(directory_id)) => directory_id,
+    let format = snapshot::read_format(&**storage);
+    let owner = || journal::owner(&**storage);
+    let directory_id = match format {
+        Ok(Some(directory_id)) => Some(directory_id),
         Ok(None) => {
-            return Err(OpenError::Corrupt(format!(
-                "{} is not a data directory: it has no format file",
-                storage.describe()
-            )));
+            let directory_id = owner();
+            if directory_id.is_none() && !snapshot::is_there(&**storage)? {
+                let directory = storage.describe();
+                return Err(OpenError::NotADirectory { directory });
+            }
+            report.add("format".to_owned(), 0, "the file is missing".to_owned());
+            directory_id
         }
         Err(error) => {
             report.note(error)?;
-            return Ok(report);
+            owner()
         }
     };
-    match snapshot::load_newest(&**storage, directory_id) {
-        Ok(found) => {
-            let position = found.as_ref().map_or(0, |snapshot| snapshot.position);
-            if let Some(snapshot) = found {
-                report.verify_snapshot(storage, directory_id, &snapshot)?;
-            }
-            report.verify_journal(&**storage, directory_id, Position::new(position))?;
+    let Some(directory_id) = directory_id else {
+        let why = "whose directory it is stands in the damaged files";
+        for part in ["snapshots", "logs", "journal"] {
+            report.leave_out(part, why);
         }
-        // Where the journal begins is not known without it.
-        Err(error) => report.note(error)?,
+        return Ok(report);
+    };
+    let mut position = 0;
+    if let Some((snapshot, errors)) = snapshot::examine_newest(&**storage, directory_id)? {
+        position = snapshot.position;
+        for error in errors {
+            report.note(error)?;
+        }
+        report.verify_snapshot(storage, directory_id, &snapshot)?;
     }
+    report.verify_journal(&**storage, directory_id, Position::new(position))?;
     Ok(report)
 }
 
-/// [`verify`] for a directory of this machine, whose lock it takes.
+/// [`verify`] for a directory of this machine, whose lock it takes if it is one of ours.
 pub fn verify_directory(directory: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
-    let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory.as_ref())?);
+    let directory = directory.as_ref();
+    if !FileStorage::is_data_directory(directory) {
+        let directory = directory.display().to_string();
+        return Err(OpenError::NotADirectory { directory });
+    }
+    let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory)?);
     verify(&storage)
+}
+
+/// What can be read of a snapshot.
+#[derive(Default)]
+struct Parts {
+    catalog: Option<Catalog>,
+    partitions: Option<Vec<PartitionImage>>,
+    shares: Vec<(ShareKey, Bytes)>,
 }
 
 impl VerifyReport {
@@ -85,17 +115,11 @@ impl VerifyReport {
         &mut self,
         storage: &Arc<dyn Storage>,
         directory_id: u128,
-        snapshot: &snapshot::Snapshot,
+        snapshot: &Snapshot,
     ) -> Result<(), OpenError> {
+        let parts = self.parts(snapshot);
         let file = snapshot::path(snapshot.position);
-        let image = match Image::decode(snapshot) {
-            Ok(image) => image,
-            Err(error) => {
-                self.add(file, 0, error.to_string());
-                return Ok(());
-            }
-        };
-        for (key, bytes) in &image.shares {
+        for (key, bytes) in &parts.shares {
             if let Err(error) = SharePartition::decode(*key, ShareOptions::default(), bytes, Now::default()) {
                 if matches!(error, DecodeError::Version { .. }) {
                     return Err(unreadable(snapshot.position, *key, &error));
@@ -103,8 +127,18 @@ impl VerifyReport {
                 self.add(file.clone(), 0, format!("share partition {key}: {error}"));
             }
         }
-        let logs: BTreeMap<PartitionKey, &LogState> = image.partitions.iter().map(|one| (one.key, &one.log)).collect();
-        for topic in image.catalog.topics() {
+        let (Some(catalog), Some(partitions)) = (parts.catalog, parts.partitions) else {
+            // Every whole snapshot has both.
+            for name in storage.list("logs").unwrap_or_default() {
+                self.leave_out(
+                    &format!("logs/{name}"),
+                    "what belongs to it stands in the damaged snapshot",
+                );
+            }
+            return Ok(());
+        };
+        let logs: BTreeMap<PartitionKey, &LogState> = partitions.iter().map(|one| (one.key, &one.log)).collect();
+        for topic in catalog.topics() {
             for (index, key) in topic.partitions.iter().enumerate() {
                 let Some(state) = logs.get(key).filter(|state| !state.segments.is_empty()) else {
                     continue;
@@ -115,26 +149,52 @@ impl VerifyReport {
                 };
                 let directory = format!("logs/{}-{index}", topic.name);
                 let reader = LogReader::listed(Arc::clone(storage), &directory, identity, state);
-                let found = match reader.verify() {
-                    Ok(found) => found,
-                    Err(LogError::Io { file, source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                        self.add(file, 0, "the file is listed and is not there".to_owned());
-                        continue;
-                    }
-                    Err(error) => return Err(error.into()),
-                };
+                let found = reader.verify()?;
                 self.logs += 1;
                 self.segments += found.segments;
                 self.records += found.records;
                 self.bytes += found.bytes;
                 self.problems.extend(found.problems);
+                self.unchecked.extend(found.unchecked);
             }
         }
         Ok(())
     }
 
+    fn parts(&mut self, snapshot: &Snapshot) -> Parts {
+        let mut parts = Parts::default();
+        for (kind, bytes) in &snapshot.sections {
+            let section = Snapshot {
+                position: snapshot.position,
+                sections: vec![(*kind, bytes.clone())],
+            };
+            match (kind, Image::decode(&section)) {
+                (_, Err(error)) => self.add(snapshot::path(snapshot.position), 0, error.to_string()),
+                (SectionKind::Catalog, Ok(image)) => parts.catalog = Some(image.catalog),
+                (SectionKind::PartitionLogs, Ok(image)) => parts.partitions = Some(image.partitions),
+                (SectionKind::SharePartition, Ok(image)) => parts.shares.extend(image.shares),
+            }
+        }
+        parts
+    }
+
     fn verify_journal(&mut self, storage: &dyn Storage, directory_id: u128, from: Position) -> Result<(), OpenError> {
-        let found = journal::verify(storage, directory_id, from)?;
+        let mut records = 0;
+        let mut visit = |_: Position, entry: Entry<'_>| look(&entry, &mut records);
+        let found = match journal::verify(storage, directory_id, from, &mut visit) {
+            Ok(found) => found,
+            Err(JournalError::Io {
+                operation,
+                path,
+                source,
+            }) => {
+                self.add(path, 0, format!("the disk does not let it {operation}: {source}"));
+                self.leave_out("journal", "a file of it cannot be read");
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.journal_records = records;
         self.bytes += found.bytes;
         self.entries = found.report.entries;
         self.clean = found.report.clean;
@@ -147,6 +207,9 @@ impl VerifyReport {
             let what = format!("{} ({} bytes)", damage.reason, damage.bytes);
             self.add(damage.file, damage.offset, what);
         }
+        for file in found.unread {
+            self.leave_out(&file, "which part of the journal it holds is not known");
+        }
         Ok(())
     }
 
@@ -156,6 +219,10 @@ impl VerifyReport {
                 self.add(file, position, what);
                 Ok(())
             }
+            SnapshotError::ForeignDirectory { ref file, .. } => {
+                self.add(file.clone(), 12, error.to_string());
+                Ok(())
+            }
             other => Err(other.into()),
         }
     }
@@ -163,4 +230,24 @@ impl VerifyReport {
     fn add(&mut self, file: String, position: u64, what: String) {
         self.problems.push(Problem { file, position, what });
     }
+
+    fn leave_out(&mut self, file: &str, why: &str) {
+        let (file, why) = (file.to_owned(), why.to_owned());
+        self.unchecked.push(Unchecked { file, why });
+    }
+}
+
+/// Counts records, and fails for a change that a newer version wrote.
+fn look(entry: &Entry<'_>, records: &mut u64) -> Result<(), VisitorError> {
+    for operation in entry.operations {
+        match operation {
+            Operation::Append { base_offset, batch, .. } => {
+                let batch = StoredBatch::new(*base_offset, Bytes::copy_from_slice(batch))?;
+                *records += batch.range().count();
+            }
+            Operation::Catalog { bytes } => drop(CatalogChange::decode(bytes)?),
+            Operation::Share { .. } => {}
+        }
+    }
+    Ok(())
 }

@@ -51,7 +51,7 @@ pub fn fuzz_journal(bytes: &[u8]) {
         }
         storage.put(&super::ring::slot_path(slot), &file);
     }
-    drop(verify(&storage, 7, Position::ZERO));
+    drop(verify(&storage, 7, Position::ZERO, &mut |_, _| Ok(())));
     let options = JournalOptions {
         file_size: FILE_SIZE as u64,
         journal_size: 2 * FILE_SIZE as u64,

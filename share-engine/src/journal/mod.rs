@@ -129,5 +129,5 @@ pub use header::GROUP_HEADER;
 pub use options::JournalOptions;
 pub use position::{Position, SECTOR};
 pub use recovery::{Entry, Report, TornTail, Visitor, VisitorError};
-pub use verify::{VerifyReport, read, verify};
+pub use verify::{VerifyReport, owner, read, verify};
 pub use writer::{Admission, Committed, Durability, Journal};

@@ -253,7 +253,7 @@ impl Scan<'_> {
                     number,
                     offset,
                     bytes.min(geometry.rest(self.at)),
-                    "a synced group is damaged",
+                    "a synced group is not whole",
                 )
             } else {
                 JournalError::Corrupt(Damage {

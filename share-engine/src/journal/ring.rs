@@ -83,6 +83,55 @@ impl Ring {
         Ok(ring)
     }
 
+    /// As [`Ring::load`], without the files that are damaged: those are named. `None` if none is left.
+    pub(super) fn examine(
+        storage: &dyn Storage,
+        directory_id: u128,
+    ) -> Result<(Option<Self>, Vec<Damage>), JournalError> {
+        let mut found = Vec::new();
+        let numbers = slot_numbers(storage)?;
+        let mut slots: Vec<Slot> = Vec::new();
+        for number in &numbers {
+            match load_slot(storage, *number, directory_id) {
+                Ok(slot) => slots.push(slot),
+                Err(JournalError::Corrupt(damage)) => found.push(damage),
+                Err(JournalError::WrongDirectory { file, .. }) => found.push(Damage {
+                    file,
+                    offset: 16,
+                    bytes: 16,
+                    reason: "the file belongs to another data directory",
+                }),
+                Err(error) => return Err(error),
+            }
+        }
+        let listed = slots.iter().map(|slot| slot.header.ring_files);
+        let listed = listed.chain(numbers.last().map(|last| last + 1)).max().unwrap_or(1);
+        let gone = (0..listed).filter(|number| !numbers.contains(number));
+        found.extend(gone.map(|number| place(number, 0, 0, "the file is missing")));
+        let geometry = common_size(&slots).and_then(Geometry::new);
+        let mut sound: Vec<Slot> = Vec::new();
+        for slot in slots {
+            let number = slot.header.slot;
+            let len = slot.file.len().map_err(JournalError::io("read", &slot_path(number)))?;
+            let size = slot.header.file_size;
+            let twin = |other: &Slot| other.header.sequence.is_some() && other.header.sequence == slot.header.sequence;
+            if geometry.is_none_or(|geometry| geometry.file_size() != size) {
+                found.push(place(number, 0, SECTOR, "the ring files do not agree on their size"));
+            } else if len != size {
+                found.push(place(number, len.min(size), size.abs_diff(len), "wrong length"));
+            } else if sound.iter().any(twin) {
+                found.push(place(number, 0, SECTOR, "two files hold the same part of the journal"));
+            } else {
+                sound.push(slot);
+            }
+        }
+        found.sort_by(|a, b| a.file.cmp(&b.file));
+        let ring = geometry
+            .filter(|_| !sound.is_empty())
+            .map(|geometry| Self { slots: sound, geometry });
+        Ok((ring, found))
+    }
+
     pub(super) fn path(&self, index: usize) -> String {
         self.slots
             .get(index)
@@ -263,12 +312,52 @@ pub(super) fn slot_number(index: usize) -> u32 {
 
 /// Damage in the file of a slot.
 pub(super) fn damage(slot: u32, offset: u64, bytes: u64, reason: &'static str) -> JournalError {
-    JournalError::Corrupt(Damage {
+    JournalError::Corrupt(place(slot, offset, bytes, reason))
+}
+
+fn place(slot: u32, offset: u64, bytes: u64, reason: &'static str) -> Damage {
+    Damage {
         file: slot_path(slot),
         offset,
         bytes,
         reason,
-    })
+    }
+}
+
+/// The ring files that there are, ascending.
+fn slot_numbers(storage: &dyn Storage) -> Result<Vec<u32>, JournalError> {
+    let names = match storage.list(DIRECTORY) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        other => other.map_err(JournalError::io("list", DIRECTORY))?,
+    };
+    let number = |name: &String| {
+        let number = name.strip_suffix(SUFFIX)?.parse().ok()?;
+        (*name == file_name(number)).then_some(number)
+    };
+    let mut numbers: Vec<u32> = names.iter().filter_map(number).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// The size that most files say.
+fn common_size(slots: &[Slot]) -> Option<u64> {
+    let say = |size: u64| slots.iter().filter(|slot| slot.header.file_size == size).count();
+    let sizes = slots.iter().map(|slot| slot.header.file_size);
+    sizes.max_by_key(|size| (say(*size), *size))
+}
+
+/// Which data directory the ring is of, as its first sound file says; `None` if no group was ever written, as far as can
+/// be told.
+pub(super) fn owner(storage: &dyn Storage) -> Option<u128> {
+    let used = |number: u32| {
+        let file = storage.open(&slot_path(number), OpenMode::Read).ok()?;
+        let mut sectors = [0; 2 * SECTOR_BYTES];
+        file.read_exact_at(&mut sectors, 0).ok()?;
+        let (header, first) = sectors.split_at(SECTOR_BYTES);
+        let header = FileHeader::decode(header.first_chunk()?).ok()?;
+        first.iter().any(|byte| *byte != 0).then_some(header.directory_id)
+    };
+    slot_numbers(storage).ok()?.into_iter().find_map(used)
 }
 
 fn missing(path: &str) -> JournalError {

@@ -45,5 +45,5 @@ mod tests;
 pub use error::LogError;
 pub use reader::LogReader;
 pub use state::{LogIdentity, LogOptions, LogState, SegmentState};
-pub use verify::{Problem, VerifyReport};
+pub use verify::{Problem, Unchecked, VerifyReport};
 pub use writer::{LogWriter, delete_log};

@@ -22,8 +22,19 @@ pub struct VerifyReport {
     pub records: u64,
     /// Bytes of log files read.
     pub bytes: u64,
-    /// Empty if all is well. At most one for each log file, two for its indexes.
+    /// Empty if all is well. One for each interval of a log file that is not as it was written.
     pub problems: Vec<Problem>,
+    /// What could not be compared, since something else is damaged.
+    pub unchecked: Vec<Unchecked>,
+}
+
+/// What could not be read or compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unchecked {
+    /// Path within the data directory, or what lies in it.
+    pub file: String,
+    /// What it needs, which is damaged.
+    pub why: String,
 }
 
 /// One fault.
@@ -41,52 +52,69 @@ impl LogReader {
     /// Reads everything listed: sidecars, batches, records, indexes, metadata.
     ///
     /// # Errors
-    /// Those of the disk alone; damage is in the report.
+    /// A newer version; damage, and what the disk refuses, is in the report.
     pub fn verify(&self) -> Result<VerifyReport, LogError> {
         let mut report = VerifyReport::default();
         let metadata = metadata::check(&*self.storage, &self.directory, self.identity.topic_id);
         report.note(metadata)?;
         for segment in self.segments.iter() {
             report.segments += 1;
-            let verified = self.verify_segment(segment, &mut report);
-            report.note(verified)?;
+            match self.check_ends(segment) {
+                Ok(()) => {
+                    let verified = self.verify_segment(segment, &mut report);
+                    report.note(verified)?;
+                }
+                ends => {
+                    report.note(ends)?;
+                    let file = SegmentFile::Log.path(&self.directory, segment.base);
+                    let why = "the files of its segment do not fit together".to_owned();
+                    report.unchecked.push(Unchecked { file, why });
+                }
+            }
         }
         Ok(report)
     }
 
     fn verify_segment(&self, segment: &SegmentState, report: &mut VerifyReport) -> Result<(), LogError> {
-        self.check_ends(segment)?;
-        let mut index = IndexCheck::load(self, segment, SegmentFile::Index)?;
-        let mut timeindex = IndexCheck::load(self, segment, SegmentFile::TimeIndex)?;
         let open = OpenSegment::open(self, segment)?;
-        let (mut number, mut position) = (0, 0);
-        let mut walked = Walked {
-            end: segment.base,
-            max_timestamp: WallTime::from_millis(-1),
-            max_timestamp_offset: segment.base,
+        let mut walk = SegmentWalk {
+            base: segment.base,
+            index: IndexCheck::load(self, segment, SegmentFile::Index)?,
+            timeindex: IndexCheck::load(self, segment, SegmentFile::TimeIndex)?,
+            walked: Walked {
+                end: segment.base,
+                max_timestamp: WallTime::from_millis(-1),
+                max_timestamp_offset: segment.base,
+            },
         };
+        let (mut number, mut position, mut is_whole) = (0, 0, true);
         while number < open.entries {
-            let run = open.run(number, position, u64::MAX)?;
-            let mut batches = Vec::new();
-            open.read_run(position, &run, Offset::ZERO, &mut batches)?;
-            for batch in &batches {
-                let corrupt = |what: String| LogError::corrupt(&open.log_path, position, what);
-                let info = validate(batch.bytes(), UNLIMITED).map_err(|error| corrupt(error.to_string()))?;
-                if batch.base() < walked.end || info.header.leader_epoch != 0 {
-                    return Err(corrupt(format!("batch of offsets {} is out of place", batch.range())));
-                }
-                walked.step(batch);
-                index.step_offsets(batch, position, segment.base);
-                timeindex.step_timestamps(batch, &walked, segment.base);
-                report.batches += 1;
-                report.records += u64::from(info.header.record_count);
-                position += batch.bytes().len() as u64;
+            let mut step = walk.step(&open, (number, position), u64::MAX, report);
+            if step.is_err() {
+                // Which interval it is.
+                step = walk.step(&open, (number, position), 1, report);
             }
-            number = run.next;
+            (number, position) = match step {
+                Ok(next) => next,
+                Err(error) => {
+                    report.note(Err(error))?;
+                    is_whole = false;
+                    walk.step_over(&open, number)
+                }
+            };
         }
-        report.bytes += position;
-        index.finish(report);
-        timeindex.finish(report);
+        report.bytes += segment.bytes;
+        if !is_whole {
+            for file in [SegmentFile::Index, SegmentFile::TimeIndex] {
+                let file = file.path(&self.directory, segment.base);
+                let why = "it is compared with the batches, and not all can be read".to_owned();
+                report.unchecked.push(Unchecked { file, why });
+            }
+            return Ok(());
+        }
+        walk.index.finish(report);
+        walk.timeindex.finish(report);
+        let walked = &walk.walked;
         let listed = (segment.max_timestamp, segment.max_timestamp_offset);
         if (walked.max_timestamp, walked.max_timestamp_offset) != listed {
             let what = format!("the largest timestamp is {}", walked.max_timestamp.as_millis());
@@ -96,8 +124,65 @@ impl LogReader {
     }
 }
 
+/// What goes along with the batches of a segment.
+struct SegmentWalk {
+    base: Offset,
+    index: IndexCheck,
+    timeindex: IndexCheck,
+    walked: Walked,
+}
+
+impl SegmentWalk {
+    /// Reads intervals from a number and the position where it begins, about `wanted` bytes; where the next begins. Nothing is
+    /// counted if anything in them is damaged.
+    fn step(
+        &mut self,
+        open: &OpenSegment,
+        (number, position): (u32, u64),
+        wanted: u64,
+        report: &mut VerifyReport,
+    ) -> Result<(u32, u64), LogError> {
+        let run = open.run(number, position, wanted)?;
+        let mut batches = Vec::new();
+        open.read_run(position, &run, Offset::ZERO, &mut batches)?;
+        let (mut at, mut end, mut records) = (position, self.walked.end, 0);
+        for batch in &batches {
+            let corrupt = |what: String| LogError::corrupt(&open.log_path, at, what);
+            let info = validate(batch.bytes(), UNLIMITED).map_err(|error| corrupt(error.to_string()))?;
+            if batch.base() < end || info.header.leader_epoch != 0 {
+                return Err(corrupt(format!("batch of offsets {} is out of place", batch.range())));
+            }
+            end = batch.last().next();
+            at += batch.bytes().len() as u64;
+            records += u64::from(info.header.record_count);
+        }
+        let mut at = position;
+        for batch in &batches {
+            self.walked.step(batch);
+            self.index.step_offsets(batch, at, self.base);
+            self.timeindex.step_timestamps(batch, &self.walked, self.base);
+            at += batch.bytes().len() as u64;
+        }
+        report.batches += batches.len() as u64;
+        report.records += records;
+        Ok((run.next, at))
+    }
+
+    /// The next interval whose beginning is known.
+    fn step_over(&mut self, open: &OpenSegment, number: u32) -> (u32, u64) {
+        for skipped in number..open.entries {
+            if let Ok(entry) = open.entry(skipped) {
+                let last = self.base.get().saturating_add(entry.last.into());
+                self.walked.end = self.walked.end.max(Offset::saturating(last).next());
+                return (skipped + 1, entry.end.into());
+            }
+        }
+        (open.entries, 0)
+    }
+}
+
 impl VerifyReport {
-    /// Keeps damage as a problem; passes on what the disk refused.
+    /// Keeps damage as a problem; passes on what a newer version wrote.
     fn note(&mut self, result: Result<(), LogError>) -> Result<(), LogError> {
         match result {
             Ok(()) => Ok(()),
@@ -105,12 +190,27 @@ impl VerifyReport {
                 self.problems.push(Problem { file, position, what });
                 Ok(())
             }
-            Err(LogError::Io { file, source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+            Err(LogError::Io { file, action, source }) => {
+                let what = match source.kind() {
+                    io::ErrorKind::NotFound => "the file is missing".to_owned(),
+                    _ => format!("the disk does not let it {action}: {source}"),
+                };
                 self.problems.push(Problem {
                     file,
                     position: 0,
-                    what: "the file is missing".to_owned(),
+                    what,
                 });
+                Ok(())
+            }
+            Err(error @ LogError::ForeignDirectory { .. }) => {
+                let what = error.to_string();
+                if let LogError::ForeignDirectory { file, .. } = error {
+                    self.problems.push(Problem {
+                        file,
+                        position: 12,
+                        what,
+                    });
+                }
                 Ok(())
             }
             Err(error) => Err(error),

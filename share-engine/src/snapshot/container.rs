@@ -90,76 +90,44 @@ pub(super) fn encode(directory_id: u128, position: u64, sections: &[(SectionKind
 
 /// Reads a whole file. The sections share its bytes.
 pub(super) fn decode(file: &str, bytes: &Bytes, directory_id: u128) -> Result<Snapshot, SnapshotError> {
-    let damaged = |position, what: &str| SnapshotError::damaged(file, position, what);
-    let mut cursor = Cursor { file, bytes, at: 0 };
-    let header = cursor.take(HEADER_BYTES, "header")?;
-    let mut fields = &header[..];
-    if take::<8>(&mut fields) != MAGIC {
-        return Err(damaged(0, "magic is not that of a snapshot"));
+    let examined = examine(file, bytes, directory_id);
+    match (examined.errors.into_iter().next(), examined.position) {
+        (None, Some(position)) => Ok(Snapshot {
+            position,
+            sections: examined.sections,
+        }),
+        (Some(error), _) => Err(error),
+        (None, None) => Err(SnapshotError::damaged(file, 0, "the header is missing")),
     }
-    if !crc_matches(&header) {
-        return Err(damaged(0, "the header's CRC-32C does not match"));
+}
+
+/// What can be read of a file, and what is wrong with it.
+pub(super) struct Examined {
+    /// `None` if the header cannot be read.
+    pub(super) position: Option<u64>,
+    /// Those that are whole.
+    pub(super) sections: Vec<(SectionKind, Bytes)>,
+    /// In the order of the file.
+    pub(super) errors: Vec<SnapshotError>,
+}
+
+/// Reads on behind damage as long as it is known where the next section begins.
+pub(super) fn examine(file: &str, bytes: &Bytes, directory_id: u128) -> Examined {
+    let mut found = Examined {
+        position: None,
+        sections: Vec::new(),
+        errors: Vec::new(),
+    };
+    let mut cursor = Cursor {
+        file,
+        bytes,
+        at: 0,
+        frame_crc: 0,
+    };
+    if let Err(error) = cursor.read(directory_id, &mut found) {
+        found.errors.push(error);
     }
-    let version = u32::from_le_bytes(take(&mut fields));
-    if version != VERSION {
-        return Err(SnapshotError::Version {
-            file: file.to_owned(),
-            found: version,
-            supported: VERSION,
-        });
-    }
-    let found = u128::from_le_bytes(take(&mut fields));
-    if found != directory_id {
-        return Err(SnapshotError::ForeignDirectory {
-            file: file.to_owned(),
-            found,
-            expected: directory_id,
-        });
-    }
-    let position = u64::from_le_bytes(take(&mut fields));
-    let count = u32::from_le_bytes(take(&mut fields));
-    let mut frame_crc = crc32c::crc32c(&header);
-    let mut sections = Vec::new();
-    for _ in 0..count {
-        let at = cursor.at;
-        let head = cursor.take(SECTION_BYTES, "section")?;
-        if !crc_matches(&head) {
-            return Err(damaged(at, "the section head's CRC-32C does not match"));
-        }
-        frame_crc = crc32c::crc32c_append(frame_crc, &head);
-        let mut fields = &head[..];
-        let kind = u16::from_le_bytes(take(&mut fields));
-        let reserved = u16::from_le_bytes(take(&mut fields));
-        let len = u64::from_le_bytes(take(&mut fields));
-        let crc = u32::from_le_bytes(take(&mut fields));
-        let len = usize::try_from(len).map_err(|_| damaged(at, "the section's length is too large"))?;
-        let data_at = cursor.at;
-        let data = cursor.take(len, "section data")?;
-        if crc32c::crc32c(&data) != crc {
-            return Err(damaged(data_at, "the section data's CRC-32C does not match"));
-        }
-        let unknown = SnapshotError::UnknownKind {
-            file: file.to_owned(),
-            position: at as u64,
-            kind,
-            newest: SectionKind::SharePartition.code(),
-        };
-        let kind = SectionKind::from_code(kind).filter(|_| reserved == 0).ok_or(unknown)?;
-        sections.push((kind, data));
-    }
-    let at = cursor.at;
-    let trailer = cursor.take(TRAILER_BYTES, "trailer")?;
-    let mut fields = &trailer[..];
-    let (body, stored) = trailer.split_at(16);
-    let magic_matches = take::<8>(&mut fields) == END_MAGIC;
-    let total = u64::from_le_bytes(take(&mut fields));
-    if !magic_matches || stored != crc32c::crc32c_append(frame_crc, body).to_le_bytes() {
-        return Err(damaged(at, "the trailer does not match"));
-    }
-    if total != bytes.len() as u64 || cursor.at != bytes.len() {
-        return Err(damaged(cursor.at, "bytes follow the trailer"));
-    }
-    Ok(Snapshot { position, sections })
+    found
 }
 
 /// Feeds arbitrary bytes to the reader of snapshots. Panics only if what was read does not encode to the same bytes.
@@ -179,9 +147,118 @@ struct Cursor<'a> {
     file: &'a str,
     bytes: &'a Bytes,
     at: usize,
+    /// Of the header and the heads of the sections so far.
+    frame_crc: u32,
 }
 
 impl Cursor<'_> {
+    /// An error is where nothing more can be told apart; others are noted.
+    fn read(&mut self, directory_id: u128, found: &mut Examined) -> Result<(), SnapshotError> {
+        let bytes = self.take(HEADER_BYTES, "header")?;
+        let mut left = None;
+        match self.header(&bytes, directory_id) {
+            Ok((position, count)) => {
+                found.position = Some(position);
+                left = Some(count);
+            }
+            Err(error) if error.is_damage() => found.errors.push(error),
+            Err(error) => return Err(error),
+        }
+        // Without its header the trailer ends it.
+        while left.map_or_else(|| !self.is_at_trailer(), |left| left > 0) {
+            match self.section()? {
+                Ok(section) => found.sections.push(section),
+                Err(error) => found.errors.push(error),
+            }
+            left = left.map(|left| left - 1);
+        }
+        self.trailer(left.is_some())
+    }
+
+    fn header(&mut self, header: &Bytes, directory_id: u128) -> Result<(u64, u32), SnapshotError> {
+        let damaged = |what: &str| SnapshotError::damaged(self.file, 0, what);
+        let mut fields = &header[..];
+        if take::<8>(&mut fields) != MAGIC {
+            return Err(damaged("magic is not that of a snapshot"));
+        }
+        if !crc_matches(header) {
+            return Err(damaged("the header's CRC-32C does not match"));
+        }
+        let version = u32::from_le_bytes(take(&mut fields));
+        if version != VERSION {
+            return Err(SnapshotError::Version {
+                file: self.file.to_owned(),
+                found: version,
+                supported: VERSION,
+            });
+        }
+        let found = u128::from_le_bytes(take(&mut fields));
+        if found != directory_id {
+            return Err(SnapshotError::ForeignDirectory {
+                file: self.file.to_owned(),
+                found,
+                expected: directory_id,
+            });
+        }
+        self.frame_crc = crc32c::crc32c(header);
+        let position = u64::from_le_bytes(take(&mut fields));
+        Ok((position, u32::from_le_bytes(take(&mut fields))))
+    }
+
+    /// A section; the inner error leaves the end of the section known.
+    fn section(&mut self) -> Result<Result<(SectionKind, Bytes), SnapshotError>, SnapshotError> {
+        let at = self.at;
+        let damaged = |position, what: &str| SnapshotError::damaged(self.file, position, what);
+        let head = self.take(SECTION_BYTES, "section")?;
+        if !crc_matches(&head) {
+            return Err(damaged(at, "the section head's CRC-32C does not match"));
+        }
+        self.frame_crc = crc32c::crc32c_append(self.frame_crc, &head);
+        let mut fields = &head[..];
+        let kind = u16::from_le_bytes(take(&mut fields));
+        let reserved = u16::from_le_bytes(take(&mut fields));
+        let len = u64::from_le_bytes(take(&mut fields));
+        let crc = u32::from_le_bytes(take(&mut fields));
+        let len = usize::try_from(len).map_err(|_| damaged(at, "the section's length is too large"))?;
+        let data_at = self.at;
+        let data = self.take(len, "section data")?;
+        if crc32c::crc32c(&data) != crc {
+            return Ok(Err(damaged(data_at, "the section data's CRC-32C does not match")));
+        }
+        let unknown = SnapshotError::UnknownKind {
+            file: self.file.to_owned(),
+            position: at as u64,
+            kind,
+            newest: SectionKind::SharePartition.code(),
+        };
+        let known = SectionKind::from_code(kind).filter(|_| reserved == 0);
+        Ok(known.map(|kind| (kind, data)).ok_or(unknown))
+    }
+
+    fn is_at_trailer(&self) -> bool {
+        self.bytes
+            .get(self.at..)
+            .is_some_and(|rest| rest.starts_with(&END_MAGIC))
+    }
+
+    /// Its checksum says something only if all that it covers was read.
+    fn trailer(&mut self, is_framed: bool) -> Result<(), SnapshotError> {
+        let at = self.at;
+        let trailer = self.take(TRAILER_BYTES, "trailer")?;
+        let mut fields = &trailer[..];
+        let (body, stored) = trailer.split_at(16);
+        let magic_matches = take::<8>(&mut fields) == END_MAGIC;
+        let total = u64::from_le_bytes(take(&mut fields));
+        let crc_matches = stored == crc32c::crc32c_append(self.frame_crc, body).to_le_bytes();
+        if !magic_matches || (is_framed && !crc_matches) {
+            return Err(SnapshotError::damaged(self.file, at, "the trailer does not match"));
+        }
+        if total != self.bytes.len() as u64 || self.at != self.bytes.len() {
+            return Err(SnapshotError::damaged(self.file, self.at, "bytes follow the trailer"));
+        }
+        Ok(())
+    }
+
     fn take(&mut self, len: usize, what: &str) -> Result<Bytes, SnapshotError> {
         let end = self.at.checked_add(len).filter(|end| *end <= self.bytes.len());
         let Some(end) = end else {

@@ -36,4 +36,4 @@ mod tests;
 pub use container::{SectionKind, Snapshot, fuzz_snapshot};
 pub use error::SnapshotError;
 pub use format::{read_format, write_format};
-pub use store::{discard_after, load_newest, path, prune, write};
+pub use store::{discard_after, examine_newest, is_there, load_newest, path, prune, write};

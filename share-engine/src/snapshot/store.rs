@@ -44,6 +44,48 @@ pub fn load_newest(storage: &dyn Storage, directory_id: u128) -> Result<Option<S
     newest.map(|position| load(storage, directory_id, position)).transpose()
 }
 
+/// What can be read of the newest snapshot, and what is wrong with it; `None` if there is none. Its position is that in its
+/// name.
+///
+/// # Errors
+/// A disk that refuses, a newer format version, an unknown kind.
+pub fn examine_newest(
+    storage: &dyn Storage,
+    directory_id: u128,
+) -> Result<Option<(Snapshot, Vec<SnapshotError>)>, SnapshotError> {
+    let Some(position) = positions(storage)?.pop() else {
+        return Ok(None);
+    };
+    let path = path(position);
+    let bytes = read(storage, &path)?.unwrap_or_default();
+    let mut examined = container::examine(&path, &bytes, directory_id);
+    if let Some(said) = examined.position.filter(|said| *said != position) {
+        let what = format!("the header says position {said}");
+        examined.errors.push(SnapshotError::damaged(&path, 28, what));
+    }
+    let (same, newer): (Vec<_>, Vec<_>) = examined.errors.into_iter().partition(|error| {
+        matches!(
+            error,
+            SnapshotError::Damaged { .. } | SnapshotError::ForeignDirectory { .. }
+        )
+    });
+    match newer.into_iter().next() {
+        Some(error) => Err(error),
+        None => Ok(Some((
+            Snapshot {
+                position,
+                sections: examined.sections,
+            },
+            same,
+        ))),
+    }
+}
+
+/// Whether there is a snapshot at all.
+pub fn is_there(storage: &dyn Storage) -> Result<bool, SnapshotError> {
+    Ok(!positions(storage)?.is_empty())
+}
+
 /// Removes all but the newest snapshot, and what unfinished writes left. After it journal and segments that only
 /// older ones need may go.
 pub fn prune(storage: &dyn Storage) -> Result<(), SnapshotError> {

@@ -64,6 +64,11 @@ impl FileStorage {
         }
     }
 
+    /// Whether there is anything in a directory that only a data directory has. Changes nothing, takes no lock.
+    pub fn is_data_directory(root: &Path) -> bool {
+        [LOCK, "format", "journal"].iter().any(|name| root.join(name).exists())
+    }
+
     /// The data directory.
     pub fn root(&self) -> &Path {
         &self.root

@@ -41,8 +41,133 @@ fn a_directory_in_good_order_has_no_problems() {
         report.logs == 2 && report.segments >= 3 && report.entries >= 1,
         "{report:?}"
     );
-    // Four that are not finished, and the dead letter.
-    assert_eq!(report.records, 5);
+    // Four that are not finished, and the dead letter; one was produced after that.
+    assert_eq!((report.records, report.journal_records), (5, 1));
+    assert_eq!(report.unchecked, []);
+}
+
+fn flipped(storage: &MemoryStorage, file: &str, byte: usize) {
+    storage.flip(file, byte as u64, 3);
+}
+
+/// Files with something wrong, and files that were left out, each once.
+fn named(report: &crate::engine::VerifyReport) -> (Vec<String>, Vec<String>) {
+    let mut problems: Vec<String> = report.problems.iter().map(|one| one.file.clone()).collect();
+    let mut unchecked: Vec<String> = report.unchecked.iter().map(|one| one.file.clone()).collect();
+    problems.dedup();
+    unchecked.dedup();
+    (problems, unchecked)
+}
+
+/// The first of its kind hid all others: a damaged snapshot the logs and the journal, a ring header the ring, a batch the
+/// rest of its segment.
+#[test]
+fn one_damage_hides_no_other() {
+    let world = directory();
+    let files = world.storage.files();
+    let (snapshot, from) = snapshot(&world);
+    let logs: Vec<&String> = files.iter().filter(|file| file.ends_with(".log")).collect();
+    // The last byte of the last section, behind which is the trailer.
+    let len = world.storage.contents(&snapshot).len();
+    flipped(&world.storage, &snapshot, len - 21);
+    for log in &logs {
+        flipped(&world.storage, log, 80);
+    }
+    flipped(&world.storage, "journal/0001.ring", 20);
+    flipped(
+        &world.storage,
+        "journal/0000.ring",
+        512 + usize::try_from(from).unwrap() + 70,
+    );
+    let report = look(&world.storage).unwrap();
+    let (problems, unchecked) = named(&report);
+    let mut expected = vec![snapshot];
+    expected.extend(logs.iter().map(|log| (*log).clone()));
+    expected.sort_by_key(|file| (!file.starts_with("snapshots"), file.clone()));
+    expected.extend(["journal/0001.ring".to_owned(), "journal/0000.ring".to_owned()]);
+    let sorted = |mut list: Vec<String>| {
+        list.sort();
+        list
+    };
+    assert_eq!(sorted(problems), sorted(expected), "{report:?}");
+    assert!(unchecked.contains(&"journal/0001.ring".to_owned()), "{unchecked:?}");
+    assert!(report.logs == 2 && report.entries > 0, "{report:?}");
+}
+
+/// Of a log only the first damaged batch was named, and what lies behind it was not read.
+#[test]
+fn every_damaged_batch_of_a_segment_is_named() {
+    let mut world = World::new();
+    world.config.segment_bytes = 64 << 10;
+    let mut engine = world.open();
+    engine.topic("orders");
+    for round in 0..6 {
+        engine.produce("orders", &[&format!("{round}{}", "x".repeat(5_000))]);
+    }
+    engine.drain();
+    engine.pump.wait(engine.engine.close()).unwrap();
+    let log = "logs/orders-0/00000000000000000000.log";
+    let batch = world.storage.contents(log).len() / 6;
+    let places = [batch, 4 * batch];
+    for place in places {
+        flipped(&world.storage, log, place + 100);
+    }
+    let report = look(&world.storage).unwrap();
+    let found: Vec<_> = report
+        .problems
+        .iter()
+        .map(|one| (one.file.as_str(), one.position))
+        .collect();
+    assert_eq!(found, places.map(|place| (log, place as u64)));
+    assert_eq!(report.records, 4);
+    // The end of an interval is where the next begins: without it that one is left out.
+    let sums = log.replace(".log", ".sums");
+    let len = world.storage.contents(&sums).len();
+    flipped(&world.storage, &sums, len - 60);
+    let report = look(&world.storage).unwrap();
+    assert!(report.problems.iter().any(|one| one.file == sums), "{report:?}");
+    assert!(
+        report.problems.iter().any(|one| one.position == batch as u64),
+        "{report:?}"
+    );
+}
+
+/// What stands in the snapshot is needed to read the logs; for the journal its name is enough.
+#[test]
+fn what_a_damaged_snapshot_keeps_from_being_checked_is_said() {
+    let world = directory();
+    let entries = look(&world.storage).unwrap().entries;
+    let (snapshot, _) = snapshot(&world);
+    for (byte, logs) in [(3, 2), (20, 2), (70, 0), (46, 0)] {
+        let there = world.after(world.storage.fork(1));
+        flipped(&there.storage, &snapshot, byte);
+        let report = look(&there.storage).unwrap();
+        let (problems, unchecked) = named(&report);
+        assert_eq!(problems, std::slice::from_ref(&snapshot), "{byte}");
+        assert_eq!((report.logs, report.entries), (logs, entries), "{byte}");
+        let left_out = if logs == 0 {
+            vec!["logs/orders-0", "logs/work.dead-0"]
+        } else {
+            vec![]
+        };
+        assert_eq!(unchecked, left_out, "{byte}");
+    }
+}
+
+#[test]
+fn a_directory_is_known_without_its_format_file() {
+    let world = directory();
+    world.storage.remove("format").unwrap();
+    let report = look(&world.storage).unwrap();
+    assert_eq!(named(&report), (vec!["format".to_owned()], vec![]));
+    assert!(report.logs == 2 && report.entries > 0, "{report:?}");
+    for file in ["journal/0000.ring", "journal/0001.ring"] {
+        flipped(&world.storage, file, 20);
+    }
+    let report = look(&world.storage).unwrap();
+    assert_eq!(named(&report).1, ["snapshots", "logs", "journal"]);
+    let error = look(&MemoryStorage::new(1)).unwrap_err();
+    assert!(matches!(error, OpenError::NotADirectory { .. }), "{error}");
 }
 
 /// Every live byte: a flipped bit is found by `verify`, by the open or by a read, and the file is named.
@@ -224,5 +349,38 @@ fn a_torn_tail_is_told_apart() {
     let report = look(&world.storage).unwrap();
     assert!(!report.clean);
     assert_eq!(report.problems, []);
-    assert!(look(&MemoryStorage::new(1)).is_err());
+}
+
+/// A change that only a later version knows was called damage.
+#[test]
+fn a_newer_change_of_the_catalog_is_refused_untouched() {
+    let world = directory();
+    let mut engine = world.open();
+    engine
+        .pump
+        .wait(engine.engine.create_group("late", GroupConfig::default()))
+        .unwrap();
+    engine.pump.wait(engine.engine.close()).unwrap();
+    let ring = "journal/0000.ring";
+    let mut bytes = world.storage.contents(ring);
+    let find = |part: &[u8]| bytes.windows(part.len()).rposition(|window| window == part).unwrap();
+    let at = find(b"create-group");
+    let group = (512..at)
+        .step_by(512)
+        .rfind(|start| bytes[*start..].starts_with(b"SMJG"))
+        .unwrap();
+    bytes[at..at + 12].copy_from_slice(b"rename-group");
+    let len = u32::from_le_bytes(bytes[group + 12..group + 16].try_into().unwrap()) as usize;
+    let sum = crc32c::crc32c(&bytes[group + 8..group + (64 + len).next_multiple_of(512)]);
+    bytes[group + 4..group + 8].copy_from_slice(&sum.to_le_bytes());
+    world.storage.put(ring, &bytes);
+    for error in [world.try_open().err().unwrap(), look(&world.storage).unwrap_err()] {
+        assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
+        let text = error.to_string();
+        assert!(
+            text.contains(" has a change of the catalog of kind rename-group, this program reads create-topic, "),
+            "{text}"
+        );
+    }
+    assert!(world.storage.contents(ring) == bytes, "what is newer is left as it is");
 }

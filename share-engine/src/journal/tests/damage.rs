@@ -74,7 +74,7 @@ fn every_flipped_bit_after_a_clean_close_is_reported() {
             assert!(reported.contains(offset), "{path} {offset} {bit}: {error}");
             let after: Vec<_> = disk.files().iter().map(|path| disk.contents(path)).collect();
             assert!(before == after, "{path} {offset} {bit}: changed");
-            let report = verify(&disk, ID, from).unwrap();
+            let report = verify(&disk, ID, from, &mut |_, _| Ok(())).unwrap();
             assert_eq!(report.damage.len(), 1, "{path} {offset} {bit}: {report:?}");
         }
     }
@@ -89,7 +89,7 @@ fn every_truncation_is_reported() {
             disk.truncate(&path, len);
             let error = images(&disk, from).unwrap_err();
             assert!(is_corrupt(&error, &path), "{path} {len}: {error}");
-            assert_eq!(verify(&disk, ID, from).unwrap().damage.len(), 1);
+            assert_eq!(verify(&disk, ID, from, &mut |_, _| Ok(())).unwrap().damage.len(), 1);
         }
         let disk = storage.fork(0);
         let mut longer = disk.contents(&path);
@@ -168,7 +168,7 @@ fn damage_in_an_earlier_file_is_found_from_the_later_one() {
 #[test]
 fn verify_goes_on_behind_the_damage() {
     let (storage, _, from, tail) = closed();
-    let report = verify(&storage, ID, from).unwrap();
+    let report = verify(&storage, ID, from, &mut |_, _| Ok(())).unwrap();
     assert!(report.damage.is_empty());
     let (groups, entries) = (report.report.groups, report.report.entries);
     assert_eq!((groups, entries, report.report.tail), (4, 3, tail));
@@ -181,7 +181,7 @@ fn verify_goes_on_behind_the_damage() {
         .find(|(_, offset)| *offset == 512 + from.get() % ROOM)
         .unwrap();
     disk.flip(&first.0, first.1 + 70, 0);
-    let report = verify(&disk, ID, from).unwrap();
+    let report = verify(&disk, ID, from, &mut |_, _| Ok(())).unwrap();
     assert_eq!(
         (report.damage.len(), report.report.groups),
         (1, groups - 1),
