@@ -17,6 +17,8 @@ pub struct TopicDescription {
     pub config: TopicConfig,
     /// Bytes it holds, over all partitions.
     pub bytes: u64,
+    /// Bytes after which a segment is closed, as its settings and the engine's come to.
+    pub segment_bytes: u64,
     /// The group whose dead letters it holds.
     pub dead_letters_of: Option<String>,
     /// Its partitions.

@@ -8,6 +8,7 @@ use super::clock::SystemClock;
 use super::describe::{GroupDescription, TopicDescription};
 use super::recovery;
 use super::shard::World;
+use crate::config::EngineConfig;
 use crate::error::OpenError;
 use crate::storage::{FileStorage, Storage};
 use crate::time::{Clock, Now};
@@ -15,7 +16,7 @@ use crate::time::{Clock, Now};
 /// Topics and groups as an open would find them.
 #[derive(Clone, Debug, Default)]
 pub struct Survey {
-    /// By name.
+    /// By name; their segments are as large as an engine with the default settings makes them.
     pub topics: Vec<TopicDescription>,
     /// By name; the engine's own are left out. Nobody is a member of any.
     pub groups: Vec<GroupDescription>,
@@ -33,11 +34,12 @@ pub fn survey_directory(directory: impl AsRef<Path>) -> Result<Survey, OpenError
 
 impl Survey {
     fn of(world: &World, now: Now) -> Self {
+        let config = EngineConfig::default();
         let topics = world.catalog.topics();
         let groups = world.catalog.groups().filter(|group| !group.internal);
         Self {
             topics: topics
-                .filter_map(|topic| world.describe_topic(&topic.name).ok())
+                .filter_map(|topic| world.describe_topic(&topic.name, &config).ok())
                 .collect(),
             groups: groups
                 .filter_map(|group| world.describe_group(&group.name, 0, now.monotonic).ok())

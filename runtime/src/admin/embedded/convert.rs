@@ -43,10 +43,7 @@ pub(super) fn topic_detail(topic: &TopicDescription, group_list: Vec<TopicGroup>
     };
     TopicDetail {
         summary: topic_summary(topic),
-        segment_bytes: topic
-            .config
-            .segment_bytes
-            .unwrap_or(engine_config::EngineConfig::default().segment_bytes),
+        segment_bytes: topic.segment_bytes,
         partition_list: topic.partitions.iter().map(partition).collect(),
         group_list,
     }

@@ -1,8 +1,10 @@
 //! Queries: what there is and what state it is in. They change nothing.
 
 use super::message::{AdminReply, AdminRequest, ReadFor, ToReader};
+use super::retention::log_options;
 use super::{Shard, World};
 use crate::catalog::CatalogError;
+use crate::config::EngineConfig;
 use crate::engine::describe::{
     GroupDescription, PartitionDescription, RecordInfo, ShareDescription, TopicDescription, millis,
 };
@@ -25,7 +27,7 @@ impl Shard {
                     .cloned()
                     .collect(),
             )),
-            AdminRequest::DescribeTopic { name } => Ok(AdminReply::Topic(Box::new(self.world.describe_topic(name)?))),
+            AdminRequest::DescribeTopic { name } => Ok(AdminReply::Topic(Box::new(self.world.describe_topic(name, &self.config)?))),
             AdminRequest::DescribeGroup { name, now } => {
                 let members = self.members.values().filter(|member| member.group == *name);
                 let group = self.world.describe_group(name, members.count(), *now)?;
@@ -155,8 +157,8 @@ impl Shard {
 }
 
 impl World {
-    /// One topic as it stands.
-    pub(crate) fn describe_topic(&self, name: &str) -> Result<TopicDescription, CatalogError> {
+    /// One topic as it stands, in an engine with these settings.
+    pub(crate) fn describe_topic(&self, name: &str, config: &EngineConfig) -> Result<TopicDescription, CatalogError> {
         let unknown = || CatalogError::UnknownTopic(name.to_owned());
         let topic = self.catalog.topic(name).ok_or_else(unknown)?;
         let held = topic.partitions.iter().filter_map(|key| self.partitions.get(key));
@@ -178,6 +180,7 @@ impl World {
             id: format!("{:032x}", topic.id.0),
             config: topic.config.clone(),
             bytes: self.gauges.get(name).map_or(0, |gauge| gauge.bytes()),
+            segment_bytes: log_options(config, &topic.config).segment_bytes,
             dead_letters_of: topic.dead_letters_of.clone(),
             partitions: partitions.collect(),
             groups: groups.map(|group| group.name.clone()).collect(),

@@ -272,3 +272,27 @@ fn a_new_segment_size_holds_for_the_next_segment() {
     segments(&mut engine);
     assert_eq!(count(&mut engine), before);
 }
+
+/// What was asked for was shown, not what is done.
+#[test]
+fn a_description_has_the_size_at_which_segments_end() {
+    let mut world = World::new();
+    world.config.segment_bytes = 1 << 20;
+    let mut engine = world.open();
+    let bounded = |bytes| Retention::Bounded { millis: None, bytes };
+    for (name, retention, partitions, expected) in [
+        ("plain", Retention::Queue, 1, 1 << 20),
+        ("small", bounded(Some(1 << 20)), 1, 1 << 18),
+        ("many", Retention::Queue, 4, 1 << 17),
+    ] {
+        let config = TopicConfig {
+            retention,
+            partitions,
+            max_bytes: (partitions > 1).then_some(2 << 20),
+            ..TopicConfig::default()
+        };
+        engine.pump.wait(engine.engine.create_topic(name, config)).unwrap();
+        let topic = engine.pump.wait(engine.engine.describe_topic(name)).unwrap();
+        assert_eq!(topic.segment_bytes, expected, "{name}");
+    }
+}
