@@ -7,9 +7,10 @@ use crate::catalog::CatalogError;
 use crate::config::ConfigError;
 use crate::record::RecordError;
 
-/// Why nothing more is taken in: a write or sync failed, so that only recovery can tell what is on disk.
+/// Why nothing more is taken in: a write or sync failed, so that only recovery can tell what is on disk, or the data
+/// directory is another's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the engine stopped after a failed write and must be opened again: {reason}")]
+#[error("the engine stopped and must be opened again: {reason}")]
 pub struct Fenced {
     /// What failed.
     pub reason: String,

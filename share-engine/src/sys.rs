@@ -1,7 +1,7 @@
 //! Everything of this crate that is specific to an operating system. Linux is tested; the rest of the crate is the
 //! same on every Unix.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
 use std::path::Path;
 
@@ -14,6 +14,12 @@ pub(crate) fn free_space(directory: &Path) -> io::Result<u64> {
 /// Makes creations, renames and removals in `directory` durable.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// Whether two names lead to one file.
+pub(crate) fn is_same_file(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
 }
 
 /// Fills `buf` from `position`. `EINTR` and short reads are retried by the standard library.

@@ -78,11 +78,13 @@ impl AdminSocket {
         remove_if_there(&path)?;
         let pointer = data_dir.join(POINTER_FILE);
         remove_if_there(&pointer)?;
-        let files = SocketFiles {
+        let mut files = SocketFiles {
             socket: path.clone(),
             pointer: pointer.clone(),
+            bound: None,
         };
         let listener = UnixListener::bind(&path).map_err(failed("bind the admin socket", &path))?;
+        files.bound = identity(&path);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed("protect", &path))?;
         if matches!(place, Place::Elsewhere { .. }) {
             fs::write(&pointer, path.as_os_str().as_bytes()).map_err(failed("write", &pointer))?;
@@ -201,10 +203,21 @@ fn private_folder(folder: &Path) -> Result<(), SocketError> {
 struct SocketFiles {
     socket: PathBuf,
     pointer: PathBuf,
+    /// Device and number of the socket.
+    bound: Option<(u64, u64)>,
+}
+
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    let found = fs::symlink_metadata(path).ok()?;
+    Some((found.dev(), found.ino()))
 }
 
 impl Drop for SocketFiles {
     fn drop(&mut self) {
+        if self.bound.is_some() && identity(&self.socket) != self.bound {
+            // The directory was taken away: what is there now is another host's.
+            return;
+        }
         // Left behind, they are told from live ones by the lock.
         let _ = fs::remove_file(&self.socket);
         let _ = fs::remove_file(&self.pointer);

@@ -99,6 +99,10 @@ fn failure(error: &HostError) -> Failure {
         HostError::Fenced(_) | HostError::NotClosed(_) | HostError::SourceClosed { .. } => {
             Some("look for errors of the disk in the system's log; sharemill verify reads all that is on it".to_owned())
         }
+        HostError::DirectoryLost(_) => Some(
+            "bring it back, or let a new run make one; a host has to be stopped before its data is moved or deleted"
+                .to_owned(),
+        ),
         HostError::NotEnded(_) | HostError::Wedged(_) => {
             Some("the log names handlers that did not end; a lower deadline ends them sooner".to_owned())
         }

@@ -80,6 +80,9 @@ pub enum HostError {
     /// Deployments that would not settle and leave.
     #[error("deployments did not end within {} s; what they held is delivered again", .0.as_secs())]
     NotEnded(Duration),
+    /// The data directory is another's, or nobody's.
+    #[error("{0}; nothing is acknowledged since")]
+    DirectoryLost(String),
     /// The disk does not answer.
     #[error("the engine did not close within {} s; what is on disk is read again at the next start", .0.as_secs())]
     NotClosed(Duration),
@@ -124,17 +127,22 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
         () = stages.given_up() => return Err(HostError::GivenUp),
     };
     tell(&plan.source.data_dir, &report);
-    beside.spawn(observe::publish(engine.clone()));
+    beside.spawn(observe::publish(engine.clone(), stages.clone()));
     let result = tokio::select! {
         ended = run_on(&plan, &engine, stages) => ended,
         // Members leave as the engine closes, whatever their handlers do.
         () = stages.given_up() => Err(HostError::GivenUp),
     };
     beside.shutdown().await;
-    if let Some(report) = engine.stats().died {
+    let closed = close(engine.clone()).await;
+    let stats = engine.stats();
+    if let Some(report) = stats.died {
         tracing::error!(%report, "a bug of the engine ended it; what is on disk is read again at the next start");
     }
-    let closed = close(engine).await;
+    if let Some(reason) = stats.lost {
+        // Whatever else failed failed because of that.
+        return Err(HostError::DirectoryLost(reason));
+    }
     if let (Err(_), Err(error)) = (&result, &closed) {
         // What came first is what is answered.
         tracing::error!(%error, "the data directory was not closed cleanly either");

@@ -1,16 +1,19 @@
-//! Publishes what the engine counts, once a second: the engine knows nothing of metrics. Sums a deployment up when it ends.
+//! Publishes what the engine counts, once a second, and ends the host when the engine has lost its directory: the engine knows nothing of
+//! metrics and of hosts. Sums a deployment up when it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use metrics::{counter, gauge, histogram};
 use share_engine::engine::Engine;
 
 use crate::metrics::names;
+use crate::shutdown::Stages;
 use crate::supervisor::DeploymentHandle;
 
 /// Until it is aborted.
-pub(super) async fn publish(engine: Engine) {
-    let (mut failures, mut crashed) = (0, 0);
+pub(super) async fn publish(engine: Engine, stages: Arc<Stages>) {
+    let (mut failures, mut crashed, mut is_lost) = (0, 0, false);
     let mut timer = tokio::time::interval(PERIOD);
     loop {
         timer.tick().await;
@@ -40,6 +43,10 @@ pub(super) async fn publish(engine: Engine) {
         gauge!(names::JOURNAL_USED).set(count(stats.journal_used));
         gauge!(names::JOURNAL_CAPACITY).set(count(stats.journal_capacity));
         gauge!(names::MEMORY_WINDOW).set(count(stats.window_bytes));
+        if let Some(reason) = stats.lost.filter(|_| !std::mem::replace(&mut is_lost, true)) {
+            tracing::error!(%reason, "the host ends");
+            stages.drain();
+        }
         let failed = stats.drain_failures + stats.log_failures;
         if failed > failures {
             failures = failed;

@@ -596,7 +596,7 @@ async fn a_failed_sync_of_the_journal_ends_the_deployment() {
         let failed = tokio::time::timeout(Duration::from_secs(10), deployment.failed());
         let reason = failed.await.unwrap();
         assert!(
-            reason.starts_with("source failed: the engine stopped after a failed write"),
+            reason.starts_with("source failed: the engine stopped and must be opened again"),
             "{reason}"
         );
         host.shutdown(Stages::default().subscribe()).await;

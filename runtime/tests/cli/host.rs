@@ -442,3 +442,27 @@ fn a_group_with_a_backlog_goes_only_by_force_and_says_what_is_lost() {
     let offsets: Vec<&str> = offsets.filter(|word| word.parse::<u64>().is_ok()).skip(1).collect();
     assert_eq!(offsets, ["2", "3", "4"], "{left}");
 }
+
+/// It went on, and said that records were stored.
+#[test]
+fn a_host_whose_data_directory_is_taken_away_ends() {
+    let folder = with_sleeper();
+    let data = folder.path().join("data");
+    let mut host = Running::start(&folder);
+    host.hears("running");
+    let socket = data.join("admin.sock");
+    fs::remove_dir_all(&data).unwrap();
+    // Another host's.
+    fs::create_dir(&data).unwrap();
+    fs::write(&socket, "").unwrap();
+    let (code, said) = host.end();
+    assert_eq!(code, Some(1), "{said}");
+    let data = data.display();
+    let expected = format!("error: data directory {data} was removed, moved or mounted over while it was in use");
+    assert!(
+        said.contains(&expected) && said.contains("\nhint: bring it back, "),
+        "{said}"
+    );
+    assert!(!said.contains("INFO ended"), "{said}");
+    assert!(socket.exists(), "it is not this host's");
+}

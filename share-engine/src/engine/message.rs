@@ -23,6 +23,8 @@ pub(crate) enum ToJournal {
     FreeBefore(Position),
     /// A ring file that was ordered is ready.
     Grown(Result<GrownFile, JournalError>),
+    /// Look whether the data directory is still ours; said once a second.
+    CheckDirectory,
     /// Write the end entry, answer everybody who closes and stop.
     Close(Vec<Sender<Result<(), Fenced>>>),
 }

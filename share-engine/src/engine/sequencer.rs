@@ -138,6 +138,7 @@ impl Sequencer {
                     self.adopt(result);
                     self.tell_ring();
                 }
+                ToJournal::CheckDirectory => self.check_directory(),
                 ToJournal::Close(replies) => {
                     self.commit();
                     for entry in std::mem::take(&mut self.held) {
@@ -405,6 +406,15 @@ impl Sequencer {
             self.refuse(entry.origin, ProduceError::Fenced(fenced.clone()));
         }
         self.fenced = Some(fenced);
+    }
+
+    /// What is written to a directory that was taken away is read by nobody again: it must not be answered for.
+    fn check_directory(&mut self) {
+        let journal = self.journal.as_ref().filter(|_| self.fenced.is_none());
+        if let Some(reason) = journal.and_then(Journal::lost) {
+            self.stats.lost(&reason);
+            self.fence(Fenced { reason });
+        }
     }
 
     fn close(&mut self, replies: Vec<Sender<Result<(), Fenced>>>) {

@@ -33,6 +33,7 @@ pub(crate) struct EngineStats {
     sync_nanos_max: AtomicU64,
     last_failure: Mutex<Option<String>>,
     died: Mutex<Option<String>>,
+    lost: Mutex<Option<String>>,
     /// Durations of the last syncs, until somebody takes them.
     recent_syncs: Mutex<Vec<Duration>>,
 }
@@ -89,6 +90,8 @@ pub struct StatsSnapshot {
     pub last_failure: Option<String>,
     /// The thread of the engine that panicked, and what it said: a bug. Every call is answered with an error since.
     pub died: Option<String>,
+    /// What became of the data directory, if it was taken away: nothing is taken in since.
+    pub lost: Option<String>,
 }
 
 /// What one entry adds to the counters once it is durable.
@@ -141,6 +144,7 @@ impl EngineStats {
             sync_nanos_max: get(&self.sync_nanos_max),
             last_failure: self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone(),
             died: self.died.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            lost: self.lost.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
 
@@ -209,6 +213,10 @@ impl EngineStats {
     }
 
     /// A thread panicked; the first one counts, others may follow from it.
+    pub(crate) fn lost(&self, reason: &str) {
+        *self.lost.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+
     pub(crate) fn died(&self, report: &str) {
         let mut died = self.died.lock().unwrap_or_else(PoisonError::into_inner);
         died.get_or_insert_with(|| report.to_owned());

@@ -151,6 +151,11 @@ impl Journal {
         self.ring.geometry.file_size()
     }
 
+    /// What became of the data directory, if it is another's now.
+    pub fn lost(&self) -> Option<String> {
+        self.storage.lost()
+    }
+
     /// Whether a write or a sync has failed.
     pub const fn is_fenced(&self) -> bool {
         self.fence.is_some()

@@ -13,7 +13,7 @@ use crate::sys;
 pub struct FileStorage {
     root: PathBuf,
     /// Closing it gives the lock up.
-    _lock: fs::File,
+    lock: fs::File,
 }
 
 /// The data directory cannot be taken.
@@ -43,7 +43,7 @@ impl FileStorage {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, FileStorageError> {
         let root = root.into();
         match lock(&root) {
-            Ok(Ok(lock)) => Ok(Self { root, _lock: lock }),
+            Ok(Ok(lock)) => Ok(Self { root, lock }),
             Ok(Err(pid)) => Err(FileStorageError::InUse { directory: root, pid }),
             Err(source) => Err(FileStorageError::Io {
                 directory: root,
@@ -138,6 +138,19 @@ impl Storage for FileStorage {
 
     fn describe(&self) -> String {
         self.root.display().to_string()
+    }
+
+    fn lost(&self) -> Option<String> {
+        let became = match fs::metadata(self.root.join(LOCK)) {
+            Ok(found) if self.lock.metadata().is_ok_and(|held| !sys::is_same_file(&held, &found)) => "replaced",
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => "removed",
+            // What cannot be told for the moment is no loss.
+            Ok(_) | Err(_) => return None,
+        };
+        Some(format!(
+            "data directory {} was {became}, moved or mounted over while it was in use: its {LOCK} file is not the one that this process holds",
+            self.root.display()
+        ))
     }
 }
 
@@ -236,6 +249,23 @@ mod tests {
             FileStorage::open(place.path().join("none")),
             Err(FileStorageError::Io { .. })
         ));
+    }
+
+    #[test]
+    fn a_directory_that_is_not_the_one_that_was_taken_is_lost() {
+        let place = tempfile::tempdir().unwrap();
+        let (root, aside) = (place.path().join("data"), place.path().join("aside"));
+        let storage = FileStorage::open_or_create(&root).unwrap();
+        assert_eq!(storage.lost(), None);
+        fs::rename(&root, &aside).unwrap();
+        assert!(storage.lost().unwrap().contains(" was removed, moved or "));
+        let other = FileStorage::open_or_create(&root).unwrap();
+        assert!(storage.lost().unwrap().contains(" was replaced, moved or "));
+        assert_eq!(other.lost(), None);
+        drop(other);
+        fs::remove_dir_all(&root).unwrap();
+        fs::rename(&aside, &root).unwrap();
+        assert_eq!(storage.lost(), None);
     }
 
     #[test]

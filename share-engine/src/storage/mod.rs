@@ -62,4 +62,8 @@ pub trait Storage: Send + Sync {
     fn free_space(&self) -> io::Result<u64>;
     /// The directory as a person would name it, for messages.
     fn describe(&self) -> String;
+    /// What became of the directory, in words, if it is not the one any more that was taken.
+    fn lost(&self) -> Option<String> {
+        None
+    }
 }

@@ -10,6 +10,7 @@ use super::{Partition, Shard};
 use crate::catalog::Topic;
 use crate::config::Retention;
 use crate::drain::{DrainDone, DrainJob, DrainedLog, PartitionDrain, ToDrain, encode_catalog, encode_share};
+use crate::engine::message::ToJournal;
 use crate::error::AdminError;
 use crate::ids::{OffsetRange, PartitionKey, ShareKey};
 use crate::journal::Position;
@@ -99,6 +100,7 @@ impl Shard {
             self.upkeep.backoff_until = self.upkeep.backoff_until.filter(|until| *until > now.monotonic);
             self.upkeep.stuck.clear();
             self.upkeep.over.clear();
+            self.journal.post(ToJournal::CheckDirectory);
             self.retain(now);
             self.look_again(now.monotonic);
             self.changed.append(&mut self.stalled);
@@ -205,8 +207,7 @@ impl Shard {
                 }
                 self.upkeep.drained_to = done.position;
                 self.upkeep.deleted.drain(..self.upkeep.removing);
-                self.journal
-                    .post(crate::engine::message::ToJournal::FreeBefore(done.position));
+                self.journal.post(ToJournal::FreeBefore(done.position));
                 self.stats.drained();
             }
             Err(error) => {

@@ -196,3 +196,27 @@ fn a_journal_that_is_not_synced_is_not_written_again_at_open() {
     let left = world.after(world.storage.crash(CrashPlan::Lose));
     assert_eq!(left.open().values("orders").len(), 10);
 }
+
+/// What was produced after that was acknowledged, and in no directory.
+#[test]
+fn an_engine_whose_directory_was_taken_away_takes_nothing_more() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("data");
+    let (engine, _) = Engine::open(&root, EngineConfig::default()).unwrap();
+    block_on(async {
+        engine.create_topic("orders", TopicConfig::default()).await.unwrap();
+        std::fs::rename(&root, place.path().join("aside")).unwrap();
+        let fenced = loop {
+            if let Err(error) = &engine.produce("orders", None, vec![record("a")]).await[0] {
+                break error.clone();
+            }
+        };
+        let text = fenced.to_string();
+        assert!(
+            matches!(fenced, ProduceError::Fenced(_)) && text.contains(" was removed, moved or mounted over "),
+            "{text}"
+        );
+        assert!(engine.stats().lost.is_some());
+        engine.close().await.unwrap_err();
+    });
+}
