@@ -207,6 +207,14 @@ pub enum AdminError {
     /// A partition log could not be read.
     #[error("{0}")]
     Log(String),
+    /// A partition log could not be read from an offset on.
+    #[error("{reason}")]
+    Unreadable {
+        /// What is wrong, with file and position.
+        reason: String,
+        /// Where it is worth the next try: behind what is known to be damaged.
+        resume: u64,
+    },
     /// Logs or snapshot could not be written; the journal keeps what it holds, and it is tried again.
     #[error("not drained: {0}")]
     NotDrained(String),

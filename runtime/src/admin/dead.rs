@@ -162,6 +162,27 @@ pub struct DeadPage {
     pub dead_letters: Vec<DeadLetter>,
     /// Whether the limit left some out.
     pub more: bool,
+    /// Where there are more that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<UnreadableLetters>,
+}
+
+/// Dead letters that cannot be read where they lie.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct UnreadableLetters {
+    /// Dead-letter topic.
+    pub topic: String,
+    /// Partition of it.
+    pub partition: u32,
+    /// First offset of the damaged place.
+    pub first: u64,
+    /// Last offset of it.
+    pub last: u64,
+    /// How many of these offsets hold a letter that was not redriven.
+    pub letters: u64,
+    /// Why.
+    pub error: AdminError,
 }
 
 /// One dead letter with its evidence.
@@ -203,6 +224,9 @@ pub struct RedriveResult {
     pub redriven: Vec<Redriven>,
     /// Those that still lie where they lay.
     pub failed: Vec<RedriveFailure>,
+    /// Where there are more that cannot be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<UnreadableLetters>,
 }
 
 /// A dead letter that is back in its topic.

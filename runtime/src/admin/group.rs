@@ -274,6 +274,12 @@ pub struct ResetPartition {
     pub to: u64,
     /// State epoch now.
     pub state_epoch: u32,
+    /// Records that are to be delivered from there on.
+    #[serde(default)]
+    pub unsettled: u64,
+    /// The topic does not keep what all its groups have settled.
+    #[serde(default)]
+    pub is_queue: bool,
 }
 
 /// How a group is deleted.

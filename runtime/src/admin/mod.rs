@@ -23,7 +23,7 @@ use tokio::sync::mpsc;
 pub use client::AdminClient;
 pub use dead::{
     DeadCause, DeadCauseError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery,
-    RedriveFailure, RedriveRequest, RedriveResult, Redriven,
+    RedriveFailure, RedriveRequest, RedriveResult, Redriven, UnreadableLetters,
 };
 pub use embedded::{Deployed, EmbeddedAdmin};
 pub use error::{AdminError, ErrorCode};

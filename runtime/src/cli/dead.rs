@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::args::{DeadCommand, DeadFilterArgs, DeadList, DeadRedrive};
 use super::open::{Absent, with};
 use super::shown::{self, shortened};
-use crate::admin::{Admin, DeadFilter, DeadLetterDetail, DeadQuery, RedriveRequest};
-use crate::output::{self, Align, Failure, Format, Table, bytes, timestamp};
+use crate::admin::{Admin, AdminError, DeadFilter, DeadLetterDetail, DeadQuery, RedriveRequest, UnreadableLetters};
+use crate::output::{self, Align, Failure, Format, Table, bytes, counted, timestamp};
 
 /// Runs one of the dead-letter commands.
 pub(super) async fn run(command: DeadCommand) -> Result<(), Failure> {
@@ -32,7 +32,8 @@ async fn list(args: DeadList) -> Result<(), Failure> {
     let ask = async |admin: &dyn Admin| Ok(admin.dead_letters(query.clone()).await?);
     let page = with(&args.query.data, Absent::Refuse, ask).await?;
     if Format::from(args.query.format) == Format::Json {
-        return output::json(&page);
+        output::json(&page)?;
+        return told(&page.unreadable, false);
     }
     let mut table = Table::new(&[
         ("id", Align::Left),
@@ -61,7 +62,34 @@ async fn list(args: DeadList) -> Result<(), Failure> {
     if page.more {
         output::message(&format!("there are more than {}: raise --limit", args.limit));
     }
-    Ok(())
+    told(&page.unreadable, false)
+}
+
+/// Names what cannot be read; fails if there is anything, or if something else failed.
+fn told(unreadable: &[UnreadableLetters], failed: bool) -> Result<(), Failure> {
+    for place in unreadable {
+        let UnreadableLetters {
+            topic,
+            partition,
+            first,
+            last,
+            ..
+        } = place;
+        let letters = counted(place.letters, "dead letter");
+        let message = format!(
+            "{letters} in {topic}/{partition}, offsets {first} to {last}, cannot be read: {}",
+            place.error.message
+        );
+        output::failure(&Failure::from(AdminError {
+            message,
+            ..place.error.clone()
+        }));
+    }
+    if unreadable.is_empty() && !failed {
+        Ok(())
+    } else {
+        Err(Failure::told())
+    }
 }
 
 async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
@@ -90,9 +118,6 @@ async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
         }
         output::data(&table.render())?;
     }
-    if result.failed.is_empty() {
-        return Ok(());
-    }
     for failed in &result.failed {
         let failure = Failure::new(format!("{} was not redriven: {}", failed.id, failed.error.message));
         let hint = failed.error.hint.clone();
@@ -101,7 +126,7 @@ async fn redrive(args: DeadRedrive) -> Result<(), Failure> {
             None => failure,
         });
     }
-    Err(Failure::told())
+    told(&result.unreadable, !result.failed.is_empty())
 }
 
 fn filter(args: DeadFilterArgs) -> DeadFilter {

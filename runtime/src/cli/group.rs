@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use super::args::{GroupCommand, GroupReset};
 use super::open::{Absent, with};
-use crate::admin::{Admin, DeleteGroup, GroupDetail, GroupSummary, ResetGroup};
+use crate::admin::{Admin, DeleteGroup, GroupDetail, GroupSummary, ResetGroup, ResetPartition, ResetTo};
+use crate::config::Start;
 use crate::output::{self, Align, Failure, Format, Table, counted, milliseconds};
 
 /// Runs one of the group commands.
@@ -66,6 +67,7 @@ async fn reset(args: GroupReset) -> Result<(), Failure> {
         ("from", Align::Right),
         ("to", Align::Right),
         ("epoch", Align::Right),
+        ("to deliver", Align::Right),
     ]);
     for partition in &result.partitions {
         table.row([
@@ -74,9 +76,26 @@ async fn reset(args: GroupReset) -> Result<(), Failure> {
             partition.from.to_string(),
             partition.to.to_string(),
             partition.state_epoch.to_string(),
+            partition.unsettled.to_string(),
         ]);
     }
-    output::data(&table.render())
+    output::data(&table.render())?;
+    if result.partitions.iter().any(|one| is_short(one, args.to)) {
+        output::message(
+            "note: a topic with retention queue does not keep what its groups have settled; that is not delivered again",
+        );
+    }
+    Ok(())
+}
+
+/// Whether it was to go further back than the topic reaches.
+fn is_short(done: &ResetPartition, to: ResetTo) -> bool {
+    done.is_queue
+        && match to {
+            ResetTo::Start(Start::Latest) => false,
+            ResetTo::Start(_) => done.to >= done.from,
+            ResetTo::Offset(offset) => done.to > offset,
+        }
 }
 
 fn list(groups: &[GroupSummary]) -> String {

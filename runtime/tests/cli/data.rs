@@ -217,8 +217,8 @@ fn groups() {
     insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "offset:4", "--force"]), @"
     exit 0
     --- stdout
-    TOPIC   PARTITION  FROM  TO  EPOCH
-    orders          0     2   4      2
+    TOPIC   PARTITION  FROM  TO  EPOCH  TO DELIVER
+    orders          0     2   4      2           3
     ");
     insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "by-duration:1hh"]), @r#"
     exit 2

@@ -298,6 +298,8 @@ impl Admin for FakeAdmin {
                 from: 2,
                 to,
                 state_epoch: 2,
+                unsettled: 7 - to,
+                is_queue: true,
             }],
         })
     }
@@ -340,6 +342,7 @@ impl Admin for FakeAdmin {
         done(DeadPage {
             dead_letters: if is_meant { vec![letter] } else { vec![] },
             more: false,
+            unreadable: vec![],
         })
     }
 

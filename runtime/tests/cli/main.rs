@@ -13,6 +13,7 @@ mod invoke;
 mod json;
 mod leftover;
 mod log;
+mod lost;
 mod produce;
 mod reference;
 mod support;

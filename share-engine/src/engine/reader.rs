@@ -77,7 +77,10 @@ impl Reader {
                     result,
                 })),
                 ReadFor::Caller(reply) => {
-                    drop(reply.send(result.map_err(|error| AdminError::Log(error.to_string()))));
+                    drop(reply.send(result.map_err(|error| AdminError::Unreadable {
+                        reason: error.to_string(),
+                        resume: log.behind(from).get(),
+                    })));
                 }
             }
         }

@@ -84,6 +84,21 @@ impl LogReader {
         Ok(batches)
     }
 
+    /// Where the interval that holds `from` ends, or its segment if the sidecar does not say: what comes after damage in it.
+    pub fn behind(&self, from: Offset) -> Offset {
+        let first = self.segments.partition_point(|segment| segment.end <= from);
+        let Some(segment) = self.segments.get(first) else {
+            return from.next();
+        };
+        let end = OpenSegment::open(self, segment).and_then(|open| {
+            let relative = u32::try_from(from.since(segment.base)).unwrap_or(u32::MAX);
+            let number = open.search(|entry| entry.last >= relative)?;
+            open.entry(number)
+        });
+        let last = |entry: Entry| Offset::saturating(segment.base.get().saturating_add(entry.last.into()));
+        end.map_or(segment.end, |entry| last(entry).next()).max(from.next())
+    }
+
     /// The first record whose timestamp is `at` or later, in offset order; `None` if there is none.
     pub fn offset_for_timestamp(&self, at: WallTime) -> Result<Option<Offset>, LogError> {
         let at = at.max(WallTime::from_millis(-1)); // no record has less, and all have at least that

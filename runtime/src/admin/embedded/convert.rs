@@ -63,6 +63,9 @@ pub(super) fn retention(retention: engine_config::Retention) -> Retention {
     }
 }
 
+/// What to do about a log that cannot be read.
+pub(super) const VERIFY: &str = "stop the host and run sharemill verify: it names every damaged place";
+
 /// A topic that is to be made, under the manifest's rules.
 pub(super) fn topic_config(request: &CreateTopic) -> Result<engine_config::TopicConfig, AdminError> {
     let settings = TopicSettings {
@@ -207,7 +210,7 @@ impl From<EngineError> for AdminError {
                 .hint("delete the group first, or give it another dead-letter topic"),
             EngineError::Catalog(_) => Self::new(ErrorCode::Invalid, text),
             EngineError::GroupRunning { .. } => {
-                Self::new(ErrorCode::Conflict, text).hint("stop the host first; a reset also takes --force")
+                Self::new(ErrorCode::Conflict, text).hint("stop the host first; --force pauses it for a reset")
             }
             EngineError::GroupUnsettled { unsettled, .. } => {
                 let left = unsettled.all() - unsettled.dropped;
@@ -220,9 +223,14 @@ impl From<EngineError> for AdminError {
                 };
                 Self::new(ErrorCode::Conflict, text).hint(hint)
             }
-            EngineError::NotSubscribed { .. }
-            | EngineError::UnknownPartition { .. }
-            | EngineError::NoDeadLetter { .. } => Self::new(ErrorCode::NotFound, text),
+            EngineError::Log(_) | EngineError::Unreadable { .. } => {
+                Self::new(ErrorCode::Unavailable, text).hint(VERIFY)
+            }
+            EngineError::NotSubscribed { group, .. } => Self::new(ErrorCode::NotFound, text)
+                .hint(format!("sharemill group describe {group} shows what it reads")),
+            EngineError::UnknownPartition { topic, .. } => Self::new(ErrorCode::NotFound, text)
+                .hint(format!("sharemill topic describe {topic} shows its partitions")),
+            EngineError::NoDeadLetter { .. } => Self::new(ErrorCode::NotFound, text),
             _ => Self::new(ErrorCode::Unavailable, text),
         }
     }

@@ -1,16 +1,18 @@
-//! Dead letters: found by the headers that the engine wrote, read from their topics, redriven one by one.
+//! Dead letters: found by the headers that the engine wrote, read from their topics, redriven one by one. Damage in their
+//! logs hides no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use share_engine::error::AdminError as EngineError;
 use share_engine::ids::Offset;
-use share_engine::record::{self, RecordView};
+use share_engine::record::{self, RecordError, RecordView};
 
 use super::EmbeddedAdmin;
+use super::convert::VERIFY;
 use crate::admin::{
     AdminError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, ErrorCode, Header, Record,
-    RedriveFailure, RedriveRequest, RedriveResult, Redriven,
+    RedriveFailure, RedriveRequest, RedriveResult, Redriven, UnreadableLetters,
 };
 
 /// Bytes of a dead-letter topic read at once.
@@ -19,10 +21,17 @@ const READ_BYTES: u64 = 1 << 20;
 impl EmbeddedAdmin {
     pub(super) async fn dead_page(&self, query: DeadQuery) -> Result<DeadPage, AdminError> {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let mut dead_letters = self.find(&query.filter, limit.saturating_add(1)).await?;
-        let more = dead_letters.len() > limit;
-        dead_letters.truncate(limit);
-        Ok(DeadPage { dead_letters, more })
+        let Found {
+            mut letters,
+            unreadable,
+        } = self.find(&query.filter, limit.saturating_add(1)).await?;
+        let more = letters.len() > limit;
+        letters.truncate(limit);
+        Ok(DeadPage {
+            dead_letters: letters,
+            more,
+            unreadable,
+        })
     }
 
     pub(super) async fn dead_detail(&self, id: DeadLetterId) -> Result<DeadLetterDetail, AdminError> {
@@ -51,16 +60,15 @@ impl EmbeddedAdmin {
     }
 
     pub(super) async fn redrive_all(&self, request: RedriveRequest) -> Result<RedriveResult, AdminError> {
+        let mut result = RedriveResult::default();
         let ids = match request {
             RedriveRequest::Ids(ids) => ids,
-            RedriveRequest::All(filter) => self
-                .find(&filter, usize::MAX)
-                .await?
-                .into_iter()
-                .map(|letter| letter.id)
-                .collect(),
+            RedriveRequest::All(filter) => {
+                let found = self.find(&filter, usize::MAX).await?;
+                result.unreadable = found.unreadable;
+                found.letters.into_iter().map(|letter| letter.id).collect()
+            }
         };
-        let mut result = RedriveResult::default();
         for id in ids {
             match self.redrive_one(&id).await {
                 Ok(redriven) => result.redriven.push(redriven),
@@ -101,44 +109,65 @@ impl EmbeddedAdmin {
 
     /// Whether a dead letter that lies in its topic waits no more.
     async fn is_settled(&self, id: &DeadLetterId) -> Result<bool, AdminError> {
-        let waits = self.waiting(&id.topic, id.partition, id.offset, id.offset).await?;
-        Ok(!waits(id.offset))
+        let waiting = self
+            .waiting((&id.topic, id.partition), id.offset, id.offset + 1)
+            .await?;
+        Ok(!waiting.contains(&id.offset))
     }
 
-    /// Letters that were not redriven yet, by topic, partition and offset.
-    async fn find(&self, filter: &DeadFilter, limit: usize) -> Result<Vec<DeadLetter>, AdminError> {
-        let mut found = Vec::new();
+    /// Letters that were not redriven yet, by topic, partition and offset. What cannot be read is stepped over.
+    async fn find(&self, filter: &DeadFilter, limit: usize) -> Result<Found, AdminError> {
+        let mut found = Found::default();
         for topic in self.dead_topics(filter).await? {
             let description = self.engine.describe_topic(&topic).await?;
             for partition in &description.partitions {
+                let at = (topic.as_str(), partition.partition);
                 let mut from = partition.start;
-                while from < partition.end && found.len() < limit {
-                    let read = self
-                        .engine
-                        .read(&topic, partition.partition, Offset::saturating(from), READ_BYTES);
-                    let batches = read.await?;
-                    let Some(last) = batches.last() else { break };
-                    let waiting = self
-                        .waiting(&topic, partition.partition, from, last.last().get())
-                        .await?;
-                    from = last.last().get() + 1;
-                    for record in batches.iter().flat_map(record::StoredBatch::records) {
-                        let (view, _) =
-                            record.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
-                        let offset = view.offset.get();
-                        let id = DeadLetterId {
-                            topic: topic.clone(),
-                            partition: partition.partition,
-                            offset,
-                        };
-                        let letter = summary(&id, &view, &texts(&view));
-                        found.extend(letter.filter(|letter| waiting(offset) && fits(letter, filter)));
+                // A read that fails is repeated in small steps, up to the place.
+                let mut careful = false;
+                while from < partition.end && found.letters.len() < limit {
+                    let bytes = if careful { 1 } else { READ_BYTES };
+                    let first = Offset::saturating(from);
+                    match self.engine.read(&topic, partition.partition, first, bytes).await {
+                        Ok(batches) => {
+                            let Some(last) = batches.last() else { break };
+                            let next = last.last().get() + 1;
+                            let waiting = self.waiting(at, from, next).await?;
+                            let records = batches.iter().flat_map(record::StoredBatch::records);
+                            found.take(at, records, &waiting, filter)?;
+                            from = next;
+                        }
+                        Err(EngineError::Unreadable { .. }) if !careful => careful = true,
+                        Err(EngineError::Unreadable { resume, reason }) => {
+                            careful = false;
+                            let next = resume.min(partition.end).max(from + 1);
+                            let letters = self.waiting(at, from, next).await?.len() as u64;
+                            found.step_over(at, (from, next), letters, reason);
+                            from = next;
+                        }
+                        Err(error) => return Err(error.into()),
                     }
                 }
             }
         }
-        found.truncate(limit);
+        found.letters.truncate(limit);
+        if let Some(group) = &filter.group
+            && found.letters.is_empty()
+        {
+            self.check_dead_group(group).await?;
+        }
         Ok(found)
+    }
+
+    /// A group without dead letters is one that there is, or that has left its topic.
+    async fn check_dead_group(&self, name: &str) -> Result<(), AdminError> {
+        let groups = self.engine.groups().await?;
+        let topics = self.engine.topics().await?;
+        let left = topics.into_iter().filter_map(|topic| topic.dead_letters_of);
+        let mut known: Vec<String> = groups.into_iter().map(|group| group.name).chain(left).collect();
+        known.sort();
+        known.dedup();
+        super::known("group", name, &known)
     }
 
     /// Topics that take some group's dead letters.
@@ -171,26 +200,64 @@ impl EmbeddedAdmin {
         Ok(topics)
     }
 
-    /// Which offsets of a dead-letter topic have not been redriven.
-    async fn waiting(
-        &self,
-        topic: &str,
-        partition: u32,
-        from: u64,
-        last: u64,
-    ) -> Result<impl Fn(u64) -> bool + use<>, AdminError> {
+    /// Which offsets of a dead-letter topic, from one up to another, have not been redriven.
+    async fn waiting(&self, (topic, partition): (&str, u32), from: u64, to: u64) -> Result<BTreeSet<u64>, AdminError> {
         let group = share_engine::engine::redrive_group(topic);
-        let limit = usize::try_from(last - from + 1).unwrap_or(usize::MAX);
+        let limit = usize::try_from(to - from).unwrap_or(usize::MAX);
         let states = self
             .engine
             .records(&group, topic, partition, Offset::saturating(from), limit)
             .await?;
-        let open: std::collections::BTreeSet<u64> = states
+        let open = states
             .into_iter()
-            .filter(|info| !matches!(info.state, "acknowledged" | "archived"))
-            .map(|info| info.offset)
-            .collect();
-        Ok(move |offset| open.contains(&offset))
+            .filter(|info| !matches!(info.state, "acknowledged" | "archived"));
+        Ok(open.map(|info| info.offset).filter(|offset| *offset < to).collect())
+    }
+}
+
+/// What was found of dead letters.
+#[derive(Default)]
+struct Found {
+    letters: Vec<DeadLetter>,
+    unreadable: Vec<UnreadableLetters>,
+}
+
+impl Found {
+    fn take<'a>(
+        &mut self,
+        (topic, partition): (&str, u32),
+        records: impl Iterator<Item = Result<(RecordView<'a>, u32), RecordError>>,
+        waiting: &BTreeSet<u64>,
+        filter: &DeadFilter,
+    ) -> Result<(), AdminError> {
+        for record in records {
+            let (view, _) = record.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
+            let offset = view.offset.get();
+            let id = DeadLetterId {
+                topic: topic.to_owned(),
+                partition,
+                offset,
+            };
+            let letter = summary(&id, &view, &texts(&view));
+            self.letters
+                .extend(letter.filter(|letter| waiting.contains(&offset) && fits(letter, filter)));
+        }
+        Ok(())
+    }
+
+    /// The offsets from one up to another cannot be read.
+    fn step_over(&mut self, (topic, partition): (&str, u32), (from, to): (u64, u64), letters: u64, reason: String) {
+        if letters == 0 {
+            return;
+        }
+        self.unreadable.push(UnreadableLetters {
+            topic: topic.to_owned(),
+            partition,
+            first: from,
+            last: to - 1,
+            letters,
+            error: AdminError::new(ErrorCode::Unavailable, reason).hint(VERIFY),
+        });
     }
 }
 

@@ -5,11 +5,13 @@ pub(super) mod convert;
 mod dead;
 mod delete;
 mod read;
+mod records;
 
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use share_engine::config::Retention;
 use share_engine::engine::describe::{GroupDescription, ShareDescription, TopicDescription};
 use share_engine::engine::{self, Engine};
 use share_engine::ids::{MemberIndex, Offset};
@@ -230,41 +232,6 @@ impl EmbeddedAdmin {
         outcomes
     }
 
-    async fn records_page(&self, group: &str, query: RecordsQuery) -> Result<RecordsPage, AdminError> {
-        let description = self.group_named(group).await?;
-        let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let mut records = Vec::new();
-        for share in &description.partitions {
-            let other_topic = query.topic.as_ref().is_some_and(|topic| *topic != share.topic);
-            if other_topic || query.partition.is_some_and(|number| number != share.partition) {
-                continue;
-            }
-            let mut from = query.from.unwrap_or(0).max(share.start);
-            while records.len() <= limit {
-                let page = self
-                    .engine
-                    .records(
-                        group,
-                        &share.topic,
-                        share.partition,
-                        Offset::saturating(from),
-                        RECORDS_AT_ONCE,
-                    )
-                    .await?;
-                let Some(last) = page.last() else { break };
-                from = last.offset + 1;
-                let views = page.iter().map(|info| {
-                    let member = info.member.map(|member| self.member_name(member));
-                    convert::record_view(&share.topic, share.partition, info, member)
-                });
-                records.extend(views.filter(|view| query.states.is_empty() || query.states.contains(&view.state)));
-            }
-        }
-        let more = records.len() > limit;
-        records.truncate(limit);
-        Ok(RecordsPage { records, more })
-    }
-
     async fn reset(&self, name: &str, request: ResetGroup) -> Result<ResetResult, AdminError> {
         let before = self.engine.describe_group(name).await?;
         let paused = if request.force {
@@ -294,12 +261,19 @@ impl EmbeddedAdmin {
             .iter()
             .zip(&after.partitions)
             .filter(|(old, new)| old.epoch != new.epoch);
+        let topics = self.engine.topics().await?;
+        let is_queue = |name: &str| {
+            let topic = topics.iter().find(|topic| topic.name == name);
+            topic.is_some_and(|topic| topic.config.retention == Retention::Queue)
+        };
         let partitions = changed.map(|(old, new)| ResetPartition {
             topic: new.topic.clone(),
             partition: new.partition,
             from: old.start,
             to: new.start,
             state_epoch: new.epoch,
+            unsettled: new.lag,
+            is_queue: is_queue(&new.topic),
         });
         Ok(ResetResult {
             partitions: partitions.collect(),
@@ -307,10 +281,21 @@ impl EmbeddedAdmin {
     }
 }
 
+/// Fails with what there is, if a name is not among it.
+fn known(what: &str, name: &str, known: &[String]) -> Result<(), AdminError> {
+    if known.iter().any(|known| known == name) {
+        return Ok(());
+    }
+    let message = format!("unknown {what} {name:?}");
+    let hint = match known {
+        [] => format!("there is no {what}"),
+        known => format!("there is {}", known.join(", ")),
+    };
+    Err(AdminError::new(ErrorCode::NotFound, message).hint(hint))
+}
+
 /// Records produced together.
 const PRODUCE_AT_ONCE: usize = 1_000;
-/// Records looked at in one query of the engine.
-const RECORDS_AT_ONCE: usize = 1_000;
 /// How long a command waits for a host that starts: compiling a component for the first time takes seconds.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long a forced reset waits for what runs.

@@ -155,3 +155,20 @@ fn other_versions_and_directories_are_refused() {
         }
     ));
 }
+
+#[test]
+fn behind_damage_lies_the_next_interval_or_segment() {
+    let (storage, writer, batches) = filled(12);
+    let reader = writer.reader();
+    let next = reader.behind(Offset::ZERO);
+    let first = reader.read(Offset::ZERO, 1).unwrap();
+    assert_eq!(next, first.last().unwrap().last().next());
+    let segment = reader.segments()[0];
+    assert!(next <= segment.end);
+    storage
+        .remove(&format!("{DIRECTORY}/00000000000000000000.sums"))
+        .unwrap();
+    assert_eq!(reader.behind(Offset::ZERO), segment.end);
+    let end = batches.last().unwrap().last().next();
+    assert_eq!(reader.behind(end), end.next());
+}
