@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use share_engine::config::{EngineConfig, GroupConfig, Retention, TopicConfig};
-use share_engine::engine::{Engine, Outcome, Settlement, block_on};
+use share_engine::engine::{Delivery, Engine, Member, Outcome, Settlement, block_on};
 use share_engine::record::NewRecord;
 use share_engine::share::AcquireMode;
 
@@ -60,6 +60,7 @@ fn main() {
         });
     });
     one_at_a_time(&engine);
+    one_through(&engine);
     println!("{:?}", engine.stats());
     block_on(engine.close()).unwrap();
     std::fs::remove_dir_all(&directory).unwrap();
@@ -90,13 +91,7 @@ fn consume(engine: &Engine, records: usize) {
         let want = u32::try_from(left.min(OUTSTANDING)).unwrap();
         let deliveries = block_on(member.acquire(want, u64::MAX, AcquireMode::RecordLimit)).unwrap();
         left -= deliveries.len();
-        let accept = |lease| Settlement {
-            lease,
-            outcome: Outcome::Accept { emit: Vec::new() },
-            evidence: None,
-        };
-        let settlements = deliveries.iter().map(|delivery| accept(delivery.lease)).collect();
-        block_on(member.settle(settlements));
+        accept(&member, &deliveries);
     }
     block_on(member.leave()).unwrap();
 }
@@ -116,6 +111,53 @@ fn one_at_a_time(engine: &Engine) {
         "one producer, one outstanding: p50 {:?}, p99 {:?}",
         times[1_000], times[1_980]
     );
+}
+
+/// From the call of `produce` to the durable acknowledgement of the record, 200 a second.
+fn one_through(engine: &Engine) {
+    let member = block_on(engine.join("bench", &["bench"])).unwrap();
+    loop {
+        // What was left by the producer alone.
+        let left = block_on(engine.describe_group("bench")).unwrap().partitions[0].lag;
+        if left == 0 {
+            break;
+        }
+        let deliveries = block_on(member.acquire(1_000, u64::MAX, AcquireMode::RecordLimit)).unwrap();
+        accept(&member, &deliveries);
+    }
+    let count = 1_000;
+    let (began, times) = std::sync::mpsc::channel();
+    let mut times: Vec<Duration> = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..count {
+                std::thread::sleep(Duration::from_millis(5));
+                began.send(Instant::now()).unwrap();
+                block_on(engine.produce("bench", None, vec![record()]))[0]
+                    .as_ref()
+                    .unwrap();
+            }
+        });
+        (0..count)
+            .map(|_| {
+                let deliveries = block_on(member.acquire(1, u64::MAX, AcquireMode::RecordLimit)).unwrap();
+                accept(&member, &deliveries);
+                times.recv().unwrap().elapsed()
+            })
+            .collect()
+    });
+    times.sort();
+    println!("one through at 200/s: p50 {:?}, p99 {:?}", times[500], times[990]);
+    block_on(member.leave()).unwrap();
+}
+
+fn accept(member: &Member, deliveries: &[Delivery]) {
+    let accept = |lease| Settlement {
+        lease,
+        outcome: Outcome::Accept { emit: Vec::new() },
+        evidence: None,
+    };
+    let settlements = deliveries.iter().map(|delivery| accept(delivery.lease)).collect();
+    block_on(member.settle(settlements));
 }
 
 fn control(directory: &str) {

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::describe::{GroupDescription, RecordInfo, TopicDescription};
+use super::desk::Counter;
 use super::gate::Gate;
-use super::mailbox::Mailbox;
 use super::member::Member;
-use super::message::{Admission, Append, Entry, Operation, Origin, ToJournal};
+use super::message::{Admission, Append, Entry, Operation, Origin};
 use super::part::{Part, fill, one_after_the_other};
 use super::partitioner::partition_of;
 use super::reply::{Reply, reply};
@@ -33,8 +33,7 @@ pub struct Engine {
 }
 
 pub(super) struct Inner {
-    pub(super) shard: Arc<Mailbox<ToShard>>,
-    pub(super) journal: Arc<Mailbox<ToJournal>>,
+    pub(super) counter: Arc<Counter>,
     pub(super) routes: Arc<Routes>,
     pub(super) gate: Arc<Gate>,
     pub(super) clock: Arc<dyn Clock>,
@@ -294,7 +293,7 @@ impl Engine {
             max_bytes,
             reply: sender,
         };
-        self.inner.shard.post(ToShard::Request(Box::new(request)));
+        self.inner.counter.shard.post(ToShard::Request(Box::new(request)));
         answer.await.unwrap_or(Err(AdminError::Closed))
     }
 
@@ -307,7 +306,7 @@ impl Engine {
             topics,
             reply: sender,
         };
-        self.inner.shard.post(ToShard::Request(Box::new(request)));
+        self.inner.counter.shard.post(ToShard::Request(Box::new(request)));
         let index = answer.await.unwrap_or(Err(AdminError::Closed))?;
         Ok(Member::new(Arc::clone(&self.inner), index, group.into()))
     }
@@ -335,6 +334,7 @@ impl Engine {
     pub async fn close(&self) -> Result<(), Fenced> {
         let (sender, answer) = reply();
         self.inner
+            .counter
             .shard
             .post(ToShard::Request(Box::new(Request::Close { reply: sender })));
         let answered = answer.await;
@@ -349,6 +349,7 @@ impl Engine {
     async fn ask(&self, request: AdminRequest) -> Result<AdminReply, AdminError> {
         let (sender, answer) = reply();
         self.inner
+            .counter
             .shard
             .post(ToShard::Request(Box::new(Request::Admin(request, sender))));
         answer.await.unwrap_or(Err(AdminError::Closed))
@@ -444,13 +445,13 @@ impl Inner {
             records,
             admission: Admission::Bounded,
         };
-        self.journal.post(ToJournal::Entry(Entry {
+        self.counter.hand_in(Entry {
             operations: vec![Operation::Append(append)],
             origin: Origin::Producer {
                 reply: sender,
                 pass: Some(pass),
             },
-        }));
+        });
         Ok(Some(answer))
     }
 }

@@ -16,7 +16,14 @@ pub(crate) struct Mailbox<T> {
 struct State<T> {
     queue: VecDeque<T>,
     waiting: bool,
+    nudged: bool,
     closed: bool,
+}
+
+impl<T> State<T> {
+    fn is_quiet(&self) -> bool {
+        self.queue.is_empty() && !self.nudged && !self.closed
+    }
 }
 
 impl<T> Default for Mailbox<T> {
@@ -25,6 +32,7 @@ impl<T> Default for Mailbox<T> {
             state: Mutex::new(State {
                 queue: VecDeque::new(),
                 waiting: false,
+                nudged: false,
                 closed: false,
             }),
             changed: Condvar::new(),
@@ -35,12 +43,31 @@ impl<T> Default for Mailbox<T> {
 impl<T> Mailbox<T> {
     /// Puts one message in. Dropped if the receiver is gone: whoever waits for an answer to it learns that.
     pub(crate) fn post(&self, message: T) {
+        self.wake(|state| state.queue.push_back(message));
+    }
+
+    /// As [`Mailbox::post`], but leaves the receiver asleep: the sender takes it on itself, or nudges.
+    pub(crate) fn leave(&self, message: T) {
         let mut state = self.lock();
         if state.closed {
             drop(state);
             return;
         }
         state.queue.push_back(message);
+    }
+
+    /// Wakes the receiver, whatever is here.
+    pub(crate) fn nudge(&self) {
+        self.wake(|state| state.nudged = true);
+    }
+
+    fn wake(&self, change: impl FnOnce(&mut State<T>)) {
+        let mut state = self.lock();
+        if state.closed {
+            drop(state);
+            return;
+        }
+        change(&mut state);
         let wake = std::mem::replace(&mut state.waiting, false);
         drop(state);
         if wake {
@@ -74,29 +101,26 @@ impl<T> Mailbox<T> {
         std::mem::swap(&mut self.lock().queue, into);
     }
 
-    /// Blocks until something is there, `timeout` is over (`None` waits for ever) or the mailbox is closed.
+    /// Blocks until something is there, it is nudged, `timeout` is over (`None` waits for ever) or the mailbox is closed.
     pub(crate) fn wait(&self, timeout: Option<Duration>) {
         let mut state = self.lock();
-        if !state.queue.is_empty() || state.closed {
-            return;
-        }
-        state.waiting = true;
         match timeout {
             None => {
-                while state.queue.is_empty() && !state.closed {
+                while state.is_quiet() {
                     state.waiting = true;
                     state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
-            Some(timeout) => {
+            Some(timeout) if state.is_quiet() => {
                 let waited = self.changed.wait_timeout_while(state, timeout, |state| {
-                    state.waiting = state.queue.is_empty() && !state.closed;
+                    state.waiting = state.is_quiet();
                     state.waiting
                 });
                 state = waited.unwrap_or_else(PoisonError::into_inner).0;
             }
+            Some(_) => {}
         }
-        state.waiting = false;
+        (state.waiting, state.nudged) = (false, false);
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {

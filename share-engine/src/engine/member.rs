@@ -58,7 +58,7 @@ impl Member {
             mode,
             reply: sender,
         };
-        self.inner.shard.post(ToShard::Request(Box::new(request)));
+        self.inner.counter.shard.post(ToShard::Request(Box::new(request)));
         let consignment = answer.await.unwrap_or(Err(AdminError::Closed))?;
         Ok(consignment
             .map(|consignment| spread(consignment.accept()))
@@ -85,6 +85,7 @@ impl Member {
         }
         let (sender, answer) = reply();
         self.inner
+            .counter
             .shard
             .post(ToShard::Request(Box::new(Request::Settle { items, reply: sender })));
         for (slot, result) in slots.into_iter().zip(answer.await.unwrap_or_default()) {
@@ -101,6 +102,7 @@ impl Member {
         let stale: Vec<_> = leases.iter().map(|lease| Err(Refusal::Stale(lease.offset))).collect();
         let (sender, answer) = reply();
         self.inner
+            .counter
             .shard
             .post(ToShard::Request(Box::new(Request::Extend { leases, reply: sender })));
         answer.await.unwrap_or(stale)
@@ -113,7 +115,7 @@ impl Member {
             member: self.index,
             reply: sender,
         };
-        self.inner.shard.post(ToShard::Request(Box::new(request)));
+        self.inner.counter.shard.post(ToShard::Request(Box::new(request)));
         answer.await.unwrap_or(Err(AdminError::Closed))
     }
 

@@ -9,6 +9,7 @@ mod block_on;
 mod clock;
 mod delivery;
 pub mod describe;
+mod desk;
 mod gate;
 mod gauge;
 mod handle;

@@ -5,15 +5,15 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use super::clock::{SystemClock, SystemEntropy};
+use super::desk::{Counter, Desk};
 use super::gate::Gate;
 use super::handle::{Engine, Inner};
 use super::mailbox::Mailbox;
-use super::message::ToJournal;
 use super::reader::Reader;
 use super::recovery::{self, Recovered};
 use super::routes::Routes;
 use super::sequencer::{Ended, Sequencer, SequencerInit};
-use super::shard::{Shard, ShardInit, ToReader, ToShard};
+use super::shard::{Shard, ShardInit, ToReader};
 use super::stats::EngineStats;
 use super::threads::{self, Threads};
 use crate::config::EngineConfig;
@@ -65,7 +65,7 @@ pub struct RecoveryReport {
 
 /// The four parts of an engine.
 pub(super) struct Parts {
-    pub(super) sequencer: Sequencer,
+    pub(super) desk: Arc<Desk>,
     pub(super) shard: Shard,
     pub(super) drainer: Drainer,
     pub(super) reader: Reader,
@@ -93,15 +93,15 @@ impl Engine {
     ) -> Result<(Self, Pump, RecoveryReport), OpenError> {
         let clock = Arc::clone(&environment.clock);
         let (engine, parts, report) = build(environment, config)?;
-        Ok((engine, Pump { parts, clock }, report))
+        let together = false;
+        Ok((engine, Pump { parts, clock, together }, report))
     }
 }
 
 /// The ways between the parts.
 #[derive(Clone, Default)]
 pub(super) struct Ways {
-    pub(super) shard: Arc<Mailbox<ToShard>>,
-    pub(super) journal: Arc<Mailbox<ToJournal>>,
+    pub(super) counter: Arc<Counter>,
     pub(super) reader: Arc<Mailbox<ToReader>>,
     pub(super) drain: Arc<Mailbox<ToDrain>>,
     pub(super) stats: Arc<EngineStats>,
@@ -142,8 +142,7 @@ pub(super) fn build(
     };
     let parts = parts(recovered, storage, &clock, entropy, &config, &ways, now);
     let inner = Inner {
-        shard: ways.shard,
-        journal: ways.journal,
+        counter: ways.counter,
         routes: ways.routes,
         gate: Gate::new(config.limits.produce_bytes),
         clock,
@@ -170,8 +169,8 @@ fn parts(
         partitions: recovery::registrations(&recovered.world),
         durability: config.durability,
         group_bytes: config.limits.group_bytes,
-        inbox: Arc::clone(&ways.journal),
-        shard: Arc::clone(&ways.shard),
+        inbox: Arc::clone(&ways.counter.journal),
+        shard: Arc::clone(&ways.counter.shard),
         drain: Arc::clone(&ways.drain),
         clock: Arc::clone(clock),
         stats: Arc::clone(&ways.stats),
@@ -185,16 +184,16 @@ fn parts(
         snapshot: recovered.snapshot,
         hook: ways.hook.clone(),
         inbox: Arc::clone(&ways.drain),
-        shard: Arc::clone(&ways.shard),
-        journal: Arc::clone(&ways.journal),
+        shard: Arc::clone(&ways.counter.shard),
+        journal: Arc::clone(&ways.counter.journal),
     });
     let init = ShardInit {
         config: config.clone(),
         world: recovered.world,
         routes: Arc::clone(&ways.routes),
         position: recovered.position,
-        inbox: Arc::clone(&ways.shard),
-        journal: Arc::clone(&ways.journal),
+        inbox: Arc::clone(&ways.counter.shard),
+        journal: Arc::clone(&ways.counter.journal),
         reader: Arc::clone(&ways.reader),
         drain: Arc::clone(&ways.drain),
         entropy,
@@ -202,10 +201,10 @@ fn parts(
         hook: ways.hook.clone(),
     };
     Parts {
-        sequencer,
+        desk: Arc::new(Desk::new(sequencer, Arc::clone(&ways.counter))),
         shard: Shard::new(init, now),
         drainer,
-        reader: Reader::new(Arc::clone(&ways.reader), Arc::clone(&ways.shard)),
+        reader: Reader::new(Arc::clone(&ways.reader), Arc::clone(&ways.counter.shard)),
         ways: ways.clone(),
     }
 }
@@ -215,6 +214,7 @@ fn parts(
 pub struct Pump {
     parts: Parts,
     clock: Arc<dyn Clock>,
+    together: bool,
 }
 
 /// One part of an engine.
@@ -233,10 +233,16 @@ pub enum Part {
 
 #[cfg(any(test, feature = "testing"))]
 impl Pump {
+    /// Whether the shard, when it is stepped, commits by itself what there is to commit; without, only the journal's steps commit.
+    pub fn set_together(&mut self, together: bool) {
+        self.together = together;
+    }
+
     /// Steps one part; `false` if it had nothing to do.
     pub fn step(&mut self, part: Part) -> bool {
         match part {
-            Part::Journal => self.parts.sequencer.step(),
+            Part::Journal => self.parts.desk.step(),
+            Part::Shard if self.together => self.parts.desk.turn(&mut self.parts.shard, &*self.clock),
             Part::Shard => self.parts.shard.step(self.clock.now()),
             Part::Drain => self.parts.drainer.step(),
             Part::Reader => self.parts.reader.step(),

@@ -1,5 +1,5 @@
-//! The only sequencer: assigns offsets, writes one group, syncs once, then tells everybody. Owned by the journal
-//! thread; a simulation steps it. Invariant: an answer leaves only after the group that holds its entry is durable.
+//! The only sequencer: assigns offsets, writes one group, syncs once, then tells everybody. Stepped by whoever is at the
+//! desk; a simulation steps it. Invariant: an answer leaves only after the group that holds its entry is durable.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
@@ -14,8 +14,9 @@ use super::shard::ToShard;
 use super::stats::EngineStats;
 use crate::drain::ToDrain;
 use crate::error::{Fenced, ProduceError};
-use crate::ids::Offset;
+use crate::ids::{Offset, PartitionKey};
 use crate::journal::{self, CommitError, Durability, GroupBuilder, Journal};
+use crate::record::StoredBatch;
 use crate::time::Clock;
 
 /// The sequencer's state.
@@ -35,6 +36,8 @@ pub(crate) struct Sequencer {
     /// The ring could not grow when it was last tried: nothing waits for that.
     stunted: bool,
     written: Vec<Written>,
+    /// The shard has seen what the group appends.
+    shown: bool,
     durability: Durability,
     group_bytes: u64,
     clock: Arc<dyn Clock>,
@@ -68,7 +71,12 @@ struct Written {
 }
 
 /// A producer that waits for its offset.
-type Producer = (Sender<Result<Offset, ProduceError>>, Option<Pass>);
+#[derive(Debug)]
+struct Producer {
+    reply: Sender<Result<Offset, ProduceError>>,
+    pass: Option<Pass>,
+    base: Option<Offset>,
+}
 
 impl Sequencer {
     pub(crate) fn new(init: SequencerInit) -> Self {
@@ -84,6 +92,7 @@ impl Sequencer {
             holds_settlements: false,
             stunted: false,
             written: Vec::new(),
+            shown: false,
             durability: init.durability,
             group_bytes: init.group_bytes,
             clock: init.clock,
@@ -97,11 +106,9 @@ impl Sequencer {
         sequencer
     }
 
-    /// Blocks until there is something to do.
-    pub(crate) fn wait(&self) {
-        if self.backlog.is_empty() {
-            self.inbox.wait(None);
-        }
+    /// Whether something was taken that did not fit into the last group.
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
     }
 
     /// Whether the journal was closed.
@@ -111,6 +118,13 @@ impl Sequencer {
 
     /// Collects what waits, commits it as one group and answers. `false` if there was nothing to do.
     pub(crate) fn step(&mut self) -> bool {
+        let worked = self.gather();
+        self.commit();
+        worked
+    }
+
+    /// Collects what waits into one group. `false` if there was nothing to do.
+    pub(crate) fn gather(&mut self) -> bool {
         if self.backlog.is_empty() {
             self.inbox.take(&mut self.backlog);
         }
@@ -149,8 +163,29 @@ impl Sequencer {
                 }
             }
         }
-        self.commit();
         true
+    }
+
+    /// Shows the batches of the group under construction, in their order, to somebody who may add to it. Not where an entry of the shard
+    /// appends too or changes the catalog, since the shard hears of that when it is durable; not where the group is full. Whether it was
+    /// shown; then it is durable as a whole, or the engine is fenced.
+    pub(crate) fn let_ride(&mut self, show: impl FnOnce(Vec<(PartitionKey, StoredBatch)>)) -> bool {
+        let plain = |one: &Written| {
+            one.committed.catalog.is_empty() && (one.producer.is_some() || one.committed.appended.is_empty())
+        };
+        if self.has_backlog() || !self.written.iter().all(plain) {
+            return false;
+        }
+        let appended = self
+            .written
+            .iter_mut()
+            .flat_map(|one| std::mem::take(&mut one.committed.appended));
+        let appended: Vec<_> = appended.collect();
+        self.shown = !appended.is_empty();
+        if self.shown {
+            show(appended);
+        }
+        self.shown
     }
 
     /// Puts an entry into the group; gives it back if the group is full.
@@ -200,7 +235,10 @@ impl Sequencer {
         });
         debug_assert!(pushed.is_ok(), "there was room");
         let producer = match entry.origin {
-            Origin::Producer { reply, pass } => Some((reply, pass)),
+            Origin::Producer { reply, pass } => {
+                let base = committed.appended.first().map(|(_, batch)| batch.base());
+                Some(Producer { reply, pass, base })
+            }
             Origin::Shard(token) => {
                 committed.token = Some(token);
                 None
@@ -309,33 +347,40 @@ impl Sequencer {
         }
     }
 
-    fn commit(&mut self) {
+    /// Writes and syncs the group, then tells everybody. `false` if it is not durable.
+    pub(crate) fn commit(&mut self) -> bool {
         if self.group.is_empty() {
-            return;
+            return self.fenced.is_none();
         }
-        let Some(journal) = &mut self.journal else { return };
+        let Some(journal) = &mut self.journal else { return true };
         let began = self.clock.now().monotonic;
+        let shown = std::mem::take(&mut self.shown);
         match journal.commit(&mut self.group, self.durability) {
             Ok(committed) => {
                 self.stats.synced(self.clock.now().monotonic.since(began));
                 self.group.clear();
                 self.tell(committed.end);
+                return true;
             }
-            Err(CommitError::Refused(reason)) => self.roll_back(&reason.to_string()),
+            Err(CommitError::Refused(reason)) if !shown => self.roll_back(&reason.to_string()),
             Err(error) => self.fence(Fenced {
                 reason: error.to_string(),
             }),
         }
+        false
     }
 
     fn tell(&mut self, end: journal::Position) {
         let mut entries = Vec::with_capacity(self.written.len());
         let mut answers = Vec::with_capacity(self.written.len());
         for Written { committed, producer } in self.written.drain(..) {
-            if let Some((reply, pass)) = producer
-                && let Some((_, batch)) = committed.appended.first()
+            if let Some(Producer {
+                reply,
+                pass,
+                base: Some(base),
+            }) = producer
             {
-                answers.push((reply, pass, batch.base()));
+                answers.push((reply, pass, base));
             }
             entries.push(committed);
         }
@@ -385,7 +430,7 @@ impl Sequencer {
             }
             let error = ProduceError::Record(format!("the journal refused it: {reason}"));
             match (producer, committed.token) {
-                (Some((reply, pass)), _) => self.refuse(Origin::Producer { reply, pass }, error),
+                (Some(Producer { reply, pass, .. }), _) => self.refuse(Origin::Producer { reply, pass }, error),
                 (None, Some(token)) => self.refuse(Origin::Shard(token), error),
                 (None, None) => {}
             }
@@ -395,7 +440,7 @@ impl Sequencer {
 
     fn fence(&mut self, fenced: Fenced) {
         for Written { producer, .. } in self.written.drain(..) {
-            if let Some((reply, pass)) = producer {
+            if let Some(Producer { reply, pass, .. }) = producer {
                 drop(pass);
                 drop(reply.send(Err(ProduceError::Fenced(fenced.clone()))));
             }

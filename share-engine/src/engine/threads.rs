@@ -42,31 +42,16 @@ impl Parts {
     pub(super) fn start(self, engine: &Engine, spawn: &mut Spawn<'_>) -> Result<(), OpenError> {
         let clock = Arc::clone(&engine.inner.clock);
         let Self {
-            mut sequencer,
+            desk,
             mut shard,
             mut drainer,
             mut reader,
             ways,
         } = self;
+        let beside = Arc::clone(&desk);
         let bodies: [(&str, Body); 4] = [
-            (
-                "journal",
-                Box::new(move || {
-                    while !sequencer.is_closed() {
-                        sequencer.wait();
-                        sequencer.step();
-                    }
-                }),
-            ),
-            (
-                "shard",
-                Box::new(move || {
-                    while !shard.is_closed() {
-                        shard.wait(clock.now().monotonic);
-                        shard.step(clock.now());
-                    }
-                }),
-            ),
+            ("journal", Box::new(move || desk.serve())),
+            ("shard", Box::new(move || beside.attend(&mut shard, &*clock))),
             (
                 "drain",
                 Box::new(move || {
@@ -107,8 +92,8 @@ impl Parts {
 impl Ways {
     /// Nobody is heard any more: every thread ends, and every call is answered.
     fn shut(&self) {
-        self.journal.close();
-        self.shard.close();
+        self.counter.journal.close();
+        self.counter.shard.close();
         self.drain.close();
         self.reader.close();
     }

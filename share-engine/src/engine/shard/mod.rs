@@ -31,7 +31,7 @@ use crate::drain::ToDrain;
 use crate::entropy::Entropy;
 use crate::error::{AdminError, Fenced};
 use crate::hook::{Hook, Load, Phase};
-use crate::ids::{MemberIndex, PartitionKey, ShareKey};
+use crate::ids::{MemberIndex, Offset, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::share::SharePartition;
 use crate::time::{Instant, Now};
@@ -62,6 +62,8 @@ pub(crate) struct Shard {
     leaving: Vec<(MemberIndex, ShareKey)>,
     pending: BTreeMap<u64, Pending>,
     next_token: u64,
+    /// Where partitions end that hold what is sequenced and not durable.
+    sequenced: BTreeMap<PartitionKey, Offset>,
     calls: BTreeMap<u64, settle::Call>,
     blocked: Vec<letters::Blocked>,
     deadlines: BTreeSet<(Instant, ShareKey)>,
@@ -162,6 +164,7 @@ impl Shard {
             leaving: Vec::new(),
             pending: BTreeMap::new(),
             next_token: 0,
+            sequenced: BTreeMap::new(),
             calls: BTreeMap::new(),
             blocked: Vec::new(),
             deadlines: BTreeSet::new(),
@@ -198,6 +201,16 @@ impl Shard {
             return upkeep.after(NEVER);
         }
         self.deadlines.first().map_or(upkeep, |(lease, _)| upkeep.min(*lease))
+    }
+
+    /// Whether somebody waits for records.
+    pub(crate) fn has_credit(&self) -> bool {
+        self.fenced.is_none() && self.members.values().any(|member| !member.waiting.is_empty())
+    }
+
+    /// Whether nobody has said anything since the last turn.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inbox.is_empty()
     }
 
     /// Whether the engine was closed.
@@ -249,6 +262,7 @@ impl Shard {
                         self.finish(pending, first, now);
                     }
                 }
+                self.sequenced.clear();
                 self.position = end;
                 self.upkeep.ring(used, capacity);
                 self.changed.append(&mut self.stalled);

@@ -120,6 +120,12 @@ impl Partition {
         self.start = self.start.max(first);
     }
 
+    /// What lies at `end` and behind it was never there. Bytes of memory that are free now.
+    pub(crate) fn cut(&mut self, end: Offset) -> u64 {
+        self.end = end;
+        self.window.remove_where(|batch| batch.base() >= end)
+    }
+
     /// Bytes that no record from `from` on exceeds. Each batch is measured once, and only if somebody asks.
     pub(crate) fn largest(&mut self, from: Offset) -> u64 {
         for batch in self.window.since(self.measured_to) {

@@ -48,12 +48,12 @@ pub(super) enum Then {
 }
 
 impl Shard {
-    /// Sends an entry to the journal.
+    /// Leaves an entry for the journal, for whoever commits once this turn is over.
     pub(super) fn submit(&mut self, operations: Vec<Operation>, pending: Pending) {
         let token = self.next_token;
         self.next_token += 1;
         self.pending.insert(token, pending);
-        self.journal.post(ToJournal::Entry(Entry {
+        self.journal.leave(ToJournal::Entry(Entry {
             operations,
             origin: Origin::Shard(token),
         }));

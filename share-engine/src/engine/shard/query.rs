@@ -27,7 +27,9 @@ impl Shard {
                     .cloned()
                     .collect(),
             )),
-            AdminRequest::DescribeTopic { name } => Ok(AdminReply::Topic(Box::new(self.world.describe_topic(name, &self.config)?))),
+            AdminRequest::DescribeTopic { name } => Ok(AdminReply::Topic(Box::new(
+                self.world.describe_topic(name, &self.config)?,
+            ))),
             AdminRequest::DescribeGroup { name, now } => {
                 let members = self.members.values().filter(|member| member.group == *name);
                 let group = self.world.describe_group(name, members.count(), *now)?;

@@ -262,6 +262,25 @@ impl Shard {
         self.changed.extend(&partition.shares);
     }
 
+    /// Batches of a group that is not written yet: members that wait acquire of them, and that rides in the same group. Nothing else
+    /// happens until it is durable or [`Shard::take_back`] was called.
+    pub(crate) fn handle_sequenced(&mut self, appended: Vec<(PartitionKey, crate::record::StoredBatch)>, now: Now) {
+        for (partition, batch) in appended {
+            self.sequenced.entry(partition).or_insert(batch.base());
+            self.handle_appended(partition, batch);
+        }
+        self.serve_waiting(now);
+    }
+
+    /// What was sequenced is not durable, and nobody is to read it: the engine is fenced.
+    pub(crate) fn take_back(&mut self) {
+        for (partition, end) in std::mem::take(&mut self.sequenced) {
+            if let Some(partition) = self.world.partitions.get_mut(&partition) {
+                self.window_bytes -= partition.cut(end);
+            }
+        }
+    }
+
     /// Frees what every group has finished with, after one of them moved on.
     pub(super) fn drop_finished(&mut self, key: ShareKey) {
         let Some(partition) = self.world.shares.get(&key).map(|share| share.partition) else {

@@ -1,21 +1,26 @@
 //! Power loss after every storage call of short scripts. What is opened afterwards is compared with what the script
 //! had been told.
 
+use super::harness::World;
 use super::oracle::{Driver, check};
 use super::scripts::{ALL, CUT, Script, world};
 use crate::storage::CrashPlan;
 
 /// Fates of what was not synced, for each cut: all lost, all kept, and as many by chance.
-const RANDOM: u64 = 16;
+const RANDOM: u64 = 8;
 
 fn plans(cut: u64) -> impl Iterator<Item = CrashPlan> {
     let random = (0..RANDOM).map(move |seed| CrashPlan::Random(seed * 100_003 + cut));
     [CrashPlan::Lose, CrashPlan::Keep].into_iter().chain(random)
 }
 
-/// Cuts after each call and returns the number of states that were looked at.
-fn sweep(script: &Script) -> u64 {
+/// Cuts after each call and returns the number of states that were looked at. The shard commits by itself, or leaves it to the journal.
+fn sweep(script: &Script, together: bool) -> u64 {
     let (name, least, run) = script;
+    let world = |name| World {
+        together,
+        ..world(name)
+    };
     let mut whole = Driver::new(world(name));
     run(&mut whole);
     assert!(!whole.dead, "{name} failed without a fault");
@@ -42,9 +47,11 @@ fn sweep(script: &Script) -> u64 {
 
 fn visit(name: &str) {
     let script = ALL.iter().chain(CUT).find(|script| script.0 == name).unwrap();
-    let states = sweep(script);
-    println!("{name}: {states} states");
-    assert!(states >= script.1 * (RANDOM + 2), "{name}: {states} states are too few");
+    for together in [false, true] {
+        let states = sweep(script, together);
+        println!("{name}: {states} states");
+        assert!(states >= script.1 * (RANDOM + 2), "{name}: {states} states are too few");
+    }
 }
 
 macro_rules! scripts {
@@ -60,5 +67,5 @@ macro_rules! scripts {
 }
 
 scripts! {
-    produce acquire settle park emit reject limit redrive drain snapshot wrap roll catalog strikes close cold growth
+    produce ride acquire settle park emit reject limit redrive drain snapshot wrap roll catalog strikes close cold growth
 }

@@ -20,6 +20,8 @@ pub(super) struct World {
     pub(super) storage: MemoryStorage,
     pub(super) clock: Arc<ManualClock>,
     pub(super) config: EngineConfig,
+    /// The shard commits by itself.
+    pub(super) together: bool,
 }
 
 pub(super) struct Running {
@@ -49,6 +51,7 @@ impl World {
             storage: MemoryStorage::new(7),
             clock: Arc::new(ManualClock::default()),
             config,
+            together: true,
         }
     }
 
@@ -61,6 +64,7 @@ impl World {
             storage,
             clock: Arc::new(clock),
             config: self.config.clone(),
+            together: self.together,
         }
     }
 
@@ -87,6 +91,7 @@ impl World {
             hook: Hook::default(),
         };
         let (engine, mut pump, report) = Engine::open_stepped(environment, self.config.clone())?;
+        pump.set_together(self.together);
         pump.run();
         Ok(Running {
             engine,

@@ -312,6 +312,34 @@ impl Driver {
             self.ledger.doubts.push(Doubt::Acquire);
             return self.failed();
         };
+        self.acquired(deliveries);
+    }
+
+    /// Records for a member that waits for them already.
+    pub(super) fn produce_to_waiting(&mut self, count: u32, max: u32) {
+        let Some(member) = self.member.clone() else { return };
+        let bytes = self.value_bytes;
+        let ids: Vec<u32> = (self.next..self.next + count).collect();
+        let Some(running) = self.engine() else { return };
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let mut waiting = Box::pin(member.acquire(max, u64::MAX, crate::share::AcquireMode::RecordLimit));
+        assert!(Future::poll(waiting.as_mut(), &mut context).is_pending());
+        running.pump.run();
+        let records = ids.iter().map(|id| record(&value_of(*id, bytes))).collect();
+        let results = running.pump.wait(running.engine.produce(TOPIC, Some(0), records));
+        running.pump.run();
+        let answer = Future::poll(waiting.as_mut(), &mut context);
+        self.produced(count, &ids, results);
+        match answer {
+            std::task::Poll::Ready(Ok(deliveries)) => self.acquired(deliveries),
+            std::task::Poll::Ready(Err(_)) | std::task::Poll::Pending => {
+                self.ledger.doubts.push(Doubt::Acquire);
+                self.failed();
+            }
+        }
+    }
+
+    fn acquired(&mut self, deliveries: Vec<Delivery>) {
         for delivery in deliveries {
             let id = id_of(&value(&delivery));
             assert_eq!(

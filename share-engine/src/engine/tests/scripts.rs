@@ -8,6 +8,7 @@ pub(super) type Script = (&'static str, u64, fn(&mut Driver));
 
 pub(super) const ALL: &[Script] = &[
     ("produce", 20, produce),
+    ("ride", 10, ride),
     ("acquire", 20, acquire),
     ("settle", 25, settle),
     ("park", 25, park),
@@ -53,6 +54,19 @@ fn acquire(driver: &mut Driver) {
     driver.produce(3);
     driver.acquire(2);
     driver.acquire(2);
+    driver.look();
+}
+
+/// Members wait before there is anything.
+fn ride(driver: &mut Driver) {
+    begin(driver);
+    driver.produce_to_waiting(2, 5);
+    driver.produce_to_waiting(1, 5);
+    driver.settle(2, &Said::Accept);
+    driver.produce_to_waiting(3, 2);
+    driver.look();
+    driver.settle(1, &Said::Park(5, Some(b"half")));
+    driver.acquire(1);
     driver.look();
 }
 

@@ -10,9 +10,10 @@ use std::time::Duration;
 use super::harness::*;
 use crate::config::{GroupConfig, WindowMode};
 use crate::engine::{Delivery, Member, Outcome};
-use crate::error::AdminError;
+use crate::error::{AdminError, ProduceError};
 use crate::ids::Continuation;
 use crate::share::AcquireMode;
+use crate::storage::{CallKind, Fault, FaultKind};
 
 type Answer = Result<Vec<Delivery>, AdminError>;
 
@@ -96,6 +97,46 @@ fn what_is_produced_wakes_a_waiting_member() {
     engine.produce("orders", &["late"]);
     let deliveries = wait.gets(&mut engine, &[(0, 1)]);
     assert_eq!(value(&deliveries[0]), "late");
+}
+
+#[test]
+fn a_record_for_a_waiting_member_is_produced_and_acquired_by_one_commit() {
+    for (together, commits) in [(true, 1), (false, 2)] {
+        let mut engine = World {
+            together,
+            ..World::new()
+        }
+        .open();
+        engine.topic("orders");
+        let member = engine.group("work", "orders", GroupConfig::default());
+        let wait = Wait::begin(&mut engine, &member);
+        let before = engine.engine.stats().syncs;
+        engine.produce("orders", &["a", "b"]);
+        wait.gets(&mut engine, &[(0, 1), (1, 1)]);
+        assert_eq!(engine.engine.stats().syncs - before, commits);
+    }
+}
+
+#[test]
+fn what_a_failed_commit_would_have_produced_and_acquired_is_not_there() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    let held = engine.acquire(&member, 1);
+    let mut wait = Wait::begin(&mut engine, &member);
+    world.storage.fail(Fault::nth(FaultKind::Io, 1).on(CallKind::Write));
+    let lost = engine.try_produce("orders", &["b"]);
+    assert!(matches!(lost, Err(ProduceError::Fenced(_))), "{lost:?}");
+    engine.pump.run();
+    assert!(matches!(wait.poll(), Poll::Ready(Err(AdminError::Fenced(_)))));
+    assert_eq!(engine.values("orders"), [(0, "a".to_owned())]);
+    let topic = engine.pump.wait(engine.engine.describe_topic("orders")).unwrap();
+    assert_eq!(topic.partitions[0].end, 1);
+    drop((engine, held));
+    let mut engine = world.open();
+    assert_eq!(engine.values("orders"), [(0, "a".to_owned())]);
 }
 
 #[test]
