@@ -5,8 +5,8 @@ use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use share_engine::engine::is_data_directory;
 use share_engine::error::OpenError;
-use share_engine::storage::FileStorage;
 use tokio::time::Instant;
 
 use super::args::DataArgs;
@@ -161,7 +161,7 @@ fn not_wished(place: &Place, absent: Absent<'_>) -> Option<Failure> {
 pub(super) fn require(place: &Place) -> Result<(), Failure> {
     let data_dir = place.data_dir();
     if data_dir.is_dir() {
-        if FileStorage::is_data_directory(data_dir) {
+        if is_data_directory(data_dir) {
             return Ok(());
         }
         let directory = data_dir.display().to_string();

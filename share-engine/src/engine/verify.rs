@@ -91,10 +91,15 @@ pub fn verify(storage: &Arc<dyn Storage>) -> Result<VerifyReport, OpenError> {
     Ok(report)
 }
 
+/// Whether there is anything in a directory that only a data directory has. Changes nothing, takes no lock.
+pub fn is_data_directory(directory: impl AsRef<Path>) -> bool {
+    FileStorage::is_data_directory(directory.as_ref())
+}
+
 /// [`verify`] for a directory of this machine, whose lock it takes if it is one of ours.
 pub fn verify_directory(directory: impl AsRef<Path>) -> Result<VerifyReport, OpenError> {
     let directory = directory.as_ref();
-    if !FileStorage::is_data_directory(directory) {
+    if !is_data_directory(directory) {
         let directory = directory.display().to_string();
         return Err(OpenError::NotADirectory { directory });
     }
