@@ -71,14 +71,11 @@ fn compare(manifest: &Manifest, key: &str, topics: &[TopicSummary], groups: &[Gr
             .values()
             .any(|deployment| deployment.group == *name);
         let (message, hint) = if !is_used {
-            let open = group.available + group.acquired + group.parked;
-            let is_settled = open == 0;
-            let open = output::counted(open, "unsettled record");
+            let open = output::counted(group.available + group.acquired + group.parked, "unsettled record");
             let message =
                 format!("share group {name} is in the data directory, with {open}, and no deployment is in it");
             let hint = "its topics keep what it has not settled; if it is not needed: sharemill group delete";
-            let force = if is_settled { "" } else { " --force" };
-            (message, format!("{hint} {name}{force}"))
+            (message, format!("{hint} {name}"))
         } else if !left.is_empty() {
             let topics = left.join(", ");
             let message = format!("share group {name} is still on topic {topics}, which no deployment handles in it");

@@ -53,7 +53,7 @@ fn config_check_names_what_the_manifest_has_left_over() {
     warning: share group d is still on topic other, which no deployment handles in it
     hint: a topic keeps what its groups have not settled; delete the topic, or give the deployment another group
     warning: share group gone is in the data directory, with 1 unsettled record, and no deployment is in it
-    hint: its topics keep what it has not settled; if it is not needed: sharemill group delete gone --force
+    hint: its topics keep what it has not settled; if it is not needed: sharemill group delete gone
     note: topic before is in the data directory, with 1 record and 68 B, and not in the manifest
     hint: if it is not needed: sharemill topic delete before
     note: topic gone.dead is in the data directory, with 0 records and 0 B, and not in the manifest
@@ -133,7 +133,7 @@ fn config_check_asks_the_host_that_runs() {
     [DIR]/sharemill.toml: 1 deployment, 2 topics, 0 errors, 1 warning
     --- stderr
     warning: share group enrich is in the data directory, with 3 unsettled records, and no deployment is in it
-    hint: its topics keep what it has not settled; if it is not needed: sharemill group delete enrich --force
+    hint: its topics keep what it has not settled; if it is not needed: sharemill group delete enrich
     note: topic orders is in the data directory, with 5 records and 1.4 KiB, and not in the manifest
     hint: if it is not needed: sharemill topic delete orders
     ");
