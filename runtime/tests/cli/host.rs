@@ -256,7 +256,7 @@ async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
         // A client that finds nobody asks again.
         match AdminClient::connect(&data).await {
             Ok(Some(client)) => break client,
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            _ => tokio::task::yield_now().await,
         }
     };
     let held = async || {
@@ -269,7 +269,7 @@ async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
     });
     assert!(produced.await.unwrap().success());
     while !held().await {
-        tokio::time::sleep(Duration::from_millis(5)).await;
+        tokio::task::yield_now().await;
     }
     stages.drain();
     stages.give_up();

@@ -16,7 +16,7 @@ const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
     (&["dead", "list"], &[], Some("dead-letters")),
     (&["dead", "redrive"], &["orders.dead/0/0"], Some("redriven")),
     (&["dead", "show"], &["orders.dead/0/0"], None),
-    (&["group", "delete"], &["enrich"], None),
+    (&["group", "delete"], &["enrich", "--force"], None),
     (&["group", "describe"], &["enrich"], Some("share-partitions")),
     (&["group", "list"], &[], Some("groups")),
     (
