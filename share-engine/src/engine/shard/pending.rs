@@ -103,6 +103,9 @@ impl Shard {
             }
             Then::Settle { call, slots } => {
                 self.settled(call, &slots, &crate::error::SettleResult::Refused(error.clone().into()));
+                for (key, _) in pending.transitions {
+                    self.release_left(key, now);
+                }
             }
             Then::Admin(continuation) => {
                 self.admin_done(continuation, Err(AdminError::Refused(error.to_string())), now);
@@ -115,9 +118,6 @@ impl Shard {
             share.state.handle_persisted(transition, result, now);
             self.changed.insert(key);
             self.schedule(key);
-        }
-        if self.fenced.is_none() && !self.leaving.is_empty() {
-            self.release_left(key, now);
         }
     }
 }

@@ -296,7 +296,10 @@ impl Shard {
             };
             share.deadline = None;
             let settled = share.state.handle_timeout(now);
-            self.changed.insert(key);
+            // What the journal has no room for is asked for again when it has moved on, not at once and for ever.
+            if !self.stalled.contains(&key) {
+                self.changed.insert(key);
+            }
             self.persist_settled(key, settled, Then::Nothing, &[], now);
         }
         worked

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::task::{Context, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use super::harness::*;
 use crate::config::{GroupConfig, OnFull, Retention, TopicConfig};
-use crate::engine::{Outcome, Part, ResetGroup, ResetTo, Settlement};
+use crate::engine::{Delivery, Member, Outcome, Part, ResetGroup, ResetTo, Settlement};
 use crate::error::SettleResult;
 use crate::ids::Offset;
 use crate::share::AcquireMode;
@@ -145,4 +145,49 @@ fn what_a_leaving_member_settles_in_vain_is_released() {
         .wait(records.records("work", "orders", 0, Offset::ZERO, 1))
         .unwrap();
     assert_eq!((records[0].state, records[0].strikes), ("available", 0));
+}
+
+/// The journal was full, and an acquisition of a record that goes on with its attempt was refused. Its timer was set to
+/// that moment, the timer had the acquisition tried again, and so on: two threads were busy until there was room.
+#[test]
+fn an_engine_with_a_full_journal_comes_to_rest() {
+    // Acquisition and renewal take turns; either may be the last that there is room for.
+    let refused = [1, 2].map(|groups| {
+        let world = World::new();
+        let mut engine = world.open();
+        engine.topic("orders");
+        let member = engine.group("work", "orders", GroupConfig::default());
+        for _ in 0..groups {
+            engine.produce("orders", &["a"]);
+        }
+        world.stop_draining();
+        while let Some(held) = acquire_within(&mut engine, &member, 1_000) {
+            let on = Outcome::Renew {
+                after: Duration::ZERO,
+                checkpoint: None,
+            };
+            let results = engine.settle(&member, vec![(held.lease, on)]);
+            if results != [SettleResult::Applied] {
+                return false;
+            }
+        }
+        true
+    });
+    assert!(refused.contains(&true));
+}
+
+/// The next record; `None` if the engine comes to rest without one.
+fn acquire_within(engine: &mut Running, member: &Member, steps: usize) -> Option<Delivery> {
+    let mut context = Context::from_waker(Waker::noop());
+    let mut acquisition = pin!(member.acquire(1, u64::MAX, AcquireMode::RecordLimit));
+    for _ in 0..steps {
+        if let Poll::Ready(held) = acquisition.as_mut().poll(&mut context) {
+            return held.unwrap().pop();
+        }
+        let parts = [Part::Shard, Part::Journal, Part::Drain, Part::Reader];
+        if !parts.map(|part| engine.pump.step(part)).contains(&true) {
+            return None;
+        }
+    }
+    panic!("it never rests");
 }
