@@ -54,11 +54,7 @@ pub(super) fn recover(
     let Some(directory_id) = snapshot::read_format(&**storage)? else {
         return create(storage, options, entropy);
     };
-    // An open that was cut short may have left the name of the format file in memory only.
-    storage.sync_dir("").map_err(|source| OpenError::Io {
-        context: format!("cannot sync {}", storage.describe()),
-        source,
-    })?;
+    sync_names(&**storage)?;
     let (mut world, from) = restore(&**storage, directory_id, now)?;
     let orphans = find_orphans(&**storage, &world)?;
     refuse_newer_logs(storage, directory_id, &world)?;
@@ -106,6 +102,21 @@ fn restore(storage: &dyn Storage, directory_id: u128, now: Now) -> Result<(World
     restore_partitions(&image, &mut world);
     restore_shares(&image, &mut world, now)?;
     Ok((world, from))
+}
+
+/// A process that died may have left names in memory only: of the format file, of a ring file, of a snapshot. What follows
+/// relies on them: groups are written to that ring file, and what that snapshot does not list is removed.
+fn sync_names(storage: &dyn Storage) -> Result<(), OpenError> {
+    for directory in ["", "journal", "snapshots"] {
+        match storage.sync_dir(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            other => other.map_err(|source| OpenError::Io {
+                context: format!("cannot sync {directory:?} in {}", storage.describe()),
+                source,
+            })?,
+        }
+    }
+    Ok(())
 }
 
 /// The format file comes last: a directory without it has never been in use.

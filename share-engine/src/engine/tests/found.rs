@@ -11,6 +11,7 @@ use crate::engine::{Delivery, Member, Outcome, Part, ResetGroup, ResetTo, Settle
 use crate::error::SettleResult;
 use crate::ids::Offset;
 use crate::share::AcquireMode;
+use crate::storage::{CallKind, CrashPlan, Fault, FaultKind};
 
 /// A reset of a group that reads no topic made a journal entry without an operation: it was never written and never
 /// answered, every later change of topics and groups waited behind it, and so did the close.
@@ -190,4 +191,63 @@ fn acquire_within(engine: &mut Running, member: &Member, steps: usize) -> Option
         }
     }
     panic!("it never rests");
+}
+
+/// The process died between the renaming of a snapshot and the sync of its directory. The next one went by that snapshot
+/// and removed a log that it did not list; then the power failed, and the older snapshot was back, which lists that log.
+#[test]
+fn a_snapshot_whose_name_is_in_memory_only_is_made_durable_before_it_counts() {
+    let mut world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a", "b"]);
+    engine.drain();
+    let held = engine.acquire(&member, 2);
+    engine.accept(&member, &held);
+    world.storage.fail(no_sync_of("snapshots"));
+    assert!(engine.pump.wait(engine.engine.drain()).is_err());
+    drop(engine);
+    world.storage.heal();
+    drop(world.open());
+    assert!(!world.storage.files().iter().any(|file| file.ends_with(".log")));
+    world.storage = world.storage.crash(CrashPlan::Lose);
+    let mut engine = world.open();
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert_eq!(group.partitions[0].lag, 0);
+}
+
+/// The same with a ring file: the next process wrote to a file whose name was lost with the power.
+#[test]
+fn a_ring_file_whose_name_is_in_memory_only_is_made_durable_before_it_is_written() {
+    let mut world = World::new();
+    world.config.journal_bytes = 192 << 10;
+    let mut engine = world.open();
+    engine.topic("orders");
+    world.stop_draining();
+    world.storage.fail(no_sync_of("journal"));
+    let value = "x".repeat(3_000);
+    let has_third = |world: &World| world.storage.files().iter().any(|file| file == "journal/0002.ring");
+    while !has_third(&world) {
+        engine.produce("orders", &[&value]);
+    }
+    drop(engine);
+    world.storage.heal();
+    let mut engine = world.open();
+    world.stop_draining();
+    let mut count = engine.values("orders").len();
+    while engine.try_produce("orders", &[&value]).is_ok() {
+        count += 1;
+    }
+    drop(engine);
+    world.storage = world.storage.crash(CrashPlan::Lose);
+    let mut engine = world.open();
+    assert_eq!(engine.values("orders").len(), count);
+}
+
+fn no_sync_of(directory: &str) -> Fault {
+    Fault {
+        path: directory.to_owned(),
+        ..Fault::nth(FaultKind::Io, 1).on(CallKind::SyncDir)
+    }
 }
