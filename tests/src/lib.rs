@@ -15,6 +15,7 @@ pub mod client;
 pub mod folder;
 pub mod guests;
 pub mod host;
+pub mod simulate;
 pub mod topics;
 
 pub use folder::{Folder, Output};

@@ -257,6 +257,11 @@ impl Pump {
         {}
     }
 
+    /// Bytes of the journal in use, and in all, as the shard last heard.
+    pub fn ring(&self) -> (u64, u64) {
+        self.parts.shard.ring()
+    }
+
     /// When the engine has something to do by itself.
     pub fn next_deadline(&self) -> crate::time::Instant {
         self.parts.shard.poll_deadline()

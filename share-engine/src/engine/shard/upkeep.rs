@@ -115,6 +115,12 @@ impl Shard {
         worked
     }
 
+    /// Bytes of the journal in use, and in all.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn ring(&self) -> (u64, u64) {
+        (self.upkeep.ring_used, self.upkeep.ring_capacity)
+    }
+
     fn needs_drain(&self, now: Now) -> bool {
         if self.upkeep.draining || self.upkeep.backoff_until.is_some_and(|until| until > now.monotonic) {
             return false;

@@ -1,0 +1,252 @@
+//! Groups: what each knows of the records of its topics, and whether the engine's view of them can be true.
+
+use std::collections::BTreeMap;
+
+use super::{Check, Kind, LETTERS, Model, Place, Record, Seen, State};
+
+/// A group that exists.
+#[derive(Debug, Default)]
+pub(crate) struct Group {
+    /// Deliveries of a record at most.
+    pub(crate) limit: u16,
+    /// In nanoseconds.
+    pub(crate) lock: u64,
+    pub(crate) max_lease: u64,
+    pub(crate) dead_letters: bool,
+    pub(crate) shares: BTreeMap<(u8, u32), Share>,
+}
+
+/// One share partition.
+#[derive(Debug)]
+pub(crate) struct Share {
+    pub(crate) epoch: u32,
+    /// Where it began: what lies before is no concern of its.
+    pub(crate) base: u64,
+    /// The largest start offset that was seen.
+    pub(crate) start: u64,
+    /// What is not here was never delivered.
+    pub(crate) records: BTreeMap<u64, Record>,
+    /// There may have been acquisitions that reached nobody.
+    pub(crate) ghosts: bool,
+    /// There may have been some when the process died, of records that nobody knew of.
+    pub(crate) unseen: bool,
+}
+
+impl Share {
+    pub(crate) fn new(epoch: u32, start: u64) -> Self {
+        Self {
+            epoch,
+            base: start,
+            start,
+            records: BTreeMap::new(),
+            ghosts: false,
+            unseen: false,
+        }
+    }
+}
+
+impl Model {
+    /// Everything that the engine says of a share partition when nothing is under way: where it starts, and how each
+    /// record from there on stands.
+    pub(crate) fn look(
+        &mut self,
+        place: Place,
+        start: u64,
+        seen: &[(u64, Option<Seen>)],
+        tight: bool,
+        now: u64,
+    ) -> Check {
+        let Some(share) = self.share(place) else { return Ok(()) };
+        if start < share.start {
+            return Err(format!(
+                "I6: the start offset of {place:?} moved from {} to {start}",
+                share.start
+            ));
+        }
+        let from = std::mem::replace(&mut share.start, start);
+        self.pass(place, from, start, now)?;
+        for (offset, seen) in seen {
+            let Some(seen) = seen else { continue };
+            let Some(rules) = self.rules(place, *offset, now) else {
+                return Ok(());
+            };
+            // Nothing lies there: it was dropped, or never drained.
+            if seen.kind == Kind::Archived && !self.has(place, *offset) {
+                continue;
+            }
+            let Some(share) = self.share(place) else { return Ok(()) };
+            let unseen = share.unseen;
+            let known = share.records.contains_key(offset);
+            if *seen == FRESH && !known {
+                continue;
+            }
+            let record = share.records.entry(*offset).or_default();
+            if !known && unseen {
+                record.crash(&rules, true);
+            }
+            let checked = record.see(*seen, tight, &rules);
+            checked.map_err(|error| format!("I4: {place:?} offset {offset}: {error}"))?;
+        }
+        // What has a change under way was not compared.
+        let whole = !tight && seen.iter().all(|one| one.1.is_some());
+        if let Some(share) = self.share(place).filter(|_| whole) {
+            share.ghosts = false;
+            share.unseen = false;
+        }
+        Ok(())
+    }
+
+    fn has(&self, place: Place, offset: u64) -> bool {
+        let log = self.log(place.1, place.2);
+        log.and_then(|log| log.entries.get(&offset))
+            .is_some_and(|entry| !entry.gone)
+    }
+
+    /// I6: the start offset passes nothing that has not ended.
+    fn pass(&mut self, place: Place, from: u64, start: u64, now: u64) -> Check {
+        let Some(log) = self.log(place.1, place.2) else {
+            return Ok(());
+        };
+        let passed: Vec<u64> = log.entries.range(from..start).map(|(offset, _)| *offset).collect();
+        for offset in &passed {
+            let offset = *offset;
+            if !self.may_be_over(place, offset, now) {
+                let record = self.share(place).and_then(|share| share.records.get(&offset).cloned());
+                return Err(format!("I6: {place:?} starts at {start}, past {offset}: {record:?}"));
+            }
+        }
+        if let Some(share) = self.share(place) {
+            for offset in passed {
+                let record = share.records.entry(offset).or_default();
+                record.states = vec![State {
+                    kind: Kind::Archived,
+                    ..State::FRESH
+                }];
+                record.lease = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a group may be through with a record.
+    pub(crate) fn may_be_over(&self, place: Place, offset: u64, now: u64) -> bool {
+        let Some(share) = self
+            .groups
+            .get(&place.0)
+            .and_then(|group| group.shares.get(&(place.1, place.2)))
+        else {
+            return true;
+        };
+        let Some(rules) = self.rules(place, offset, now) else {
+            return true;
+        };
+        if offset < share.base {
+            return true;
+        }
+        let may_be_over = |record: &Record| record.possible(&rules).iter().any(State::is_over);
+        if let Some(record) = share.records.get(&offset) {
+            return may_be_over(record);
+        }
+        let mut record = Record::default();
+        if share.unseen {
+            record.crash(&rules, true);
+        }
+        may_be_over(&record)
+    }
+
+    /// Whether the engine may have dropped a record: every group of its topic is through with it.
+    pub(crate) fn may_be_gone(&self, topic: u8, partition: u32, offset: u64, now: u64) -> bool {
+        let Some(log) = self.log(topic, partition) else {
+            return true;
+        };
+        if log.entries.get(&offset).is_none_or(|entry| entry.loose || entry.gone) {
+            return true;
+        }
+        if topic >= LETTERS {
+            return self.redriven.contains_key(&(topic, offset));
+        }
+        let groups = self.groups.iter();
+        let mut readers = groups
+            .filter(|(_, group)| group.shares.contains_key(&(topic, partition)))
+            .peekable();
+        readers.peek().is_some() && readers.all(|(group, _)| self.may_be_over((*group, topic, partition), offset, now))
+    }
+
+    /// The groups of a topic change: what may be gone by now may be gone for good.
+    pub(crate) fn loosen(&mut self, topic: u8, now: u64) {
+        let logs = self.topics.get(&topic).map_or(0, |topic| topic.logs.len());
+        for partition in 0..logs as u32 {
+            let all = self
+                .log(topic, partition)
+                .into_iter()
+                .flat_map(|log| log.entries.keys());
+            let all: Vec<u64> = all.copied().collect();
+            let gone: Vec<u64> = all
+                .into_iter()
+                .filter(|offset| self.may_be_gone(topic, partition, *offset, now))
+                .collect();
+            let Some(log) = self.log_mut(topic, partition) else {
+                continue;
+            };
+            for offset in gone {
+                if let Some(entry) = log.entries.get_mut(&offset) {
+                    entry.loose = true;
+                }
+            }
+        }
+    }
+}
+
+/// A record that nobody was given.
+pub(crate) const FRESH: Seen = Seen {
+    kind: Kind::Available,
+    count: 0,
+    struck: false,
+    marked: false,
+};
+
+impl Model {
+    /// Everything that the engine has of a partition, from `start` to `end`: what is missing must be allowed to.
+    pub(crate) fn read(&mut self, topic: u8, partition: u32, start: u64, end: u64, offsets: &[u64], now: u64) -> Check {
+        let Some(log) = self.log(topic, partition) else {
+            return Ok(());
+        };
+        let name = super::topic_name(topic);
+        if end < log.end {
+            return Err(format!(
+                "I1: {name}/{partition} ends at {end}, {} were acknowledged",
+                log.end
+            ));
+        }
+        if start < log.start {
+            return Err(format!(
+                "I8: {name}/{partition} starts at {start}, started at {}",
+                log.start
+            ));
+        }
+        let mut seen = offsets.iter().copied().peekable();
+        let mut missing = Vec::new();
+        for (offset, _) in log.entries.iter().filter(|(_, entry)| !entry.gone) {
+            while seen.next_if(|one| one < offset).is_some() {}
+            if seen.next_if_eq(offset).is_none() {
+                missing.push(*offset);
+            }
+        }
+        let drops = self.topics[&topic].drops;
+        for offset in missing {
+            let dropped = drops && offset < start;
+            if !dropped && !self.may_be_gone(topic, partition, offset, now) {
+                return Err(format!("I1: {name}/{partition} offset {offset} is lost"));
+            }
+            let log = self.log_mut(topic, partition);
+            if let Some(entry) = log.and_then(|log| log.entries.get_mut(&offset)) {
+                entry.gone = true;
+            }
+        }
+        if let Some(log) = self.log_mut(topic, partition) {
+            log.start = start;
+            log.end = end;
+        }
+        Ok(())
+    }
+}

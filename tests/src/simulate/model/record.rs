@@ -1,0 +1,443 @@
+//! What may be the matter with one record in one group. A record has a set of states that it may be in: nearly always
+//! one; more after an answer failed to come, or when something went on that is told to nobody. Pure.
+
+use super::Check;
+
+/// How a record stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Available,
+    Held,
+    Parked,
+    Accepted,
+    Archived,
+}
+
+/// One state that a record may be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct State {
+    pub(crate) kind: Kind,
+    /// Deliveries so far.
+    pub(crate) count: u16,
+    /// The next acquisition goes on with the same delivery.
+    pub(crate) again: bool,
+    /// A process died with it.
+    pub(crate) struck: bool,
+    /// Its checkpoint; 0: none.
+    pub(crate) mark: u8,
+    /// Parked: not available before.
+    pub(crate) due: u64,
+    /// When its attempt began.
+    pub(crate) began: u64,
+}
+
+/// What tells deliveries of one record apart: share partition, epoch, count, continuation.
+pub(crate) type Key = (u32, u32, u16, u32);
+
+/// A delivery that somebody has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lease {
+    pub(crate) key: Key,
+    /// It does not end before.
+    pub(crate) deadline: u64,
+    pub(crate) member: u32,
+    /// It may have ended all the same: its member left, its group was reset.
+    pub(crate) loose: bool,
+}
+
+/// What a member says of a delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Accept,
+    Reject,
+    /// After so many nanoseconds; 0: at once.
+    Release(u64),
+    /// After so many nanoseconds, with a new checkpoint unless that is 0.
+    Renew(u64, u8),
+    GiveBack,
+}
+
+/// A settlement on its way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Claim {
+    pub(crate) number: u64,
+    pub(crate) verdict: Verdict,
+    pub(crate) lease: Key,
+    /// When it was asked for.
+    pub(crate) at: u64,
+    /// The record was delivered again before the answer came.
+    pub(crate) passed: bool,
+}
+
+/// What of its group and topic matters to a record.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    pub(crate) limit: u16,
+    pub(crate) max_lease: u64,
+    /// Retention may end it.
+    pub(crate) drops: bool,
+    /// An acquisition may have taken it that reached nobody.
+    pub(crate) ghosts: bool,
+    pub(crate) now: u64,
+}
+
+/// A record as a group's members know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    pub(crate) states: Vec<State>,
+    pub(crate) lease: Option<Lease>,
+    pub(crate) claims: Vec<Claim>,
+}
+
+/// What a member got.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Delivered {
+    pub(crate) key: Key,
+    pub(crate) mark: u8,
+    pub(crate) deadline: u64,
+    pub(crate) member: u32,
+    pub(crate) began: u64,
+}
+
+/// What the engine says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) kind: Kind,
+    pub(crate) count: u16,
+    pub(crate) struck: bool,
+    pub(crate) marked: bool,
+}
+
+impl State {
+    pub(crate) const FRESH: Self = Self {
+        kind: Kind::Available,
+        count: 0,
+        again: false,
+        struck: false,
+        mark: 0,
+        due: 0,
+        began: 0,
+    };
+
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.kind, Kind::Accepted | Kind::Archived)
+    }
+
+    fn looks(&self, seen: Seen) -> bool {
+        self.kind == seen.kind
+            && (self.is_over()
+                || self.count == seen.count && self.struck == seen.struck && (self.mark != 0) == seen.marked)
+    }
+
+    /// A delivery ended without a result.
+    fn ended(self, rules: &Rules) -> Self {
+        if self.count >= rules.limit {
+            return self.over(Kind::Archived);
+        }
+        Self {
+            kind: Kind::Available,
+            again: false,
+            due: 0,
+            ..self
+        }
+    }
+
+    fn over(self, kind: Kind) -> Self {
+        Self {
+            kind,
+            again: false,
+            mark: 0,
+            due: 0,
+            ..self
+        }
+    }
+
+    /// Whether its attempt may have lasted too long. The engine keeps whole seconds over a restart.
+    fn is_exhausted(&self, rules: &Rules) -> bool {
+        rules.now.saturating_add(1_500_000_000) >= self.began.saturating_add(rules.max_lease)
+    }
+
+    /// What a settlement may make of it.
+    fn settled(self, verdict: Verdict, at: u64, rules: &Rules, into: &mut Vec<Self>) {
+        let parked = |length: u64, again| Self {
+            kind: if length == 0 { Kind::Available } else { Kind::Parked },
+            again,
+            // The engine counts from whole milliseconds.
+            due: if length == 0 {
+                0
+            } else {
+                (at + length).saturating_sub(1_000_000)
+            },
+            ..self
+        };
+        match verdict {
+            Verdict::Accept => into.push(self.over(Kind::Accepted)),
+            Verdict::Reject => into.push(self.over(Kind::Archived)),
+            Verdict::Release(length) if length == 0 || self.count >= rules.limit => into.push(self.ended(rules)),
+            Verdict::Release(length) => into.push(parked(length, false)),
+            Verdict::Renew(length, mark) => {
+                if self.is_exhausted(rules) {
+                    into.push(self.ended(rules));
+                }
+                let parked = parked(length, true);
+                let mark = if mark == 0 { parked.mark } else { mark };
+                into.push(Self { mark, ..parked });
+            }
+            Verdict::GiveBack => into.push(Self {
+                // Its attempt begins anew.
+                began: u64::MAX,
+                ..parked(0, true)
+            }),
+        }
+    }
+
+    /// What a crash makes of it.
+    fn crashed(self, rules: &Rules) -> Self {
+        match self.kind {
+            Kind::Held if self.struck => self.over(Kind::Archived),
+            Kind::Held => Self {
+                struck: true,
+                ..self.ended(rules)
+            },
+            _ => self,
+        }
+    }
+
+    /// What it becomes when somebody acquires it.
+    fn acquired(self) -> Self {
+        Self {
+            kind: Kind::Held,
+            count: if self.again { self.count } else { self.count + 1 },
+            again: false,
+            due: 0,
+            ..self
+        }
+    }
+}
+
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            states: vec![State::FRESH],
+            lease: None,
+            claims: Vec::new(),
+        }
+    }
+}
+
+impl Record {
+    /// Everything that it may be by now.
+    pub(crate) fn possible(&self, rules: &Rules) -> Vec<State> {
+        let mut all = self.states.clone();
+        let mut next = 0;
+        while let Some(state) = all.get(next).copied() {
+            next += 1;
+            let from = all.len();
+            self.follow(state, rules, &mut all);
+            let new = all.split_off(from);
+            for state in new {
+                if !all.contains(&state) {
+                    all.push(state);
+                }
+            }
+        }
+        all
+    }
+
+    /// What may come of a state by itself.
+    fn follow(&self, state: State, rules: &Rules, into: &mut Vec<State>) {
+        match state.kind {
+            Kind::Held => {
+                let lease = self.lease.filter(|lease| lease.key.2 == state.count);
+                if lease.is_none_or(|lease| lease.loose || lease.deadline <= rules.now) {
+                    into.push(state.ended(rules));
+                }
+                for claim in self.claims.iter().filter(|claim| !claim.passed) {
+                    if lease.is_some_and(|lease| lease.key == claim.lease) {
+                        state.settled(claim.verdict, claim.at, rules, into);
+                    }
+                }
+            }
+            Kind::Parked => {
+                if state.due <= rules.now {
+                    into.push(State {
+                        kind: Kind::Available,
+                        due: 0,
+                        ..state
+                    });
+                }
+                if state.again && state.is_exhausted(rules) {
+                    into.push(state.ended(rules));
+                }
+            }
+            Kind::Available => {
+                if state.again && state.is_exhausted(rules) {
+                    into.push(state.ended(rules));
+                }
+                if rules.ghosts {
+                    // Given back, or ended with the member.
+                    into.push(State {
+                        kind: Kind::Available,
+                        again: true,
+                        began: u64::MAX,
+                        ..state.acquired()
+                    });
+                    into.push(state.acquired().ended(rules));
+                    // With a full journal it is held by nobody until a lock is over.
+                    into.push(state.acquired());
+                }
+                if rules.drops {
+                    into.push(state.over(Kind::Archived));
+                }
+            }
+            Kind::Accepted | Kind::Archived => {}
+        }
+    }
+
+    /// A member got it.
+    pub(crate) fn deliver(&mut self, got: &Delivered, rules: &Rules) -> Check {
+        let possible = self.possible(rules);
+        let fits = |state: &&State| {
+            state.kind == Kind::Available
+                && state.mark == got.mark
+                && state.again == (got.key.3 > 0)
+                && state.acquired().count == got.key.2
+        };
+        let before: Vec<State> = possible.iter().filter(fits).copied().collect();
+        if before.is_empty() {
+            let broken = if possible.iter().all(State::is_over) {
+                "I2"
+            } else if possible.iter().all(|state| state.kind == Kind::Held) {
+                "I3"
+            } else {
+                "I5"
+            };
+            return Err(format!("{broken}: delivered as {got:?}, may be {possible:?}: {self:?}"));
+        }
+        if got.key.2 > rules.limit {
+            return Err(format!(
+                "I5: delivered {} times, the limit is {}",
+                got.key.2, rules.limit
+            ));
+        }
+        self.states.clear();
+        for state in before {
+            let state = State {
+                began: got.began,
+                ..state.acquired()
+            };
+            if !self.states.contains(&state) {
+                self.states.push(state);
+            }
+        }
+        for claim in &mut self.claims {
+            claim.passed = true;
+        }
+        self.lease = Some(Lease {
+            key: got.key,
+            deadline: got.deadline,
+            member: got.member,
+            loose: false,
+        });
+        Ok(())
+    }
+
+    /// Takes a claim out, now that there is an answer.
+    pub(crate) fn answered(&mut self, number: u64) -> Option<Claim> {
+        let index = self.claims.iter().position(|claim| claim.number == number)?;
+        Some(self.claims.remove(index))
+    }
+
+    /// A settlement was applied, says the engine.
+    pub(crate) fn applied(&mut self, claim: &Claim, rules: &Rules) -> Check {
+        if claim.passed {
+            // It was what made the record available for the delivery that came first.
+            return match claim.verdict {
+                Verdict::Accept | Verdict::Reject => Err(format!("I2: {claim:?} applied, delivered since: {self:?}")),
+                _ => Ok(()),
+            };
+        }
+        let mut after = Vec::new();
+        let current = self.lease.filter(|lease| lease.key == claim.lease);
+        if current.is_some() {
+            for state in self.states.iter().filter(|state| state.kind == Kind::Held) {
+                state.settled(claim.verdict, claim.at, rules, &mut after);
+            }
+        }
+        if after.is_empty() {
+            return Err(format!("I3: {claim:?} applied without a lease: {self:?}"));
+        }
+        self.states = after;
+        self.lease = None;
+        Ok(())
+    }
+
+    /// Its lease may be over, or not.
+    pub(crate) fn loosen(&mut self, loose: bool) {
+        if let Some(lease) = &mut self.lease {
+            lease.loose |= loose;
+        }
+    }
+
+    /// A settlement, or an extension, came too late, says the engine.
+    pub(crate) fn stale(&mut self, lease: Key, rules: &Rules) -> Check {
+        let Some(current) = self.lease.filter(|one| one.key == lease) else {
+            return Ok(());
+        };
+        let left: Vec<State> = self.possible(rules);
+        let left: Vec<State> = left.into_iter().filter(|state| state.kind != Kind::Held).collect();
+        if left.is_empty() {
+            return Err(format!(
+                "I7: lease {current:?} is over at {}: {:?}",
+                rules.now, self.states
+            ));
+        }
+        if current.loose {
+            // What ended it may not be durable.
+            self.states.extend(left);
+            return Ok(());
+        }
+        self.states = left;
+        self.lease = None;
+        Ok(())
+    }
+
+    /// The process has died; `unseen`: acquisitions were on their way.
+    pub(crate) fn crash(&mut self, rules: &Rules, unseen: bool) {
+        let mut all = self.possible(rules);
+        if unseen {
+            let taken = all.iter().filter(|state| state.kind == Kind::Available);
+            let taken: Vec<State> = taken.map(|state| state.acquired()).collect();
+            all.extend(taken);
+        }
+        self.states.clear();
+        for state in all {
+            // With a full journal nobody holds it, and it is not said, until there is room or a lock is over.
+            let left = (state.kind == Kind::Held).then_some(state);
+            for state in left.into_iter().chain([state.crashed(rules)]) {
+                if !self.states.contains(&state) {
+                    self.states.push(state);
+                }
+            }
+        }
+        self.lease = None;
+        self.claims.clear();
+    }
+
+    /// The engine says how it stands.
+    pub(crate) fn see(&mut self, seen: Seen, tight: bool, rules: &Rules) -> Check {
+        let possible = self.possible(rules);
+        let fits: Vec<State> = possible.iter().filter(|state| state.looks(seen)).copied().collect();
+        if fits.is_empty() {
+            return Err(format!("it is {seen:?}, may be {possible:?}: {self:?}"));
+        }
+        // Without room in the journal a lease that is over is not over on the disk: a crash makes it one that it met.
+        if !tight {
+            if seen.kind != Kind::Held {
+                self.lease = None;
+            }
+            self.states = fits;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,227 @@
+//! What one seed does: sizes of the engine's files, settings of topics and groups, and how often each action comes.
+
+use std::collections::BTreeMap;
+
+use share_engine::config::{Durability, EngineConfig, GroupConfig, OnFull, Retention, TopicConfig, WindowMode};
+
+use super::chance::Chance;
+use super::model::{LETTERS, group_name, topic_name};
+
+/// What a step may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Action {
+    Produce,
+    Acquire,
+    Settle,
+    SettleLate,
+    Extend,
+    Abandon,
+    Join,
+    Leave,
+    Redrive,
+    Drain,
+    CreateTopic,
+    DeleteTopic,
+    GrowTopic,
+    CreateGroup,
+    Subscribe,
+    DeleteGroup,
+    Reset,
+    Wait,
+    WaitLong,
+    SetClock,
+    Look,
+    Crash,
+    Close,
+    FailCall,
+    FillDisk,
+    FlipBit,
+    Idle,
+}
+
+/// Every action with its weight.
+const WEIGHTS: &[(Action, u64)] = &[
+    (Action::Produce, 220),
+    (Action::Acquire, 200),
+    (Action::Settle, 320),
+    (Action::SettleLate, 10),
+    (Action::Extend, 20),
+    (Action::Abandon, 6),
+    (Action::Join, 12),
+    (Action::Leave, 5),
+    (Action::Redrive, 10),
+    (Action::Drain, 10),
+    (Action::CreateTopic, 3),
+    (Action::DeleteTopic, 1),
+    (Action::GrowTopic, 1),
+    (Action::CreateGroup, 3),
+    (Action::Subscribe, 3),
+    (Action::DeleteGroup, 1),
+    (Action::Reset, 2),
+    (Action::Wait, 60),
+    (Action::WaitLong, 16),
+    (Action::SetClock, 1),
+    (Action::Look, 8),
+    (Action::Crash, 7),
+    (Action::Close, 3),
+    (Action::FailCall, 4),
+    (Action::FillDisk, 2),
+    (Action::FlipBit, 1),
+    (Action::Idle, 100),
+];
+
+/// The plan of one run.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) engine: EngineConfig,
+    weights: Vec<(Action, u64)>,
+    total: u64,
+    /// Bytes of most values.
+    pub(crate) value_bytes: u64,
+    /// Records of a produce at most.
+    pub(crate) batch: u64,
+    /// Of each part of the engine: how often it is stepped.
+    pub(crate) paces: [u64; 4],
+    /// Some accepts come with records.
+    pub(crate) emits: bool,
+    /// Steps of parts after an action at most.
+    pub(crate) turns: u64,
+    topics: BTreeMap<u8, TopicConfig>,
+    groups: BTreeMap<u8, GroupConfig>,
+}
+
+/// Topics and groups that there may be; one more topic comes at the end.
+pub(crate) const TOPICS: u8 = 3;
+pub(crate) const GROUPS: u8 = 2;
+
+impl Plan {
+    /// The plan that follows from a seed. With `swarm` some of its actions never come, and others often.
+    pub(crate) fn new(chance: &mut Chance, swarm: bool) -> Self {
+        let mut weights = WEIGHTS.to_vec();
+        if swarm {
+            for (_, weight) in &mut weights {
+                *weight = match chance.below(6) {
+                    0 => 0,
+                    1 => *weight * 4,
+                    2 => weight.div_ceil(3),
+                    _ => *weight,
+                };
+            }
+            // Nothing would happen at all.
+            weights[0].1 = weights[0].1.max(60);
+        }
+        Self {
+            engine: engine(chance),
+            total: weights.iter().map(|(_, weight)| weight).sum(),
+            weights,
+            value_bytes: chance.pick(&[10, 40, 200, 600]),
+            batch: chance.pick(&[1, 3, 6]),
+            paces: [6, 6, chance.pick(&[1, 3, 6]), chance.pick(&[1, 3, 6])],
+            emits: true,
+            turns: chance.pick(&[2, 4, 8]),
+            topics: (0..=TOPICS).map(|number| (number, topic(chance, number))).collect(),
+            groups: (0..GROUPS).map(|number| (number, group(chance, number))).collect(),
+        }
+    }
+
+    /// The next action.
+    pub(crate) fn action(&self, chance: &mut Chance) -> Action {
+        let mut left = chance.below(self.total);
+        for (action, weight) in &self.weights {
+            if left < *weight {
+                return *action;
+            }
+            left -= weight;
+        }
+        Action::Idle
+    }
+
+    /// Members only accept from now on.
+    pub(crate) fn calm(&mut self) {
+        self.emits = false;
+    }
+
+    pub(crate) fn topic(&self, topic: u8) -> TopicConfig {
+        self.topics[&topic].clone()
+    }
+
+    pub(crate) fn group(&self, group: u8) -> GroupConfig {
+        self.groups[&group].clone()
+    }
+}
+
+/// Small files, so that a short run goes round the ring, rolls segments and leaves memory behind.
+fn engine(chance: &mut Chance) -> EngineConfig {
+    let file = 64 << 10;
+    let mut config = EngineConfig {
+        durability: Durability::Sync,
+        journal_file_bytes: file,
+        journal_bytes: file * chance.within(2, 4),
+        memory_window: chance.pick(&[512, 4 << 10, 32 << 10, 1 << 20]),
+        segment_bytes: chance.pick(&[4 << 10, 8 << 10, 64 << 10]),
+        reserve_bytes: chance.pick(&[0, 0, 64 << 10]),
+        ..EngineConfig::default()
+    };
+    config.limits.group_bytes = chance.pick(&[4 << 10, 16 << 10, 32 << 10]);
+    config.limits.produce_bytes = chance.pick(&[2 << 10, 1 << 20]);
+    config.limits.read_ahead_bytes = chance.pick(&[1, 2 << 10, 64 << 10]);
+    config
+}
+
+fn topic(chance: &mut Chance, number: u8) -> TopicConfig {
+    let mut config = TopicConfig {
+        partitions: chance.pick(&[1, 1, 2]) as u32,
+        retention: Retention::Queue,
+        ..TopicConfig::default()
+    };
+    if number == TOPICS {
+        return config;
+    }
+    match chance.below(10) {
+        0 => {
+            config.retention = Retention::Bounded {
+                millis: Some(chance.within(10, 60) * 1_000),
+                bytes: None,
+            };
+        }
+        1 => {
+            config.retention = Retention::Bounded {
+                millis: None,
+                bytes: Some(16 << 10),
+            };
+        }
+        2 => {
+            config.max_bytes = Some(32 << 10);
+            config.on_full = OnFull::DropOldest;
+        }
+        3 => config.max_bytes = Some(24 << 10),
+        _ => {}
+    }
+    config
+}
+
+fn group(chance: &mut Chance, group: u8) -> GroupConfig {
+    let lock = chance.pick(&[1_000, 2_000, 10_000]);
+    GroupConfig {
+        attempts: chance.within(1, 4) as u16,
+        lock_millis: lock,
+        max_lease_millis: u64::from(lock) * chance.pick(&[2, 20, 1_000]),
+        dead_letter: (!chance.one_in(3)).then(|| topic_name(LETTERS + group)),
+        window: match chance.below(4) {
+            0 => WindowMode::Acquired(5),
+            1 => WindowMode::Span(chance.pick(&[10, 100])),
+            _ => WindowMode::Acquired(100_000),
+        },
+        ..GroupConfig::default()
+    }
+}
+
+/// Whether a topic's records may go before its groups are through with them.
+pub(crate) fn drops(config: &TopicConfig) -> bool {
+    config.on_full == OnFull::DropOldest || matches!(config.retention, Retention::Bounded { .. })
+}
+
+/// The number of a group by its name.
+pub(crate) fn group_of(name: &str) -> Option<u8> {
+    (0..GROUPS).find(|group| group_name(*group) == name)
+}
