@@ -1,0 +1,53 @@
+//! The promises under simulation: a fixed set of seeds, the same trace for the same seed, and enough exercised for that to
+//! mean something. `SHAREMILL_SEEDS` sets how many seeds.
+
+#![allow(clippy::print_stderr, reason = "tests")]
+
+use sharemill_tests::simulate::{Options, many, run};
+
+/// Steps of each run.
+const STEPS: u64 = 2_000;
+
+#[test]
+fn every_promise_holds_under_every_seed() {
+    let seeds = std::env::var("SHAREMILL_SEEDS")
+        .ok()
+        .and_then(|seeds| seeds.parse().ok());
+    let seeds: u64 = seeds.unwrap_or(2_000);
+    let options = Options {
+        seed: 0,
+        steps: STEPS,
+        swarm: true,
+        verbose: false,
+    };
+    let summary = many(1..seeds + 1, options);
+    eprintln!("{}", summary.seen);
+    let failures: Vec<String> = summary.failures.iter().map(ToString::to_string).collect();
+    assert!(failures.is_empty(), "{}", failures.join("\n\n"));
+    assert_eq!(summary.runs, seeds);
+    let missing = summary.seen.missing(seeds, STEPS);
+    assert!(missing.is_empty(), "too little was exercised: {}", missing.join("; "));
+}
+
+#[test]
+fn the_same_seed_gives_the_same_run() {
+    for seed in 1..=8 {
+        let options = Options {
+            seed,
+            steps: 500,
+            swarm: seed % 2 == 1,
+            verbose: false,
+        };
+        let [first, second] = [options; 2].map(|options| match run(options) {
+            Ok(report) => report,
+            Err(failure) => panic!("{failure}"),
+        });
+        assert_eq!(first.hash, second.hash, "seed {seed}");
+        assert_eq!(first.seen, second.seen, "seed {seed}");
+        let other = Options {
+            seed: seed + 1_000_000,
+            ..options
+        };
+        assert!(run(other).is_ok_and(|other| other.hash != first.hash), "seed {seed}");
+    }
+}
