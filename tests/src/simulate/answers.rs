@@ -389,6 +389,7 @@ impl World {
                 for topic in 0..super::plan::TOPICS {
                     self.model.loosen(topic, now);
                 }
+                self.model.pass_settled(group, now);
                 self.model.groups.remove(&group);
                 self.seen.groups_deleted += 1;
             }

@@ -90,7 +90,7 @@ impl World {
                 Change::GrowTopic(topic) => engine.alter_topic(&topic_name(topic), config).await,
                 Change::CreateGroup(group) => engine.create_group(&group_name(group), group_config).await,
                 Change::Subscribe(group, topic) => engine.subscribe(&group_name(group), &topic_name(topic)).await,
-                Change::DeleteGroup(group) => engine.delete_group(&group_name(group)).await,
+                Change::DeleteGroup(group) => engine.delete_group(&group_name(group), true).await,
                 Change::Reset(group) => {
                     let request = ResetGroup {
                         group: group_name(group),

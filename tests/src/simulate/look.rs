@@ -145,7 +145,7 @@ impl World {
         let Some(engine) = self.handle() else { return Ok(false) };
         let name = topic_name(topic);
         for partition in 0..partitions as u32 {
-            let mut offsets = Vec::new();
+            let mut all = Vec::new();
             let mut from = Offset::ZERO;
             loop {
                 let answer = self.ask(engine.read(&name, partition, from, u64::MAX))?;
@@ -157,9 +157,7 @@ impl World {
                 for batch in &batches {
                     for record in batch.records() {
                         let (record, _) = record.map_err(|error| format!("I9: {name}/{partition}: {error}"))?;
-                        let found = found(topic, &record);
-                        offsets.push(found.offset);
-                        self.model.found(topic, partition, &found)?;
+                        all.push(found(topic, &record));
                     }
                 }
             }
@@ -170,6 +168,12 @@ impl World {
             let Some(one) = one.partitions.get(partition as usize) else {
                 return Err(format!("I1: partition {name}/{partition} is gone"));
             };
+            // A topic may start amid a batch.
+            all.retain(|found| found.offset >= one.start);
+            for found in &all {
+                self.model.found(topic, partition, found)?;
+            }
+            let offsets: Vec<u64> = all.iter().map(|found| found.offset).collect();
             self.say(|| format!("read {name}/{partition} {} to {}: {offsets:?}", one.start, one.end));
             let now = self.now();
             self.model.read(topic, partition, one.start, one.end, &offsets, now)?;

@@ -82,6 +82,8 @@ pub(crate) struct Plan {
     pub(crate) batch: u64,
     /// Of each part of the engine: how often it is stepped.
     pub(crate) paces: [u64; 4],
+    /// Of four turns of the shard, how many commit what there is to commit.
+    pub(crate) commits: u64,
     /// Some accepts come with records.
     pub(crate) emits: bool,
     /// Steps of parts after an action at most.
@@ -117,6 +119,7 @@ impl Plan {
             value_bytes: chance.pick(&[10, 40, 200, 600]),
             batch: chance.pick(&[1, 3, 6]),
             paces: [6, 6, chance.pick(&[1, 3, 6]), chance.pick(&[1, 3, 6])],
+            commits: chance.pick(&[0, 1, 3, 4]),
             emits: true,
             turns: chance.pick(&[2, 4, 8]),
             topics: (0..=TOPICS).map(|number| (number, topic(chance, number))).collect(),

@@ -193,6 +193,9 @@ impl World {
         let Some(running) = &mut self.engine else {
             return Ok(false);
         };
+        if part == Part::Shard {
+            running.pump.set_together(self.chance.below(4) < self.plan.commits);
+        }
         let worked = running.pump.step(part);
         if worked {
             self.seen.parts += 1;

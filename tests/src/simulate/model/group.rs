@@ -172,6 +172,36 @@ impl Model {
         readers.peek().is_some() && readers.all(|(group, _)| self.may_be_over((*group, topic, partition), offset, now))
     }
 
+    /// A group goes by force. Where it was alone, its queue goes on behind the last record that it has settled.
+    pub(crate) fn pass_settled(&mut self, group: u8, now: u64) {
+        let places: Vec<(u8, u32)> = self
+            .groups
+            .get(&group)
+            .into_iter()
+            .flat_map(|group| group.shares.keys().copied())
+            .collect();
+        for (topic, partition) in places {
+            let mut others = self.groups.iter().filter(|(number, _)| **number != group);
+            if others.any(|(_, other)| other.shares.contains_key(&(topic, partition))) {
+                continue;
+            }
+            let known = self
+                .log(topic, partition)
+                .into_iter()
+                .flat_map(|log| log.entries.keys());
+            let last = known
+                .copied()
+                .rev()
+                .find(|offset| self.may_be_over((group, topic, partition), *offset, now));
+            let (Some(last), Some(log)) = (last, self.log_mut(topic, partition)) else {
+                continue;
+            };
+            for (_, entry) in log.entries.range_mut(..=last) {
+                entry.loose = true;
+            }
+        }
+    }
+
     /// The groups of a topic change: what may be gone by now may be gone for good.
     pub(crate) fn loosen(&mut self, topic: u8, now: u64) {
         let logs = self.topics.get(&topic).map_or(0, |topic| topic.logs.len());
