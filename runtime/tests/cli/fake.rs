@@ -218,6 +218,7 @@ impl Admin for FakeAdmin {
             let mut offset = 7;
             let mut index = 0;
             while let Some(record) = records.recv().await {
+                let is_last = record.value.as_deref() == Some(b"last");
                 let outcome = match record.value.as_deref() {
                     Some(b"full") => ProduceOutcome::Refused { error: full() },
                     Some(b"broken") => return Err(AdminError::new(ErrorCode::Unavailable, "the disk failed")),
@@ -231,6 +232,9 @@ impl Admin for FakeAdmin {
                     return Ok(());
                 }
                 index += 1;
+                if is_last {
+                    return Err(AdminError::new(ErrorCode::Unavailable, "the disk failed"));
+                }
             }
             Ok(())
         })

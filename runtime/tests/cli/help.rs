@@ -230,7 +230,7 @@ fn commands() {
       list      List all share groups
       describe  Show one group with its share partitions
       reset     Set a group back or forward; checkpoints are dropped
-      delete    Delete a group; what it has settled is not handed out again
+      delete    Delete a group; what nobody else needs of what it has settled is not handed out again
 
     Options:
       -h, --help  Print help

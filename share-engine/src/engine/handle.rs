@@ -175,9 +175,9 @@ impl Engine {
 
     /// Removes a group that has no members, with its state; one that has records to settle still only with `force`.
     ///
-    /// What it has settled of a topic with retention `queue` is handed out to no group that comes later: the topic then
-    /// begins where all other groups have finished, or, if there is none, behind the last record that this one has
-    /// settled. What it had not settled before that place is gone; everything behind it, and everything of other topics,
+    /// What it has settled of a topic with retention `queue` is handed out to no group that comes later, unless another
+    /// group needs it still: the topic then begins where all other groups have finished, or, if there is none, behind the
+    /// last record that this one has settled. What it had not settled before that place is gone; everything behind it, and everything of other topics,
     /// stays.
     pub async fn delete_group(&self, name: &str, force: bool) -> Result<(), AdminError> {
         let name = name.to_owned();

@@ -140,7 +140,7 @@ pub enum GroupCommand {
     Describe(GroupName),
     /// Set a group back or forward; checkpoints are dropped
     Reset(GroupReset),
-    /// Delete a group; what it has settled is not handed out again
+    /// Delete a group; what nobody else needs of what it has settled is not handed out again
     Delete(GroupDelete),
 }
 

@@ -74,8 +74,10 @@ async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Ta
     match produced {
         Err(error) if error.code == ErrorCode::NotFound => Err(End::UnknownTopic(error)),
         Err(error) => {
-            if let Some(first) = unknown.front() {
-                tally.borrow_mut().unknown_from(*first);
+            let mut tally = tally.borrow_mut();
+            match unknown.front() {
+                Some(first) => tally.unknown_from(*first),
+                None => tally.stopped(),
             }
             Err(stream_failed(error, unknown.len()).into())
         }
@@ -126,11 +128,18 @@ async fn forward(
         match item {
             Item::Record { line, record, position } => {
                 lines.borrow_mut().push_back(line);
-                tally.borrow_mut().position(position);
+                let mut tally = tally.borrow_mut();
+                tally.position(position);
+                tally.reached(line);
+                drop(tally);
                 // A failure is seen above.
                 let _ = records.send(record).await;
             }
-            Item::Unreadable { line, error } => tally.borrow_mut().refused(line, &error)?,
+            Item::Unreadable { line, error } => {
+                let mut tally = tally.borrow_mut();
+                tally.reached(line);
+                tally.refused(line, &error)?;
+            }
             Item::Broken { line, message } => {
                 tally.borrow_mut().unread_from(line);
                 return Err(Failure::new(message));

@@ -23,6 +23,8 @@ pub(super) struct Tally {
     /// The last that is.
     last_stored: u64,
     cut: Cut,
+    /// The last that was read.
+    reached: u64,
     /// The hint of the last refusal that was told.
     hint: Option<String>,
     stored: u64,
@@ -36,8 +38,10 @@ pub(super) struct Tally {
 enum Cut {
     /// It was.
     No,
-    /// It was read up to the line before this one.
+    /// It was read up to the line before this one, which cannot be.
     Unread(u64),
+    /// It was read up to the line before this one, and all of that was answered.
+    Stopped(u64),
     /// What is under way had no result.
     Unknown,
 }
@@ -80,6 +84,7 @@ impl Tally {
             missing: None,
             last_stored: 0,
             cut: Cut::No,
+            reached: 0,
             hint: None,
             stored: 0,
             refused: 0,
@@ -156,6 +161,18 @@ impl Tally {
         self.cut = Cut::Unread(line);
     }
 
+    /// This line was read.
+    pub(super) fn reached(&mut self, line: u64) {
+        self.reached = line;
+    }
+
+    /// Nobody takes what comes behind the last line that was read; there is an answer to all before.
+    pub(super) fn stopped(&mut self) {
+        let next = self.reached + 1;
+        self.misses(next);
+        self.cut = Cut::Stopped(next);
+    }
+
     /// What became of this line and those after it that were sent is not known.
     pub(super) fn unknown_from(&mut self, line: u64) {
         self.misses(line);
@@ -187,6 +204,10 @@ impl Tally {
                     leave_out(line)
                 )
             }
+            Cut::Stopped(line) if line > missing && self.last_stored > missing => format!(
+                "every {noun} before {line} is stored but those refused, which are to be given again: {}",
+                go_on(line)
+            ),
             _ if self.last_stored < missing => {
                 format!("{before}, and nothing from there on: {}", go_on(missing))
             }
@@ -198,7 +219,7 @@ impl Tally {
                     leave_out(line)
                 )
             }
-            Cut::No => format!("every other {noun} is stored: give only those refused again"),
+            Cut::No | Cut::Stopped(_) => format!("every other {noun} is stored: give only those refused again"),
         })
     }
 
