@@ -87,7 +87,7 @@ impl SharePartition {
     /// to write.
     pub fn void_leases(&mut self, now: Now) -> Settled {
         let mut draft = Draft::default();
-        for offset in self.some_acquired(|_| true) {
+        for offset in self.some_acquired(|slot| slot.member == super::member::NOBODY) {
             let place = Place::of(offset);
             let struck = self
                 .window

@@ -295,7 +295,7 @@ impl Shard {
             Then::Settle { call, slots } => self.settled(call, &slots, &SettleResult::Stale),
             Then::Retire => self.upkeep.retiring -= 1,
             // Nothing else archives.
-            Then::Nothing | Then::Deliver { .. } | Then::Admin(_) => {}
+            Then::Nothing | Then::Void | Then::Deliver { .. } | Then::Admin(_) => {}
         }
     }
 

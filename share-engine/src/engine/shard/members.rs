@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use super::Shard;
 use super::deliver::Consignment;
+use super::{Shard, Then};
 use crate::engine::reply::Sender;
 use crate::error::{AdminError, Fenced};
 use crate::ids::{MemberIndex, ShareKey};
@@ -97,7 +97,12 @@ impl Shard {
             .collect();
         for index in left {
             self.limit_letters(key);
-            self.settle_all(key, now, |state, now| state.release_member(index, now));
+            self.settle_all(
+                key,
+                now,
+                || Then::Nothing,
+                |state, now| state.release_member(index, now),
+            );
         }
         let shares = &self.world.shares;
         self.leaving

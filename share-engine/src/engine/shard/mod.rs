@@ -270,6 +270,7 @@ impl Shard {
             FromJournal::Ring { used, capacity } => {
                 if self.upkeep.ring(used, capacity) {
                     self.changed.append(&mut self.stalled);
+                    self.void_again(now);
                 }
             }
             FromJournal::Refused { token, error } => {
@@ -292,7 +293,7 @@ impl Shard {
                 Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Unknown),
                 Then::Admin(continuation) => continuation.fence(&fenced),
                 Then::Deliver { waiting, .. } => waiting.fence(&fenced),
-                Then::Nothing | Then::Retire => {}
+                Then::Nothing | Then::Retire | Then::Void => {}
             }
         }
         for member in self.members.values_mut() {

@@ -44,6 +44,8 @@ pub(super) enum Then {
     },
     /// A group gave up records that retention is about to drop.
     Retire,
+    /// Leases of an earlier process ended.
+    Void,
     Admin(admin::Continuation),
 }
 
@@ -74,7 +76,7 @@ impl Shard {
         }
         self.stats.count(&pending.counts);
         match pending.then {
-            Then::Nothing => {}
+            Then::Nothing | Then::Void => {}
             Then::Retire => self.retired(now),
             Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
@@ -92,6 +94,8 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
+            // As soon as there is room.
+            Then::Void => self.upkeep.unvoided = true,
             // The next look at what has to go tries it again.
             Then::Retire => self.upkeep.retiring -= 1,
             Then::Deliver { member, waiting, .. } => {

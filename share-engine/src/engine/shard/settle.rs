@@ -310,10 +310,17 @@ impl Shard {
         let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
         for key in keys {
             self.limit_letters(key);
-            self.settle_all(key, now, SharePartition::void_leases);
+            self.settle_all(key, now, || Then::Void, SharePartition::void_leases);
             // Parked records are due, and attempts over, whether anybody was held or not.
             self.schedule(key);
             self.changed.insert(key);
+        }
+    }
+
+    /// What the journal had no room for at open.
+    pub(super) fn void_again(&mut self, now: Now) {
+        if std::mem::take(&mut self.upkeep.unvoided) {
+            self.void_leases(now);
         }
     }
 
@@ -322,6 +329,7 @@ impl Shard {
         &mut self,
         key: ShareKey,
         now: Now,
+        then: fn() -> Then,
         mut command: impl FnMut(&mut SharePartition, Now) -> Settled,
     ) {
         while let Some(share) = self.world.shares.get_mut(&key) {
@@ -329,7 +337,7 @@ impl Shard {
             if settled.changes.is_empty() {
                 return;
             }
-            self.persist_settled(key, settled, Then::Nothing, &[], now);
+            self.persist_settled(key, settled, then(), &[], now);
         }
     }
 }

@@ -38,6 +38,8 @@ pub(super) struct Upkeep {
     drained_to: Position,
     /// The last drain failed: how long to wait before the next.
     backoff_until: Option<Instant>,
+    /// Leases of an earlier process are left: the journal had no room for their end.
+    pub(super) unvoided: bool,
     /// Topics that hold more than they should and drop their oldest records.
     pub(super) over: BTreeSet<Arc<str>>,
     /// Those that could drop nothing when they were last looked at.
@@ -61,6 +63,7 @@ impl Upkeep {
             retiring: 0,
             drained_to: Position::ZERO,
             backoff_until: None,
+            unvoided: false,
             over: BTreeSet::new(),
             stuck: BTreeSet::new(),
         }
@@ -104,6 +107,7 @@ impl Shard {
             self.retain(now);
             self.look_again(now.monotonic);
             self.changed.append(&mut self.stalled);
+            self.void_again(now);
             self.publish_gauges();
             worked = true;
         }

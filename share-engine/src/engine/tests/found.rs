@@ -193,6 +193,43 @@ fn acquire_within(engine: &mut Running, member: &Member, steps: usize) -> Option
     panic!("it never rests");
 }
 
+/// The journal was full when the process died, and had no room for the end of the leases at the next open. Nobody tried again:
+/// the records stayed with nobody for the length of a lock, and no strike was ever written.
+#[test]
+fn leases_that_could_not_be_voided_at_open_are_voided_when_there_is_room() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["held", "busy"]);
+    engine.acquire(&member, 1);
+    world.stop_draining();
+    while let Some(busy) = acquire_within(&mut engine, &member, 1_000) {
+        let on = Outcome::Renew {
+            after: Duration::ZERO,
+            checkpoint: None,
+        };
+        if engine.settle(&member, vec![(busy.lease, on)]) != [SettleResult::Applied] {
+            break;
+        }
+    }
+    drop(engine);
+    let mut engine = world.open();
+    assert_eq!(first_record(&mut engine), ("acquired", 0));
+    world.storage.heal();
+    engine.drain();
+    engine.pump.run();
+    assert_eq!(first_record(&mut engine), ("available", 1));
+}
+
+/// State and strikes.
+fn first_record(engine: &mut Running) -> (&'static str, u8) {
+    let handle = engine.engine.clone();
+    let records = engine.pump.wait(handle.records("work", "orders", 0, Offset::ZERO, 1));
+    let records = records.unwrap();
+    (records[0].state, records[0].strikes)
+}
+
 /// The process died between the renaming of a snapshot and the sync of its directory. The next one went by that snapshot
 /// and removed a log that it did not list; then the power failed, and the older snapshot was back, which lists that log.
 #[test]
