@@ -153,7 +153,7 @@ fn main() {
     let mut decoded = SharePartition::decode(KEY, *share.options(), &snapshot, now(3)).unwrap();
     println!("{:<44} {:>8.1} ms", "read back", millis(clock.elapsed()));
     let clock = Clock::now();
-    let settled = decoded.void_leases(now(3));
+    let settled = decoded.void_leases(true, now(3));
     persist(&mut decoded, &settled, now(3));
     println!("{:<44} {:>8.1} ms", "void 1 M leases", millis(clock.elapsed()));
     let clock = Clock::now();

@@ -192,6 +192,7 @@ fn parts(
         world: recovered.world,
         routes: Arc::clone(&ways.routes),
         position: recovered.position,
+        crashed: !recovered.report.clean,
         inbox: Arc::clone(&ways.counter.shard),
         journal: Arc::clone(&ways.counter.journal),
         reader: Arc::clone(&ways.reader),

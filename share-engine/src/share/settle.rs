@@ -82,12 +82,17 @@ impl SharePartition {
         self.finish_draft(draft, Kind::Settle, now)
     }
 
-    /// At open: the leases of the earlier process are void. Their records are available with their count kept and one
-    /// strike, or archived if that was the last attempt or the second strike. To be called until there is nothing more
+    /// At open: the leases of the earlier process are void. Their records are available with their count kept, or archived
+    /// if that was the last attempt. After a crash they get a strike, and are archived if it is the second; a process that
+    /// ended well held them because the journal had no room for their release. To be called until there is nothing more
     /// to write.
-    pub fn void_leases(&mut self, now: Now) -> Settled {
+    pub fn void_leases(&mut self, crashed: bool, now: Now) -> Settled {
         let mut draft = Draft::default();
         for offset in self.some_acquired(|slot| slot.member == super::member::NOBODY) {
+            if !crashed {
+                self.release_or_archive(offset, None, &mut draft);
+                continue;
+            }
             let place = Place::of(offset);
             let struck = self
                 .window

@@ -116,7 +116,7 @@ impl Host {
         let mut bytes = BytesMut::new();
         self.share.encode(&mut bytes);
         self.share = SharePartition::decode(KEY, *self.share.options(), &bytes, self.now).unwrap();
-        let settled = self.share.void_leases(self.now);
+        let settled = self.share.void_leases(true, self.now);
         self.durable(settled.transition);
         settled
     }
@@ -659,7 +659,7 @@ fn damaged_snapshots_never_panic() {
             SharePartition::decode(KEY, options(), &again, host.now)
                 .unwrap()
                 .check();
-            let settled = share.void_leases(host.now);
+            let settled = share.void_leases(true, host.now);
             if let Some(id) = settled.transition {
                 share.handle_persisted(id, Persisted::Durable, host.now);
             }

@@ -696,7 +696,7 @@ impl World {
         self.share = self.replay();
         let mut archived = Vec::new();
         loop {
-            let settled = self.share.void_leases(self.clock());
+            let settled = self.share.void_leases(true, self.clock());
             let Some(id) = settled.transition else { break };
             self.share.handle_persisted(id, Persisted::Durable, self.clock());
             self.journal.extend(settled.changes);

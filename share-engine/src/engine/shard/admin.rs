@@ -390,6 +390,9 @@ impl Shard {
                 member.shares.retain(|other| *other != key);
             }
         }
+        for member in self.members.values_mut() {
+            member.tell_gone();
+        }
         match change {
             CatalogChange::AlterTopic { shares, .. } => {
                 for group in shares.keys() {

@@ -119,7 +119,9 @@ impl Shard {
             return;
         }
         member.waiting.push_back(waiting);
-        self.try_serve(index, now);
+        if !member.tell_gone() {
+            self.try_serve(index, now);
+        }
     }
 
     /// Gives members that wait on a changed share partition what there is now.
@@ -314,7 +316,10 @@ impl Shard {
 
     pub(super) fn wait_again(&mut self, index: MemberIndex, waiting: Waiting) {
         match self.members.get_mut(&index) {
-            Some(member) => member.waiting.push_front(waiting),
+            Some(member) => {
+                member.waiting.push_front(waiting);
+                member.tell_gone();
+            }
             None => drop(waiting.reply.send(Ok(None))),
         }
     }

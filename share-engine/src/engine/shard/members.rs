@@ -36,6 +36,18 @@ impl Waiting {
 }
 
 impl Member {
+    /// Answers who waits for records of topics that are all gone. Whether they are.
+    pub(crate) fn tell_gone(&mut self) -> bool {
+        let is_gone = self.shares.is_empty();
+        if is_gone {
+            for waiting in self.waiting.drain(..) {
+                let (group, topic) = (self.group.clone(), self.topics.join(", "));
+                drop(waiting.reply.send(Err(AdminError::NotSubscribed { group, topic })));
+            }
+        }
+        is_gone
+    }
+
     pub(crate) fn fence(&mut self, fenced: &Fenced) {
         for waiting in self.waiting.drain(..) {
             waiting.fence(fenced);

@@ -62,6 +62,8 @@ pub(crate) struct Shard {
     leaving: Vec<(MemberIndex, ShareKey)>,
     pending: BTreeMap<u64, Pending>,
     next_token: u64,
+    /// The process before this one did not end well: what it held may have been the cause.
+    crashed: bool,
     /// Where partitions end that hold what is sequenced and not durable.
     sequenced: BTreeMap<PartitionKey, Offset>,
     calls: BTreeMap<u64, settle::Call>,
@@ -127,6 +129,8 @@ pub(crate) struct ShardInit {
     pub(crate) world: World,
     pub(crate) routes: Arc<Routes>,
     pub(crate) position: Position,
+    /// The process before this one did not end well.
+    pub(crate) crashed: bool,
     pub(crate) inbox: Arc<Mailbox<ToShard>>,
     pub(crate) journal: Arc<Mailbox<ToJournal>>,
     pub(crate) reader: Arc<Mailbox<ToReader>>,
@@ -180,6 +184,7 @@ impl Shard {
             stats: init.stats,
             hook: init.hook,
             position: init.position,
+            crashed: init.crashed,
             fenced: None,
             closed: false,
         };

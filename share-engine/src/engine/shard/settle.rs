@@ -308,9 +308,10 @@ impl Shard {
     /// At open: what an earlier process held.
     pub(super) fn void_leases(&mut self, now: Now) {
         let keys: Vec<ShareKey> = self.world.shares.keys().copied().collect();
+        let crashed = self.crashed;
         for key in keys {
             self.limit_letters(key);
-            self.settle_all(key, now, || Then::Void, SharePartition::void_leases);
+            self.settle_all(key, now, || Then::Void, |state, now| state.void_leases(crashed, now));
             // Parked records are due, and attempts over, whether anybody was held or not.
             self.schedule(key);
             self.changed.insert(key);

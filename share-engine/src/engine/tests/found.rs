@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::harness::*;
 use crate::config::{GroupConfig, OnFull, Retention, TopicConfig};
 use crate::engine::{Delivery, Member, Outcome, Part, ResetGroup, ResetTo, Settlement};
-use crate::error::SettleResult;
+use crate::error::{AdminError, SettleResult};
 use crate::ids::Offset;
 use crate::share::AcquireMode;
 use crate::storage::{CallKind, CrashPlan, Fault, FaultKind};
@@ -98,9 +98,10 @@ fn records_of_a_topic_that_is_deleted_meanwhile_are_not_handed_out() {
     assert!(acquisition.as_mut().poll(&mut context).is_pending());
     engine.pump.run();
     assert!(deletion.as_mut().poll(&mut context).is_ready());
+    let answer = acquisition.as_mut().poll(&mut context);
     assert!(
-        acquisition.as_mut().poll(&mut context).is_pending(),
-        "there is nothing to be had"
+        matches!(answer, Poll::Ready(Err(AdminError::NotSubscribed { .. }))),
+        "{answer:?}"
     );
 }
 
@@ -197,6 +198,18 @@ fn acquire_within(engine: &mut Running, member: &Member, steps: usize) -> Option
 /// the records stayed with nobody for the length of a lock, and no strike was ever written.
 #[test]
 fn leases_that_could_not_be_voided_at_open_are_voided_when_there_is_room() {
+    assert_eq!(voided_after(false), ("available", 1));
+}
+
+/// It had no room for their release when the engine was closed, and the next open took that for a crash: a healthy record was
+/// a dead letter when a host with a full disk had been ended twice.
+#[test]
+fn what_a_good_end_had_no_room_to_release_is_suspected_of_nothing() {
+    assert_eq!(voided_after(true), ("available", 0));
+}
+
+/// State and strikes of a record that was held when an engine with a full journal ended, well or not.
+fn voided_after(closed: bool) -> (&'static str, u8) {
     let world = World::new();
     let mut engine = world.open();
     engine.topic("orders");
@@ -213,13 +226,35 @@ fn leases_that_could_not_be_voided_at_open_are_voided_when_there_is_room() {
             break;
         }
     }
+    if closed {
+        engine.pump.wait(engine.engine.close()).unwrap();
+    }
     drop(engine);
     let mut engine = world.open();
+    assert_eq!(engine.report.clean, closed);
     assert_eq!(first_record(&mut engine), ("acquired", 0));
     world.storage.heal();
     engine.drain();
     engine.pump.run();
-    assert_eq!(first_record(&mut engine), ("available", 1));
+    first_record(&mut engine)
+}
+
+/// A group was deleted while somebody waited for its records: nobody ever answered.
+#[test]
+fn a_member_whose_topics_are_gone_is_told() {
+    let mut engine = World::new().open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    let mut context = Context::from_waker(Waker::noop());
+    let mut waiting = pin!(member.acquire(1, u64::MAX, AcquireMode::RecordLimit));
+    assert!(waiting.as_mut().poll(&mut context).is_pending());
+    engine.pump.run();
+    engine.pump.wait(engine.engine.delete_topic("orders")).unwrap();
+    let gone = |answer: &Result<Vec<Delivery>, AdminError>| matches!(answer, Err(AdminError::NotSubscribed { .. }));
+    let answer = engine.pump.wait(waiting);
+    assert!(gone(&answer), "{answer:?}");
+    let answer = engine.pump.wait(member.acquire(1, u64::MAX, AcquireMode::RecordLimit));
+    assert!(gone(&answer), "{answer:?}");
 }
 
 /// State and strikes.
