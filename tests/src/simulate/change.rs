@@ -52,7 +52,7 @@ impl World {
                 known && topics.contains_key(&topic)
             }
         };
-        if !sensible {
+        if !sensible || self.doubt.is_some() {
             return Ok(());
         }
         if let Change::Reset(group) = change {

@@ -56,6 +56,8 @@ pub(crate) struct Running {
     pub(crate) pump: Pump,
     /// A call was told so.
     pub(crate) fenced: bool,
+    /// The journal had no room some time: the end of a lease may be in memory alone.
+    tight: bool,
 }
 
 /// A member of a group.
@@ -174,6 +176,7 @@ impl World {
             engine,
             pump,
             fenced: false,
+            tight: false,
         });
         Ok(report)
     }
@@ -197,6 +200,8 @@ impl World {
             running.pump.set_together(self.chance.below(4) < self.plan.commits);
         }
         let worked = running.pump.step(part);
+        let (used, capacity) = running.pump.ring();
+        running.tight |= used > capacity / 4 * 3;
         if worked {
             self.seen.parts += 1;
             self.trace.note(&[1, part as u64]);
@@ -311,10 +316,9 @@ impl World {
         }
     }
 
-    /// Whether the journal may have no room for what ends leases.
+    /// Whether the end of a lease may be in memory alone.
     pub(crate) fn is_tight(&self) -> bool {
-        let (used, capacity) = self.engine.as_ref().map_or((1, 1), |running| running.pump.ring());
-        used > capacity / 4 * 3
+        self.engine.as_ref().is_none_or(|running| running.tight)
     }
 
     /// The engine that takes calls.

@@ -83,18 +83,16 @@ impl Model {
 
     /// The engine was closed, after everybody had left: nobody holds anything.
     pub(crate) fn closed(&mut self, tight: bool, now: u64) {
+        if tight {
+            // There may have been no room for the end of a lease: the next open finds it held.
+            return self.crash(|_| true, now);
+        }
         for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
             log.start = 0;
         }
         self.each_record(now, |record, rules| {
-            if tight {
-                // There may have been no room for the end of a lease.
-                record.crash(rules, false);
-                return;
-            }
-            let mut left = record.possible(rules);
-            left.retain(|state| state.kind != Kind::Held);
-            record.states = left;
+            record.states = record.possible(rules);
+            record.states.retain(|state| state.kind != Kind::Held);
             record.claims.clear();
             record.lease = None;
         });

@@ -276,6 +276,7 @@ impl Model {
         if let Some(log) = self.log_mut(topic, partition) {
             log.start = start;
             log.end = end;
+            log.read = log.read.max(end);
         }
         Ok(())
     }

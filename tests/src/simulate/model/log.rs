@@ -19,6 +19,8 @@ pub(crate) struct Log {
     pub(crate) entries: BTreeMap<u64, Entry>,
     /// Everything that was acknowledged lies before.
     pub(crate) end: u64,
+    /// Everything before was read at least once.
+    pub(crate) read: u64,
     /// Everything before is gone, and does not come back while the engine runs.
     pub(crate) start: u64,
 }

@@ -177,13 +177,20 @@ impl Model {
             return Err(format!("I8: {} was dropped, and is back", what()));
         }
         if let Some(entry) = log.entries.get_mut(&found.offset) {
-            entry.gone = false;
+            // It is back, but a group may have passed the gap meanwhile.
+            entry.loose |= std::mem::replace(&mut entry.gone, false);
             if entry.id == id {
                 return Ok(());
             }
             return Err(format!("I8: {} is {id:#x}, was {:#x}", what(), entry.id));
         }
         log.put(found.offset, id)?;
+        if found.offset < log.read
+            && let Some(entry) = log.entries.get_mut(&found.offset)
+        {
+            // It was not there when this part was read: somebody was through with it before anybody saw it.
+            entry.loose = true;
+        }
         if topic >= LETTERS {
             return self.letter(topic, found, id);
         }
