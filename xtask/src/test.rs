@@ -144,7 +144,7 @@ const STAGES: [Stage; 8] = [
     Stage {
         name: "test",
         what: "all tests",
-        expected: "5 min",
+        expected: "7 min",
         run: || cargo(ROOT, &["test", "--locked", "--workspace"]),
     },
 ];
