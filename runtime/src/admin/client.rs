@@ -99,20 +99,21 @@ impl AdminClient {
 
     /// Who answers, if anybody does within [`SILENCE_MAX`].
     async fn ask(&self) -> Result<About, AdminError> {
-        self.asked().await.unwrap_or_else(|| Err(self.silent()))
+        self.asked(SILENCE_MAX).await.unwrap_or_else(|| Err(self.silent()))
     }
 
-    /// Whatever the host says when it is asked who it is; `None` if it says nothing for [`SILENCE_MAX`].
-    async fn asked(&self) -> Option<Result<About, AdminError>> {
+    /// Whatever the host says when it is asked who it is; `None` if it says nothing for so long.
+    async fn asked(&self, limit: Duration) -> Option<Result<About, AdminError>> {
         let asked = self.exchange_with(Method::GET, "/v1", Full::new(Bytes::new()), whole);
-        tokio::time::timeout(SILENCE_MAX, asked).await.ok()
+        tokio::time::timeout(limit, asked).await.ok()
     }
 
     /// Resolves when the host does not answer any more. A host that is gone ends the connection itself.
     async fn silence(&self) -> AdminError {
         loop {
             tokio::time::sleep(ASK_AFTER).await;
-            if self.asked().await.is_none() {
+            // Twice: an answer may lie there unread while this process waits for its own output to be taken.
+            if self.asked(SILENCE_MAX / 2).await.is_none() && self.asked(SILENCE_MAX / 2).await.is_none() {
                 return self.silent();
             }
         }

@@ -234,7 +234,7 @@ async fn a_call_outlasts_a_busy_host_but_not_one_that_falls_silent() {
     while let Ok(path) = heard.try_recv() {
         paths.push(path);
     }
-    assert_eq!(paths, ["/v1", "/v1/topics", "/v1", "/v1", "/v1"]);
+    assert_eq!(paths, ["/v1", "/v1/topics", "/v1", "/v1", "/v1", "/v1"]);
 }
 
 #[tokio::test]
