@@ -128,10 +128,8 @@ async fn forward(
         match item {
             Item::Record { line, record, position } => {
                 lines.borrow_mut().push_back(line);
-                let mut tally = tally.borrow_mut();
-                tally.position(position);
-                tally.reached(line);
-                drop(tally);
+                tally.borrow_mut().position(position);
+                tally.borrow_mut().reached(line);
                 // A failure is seen above.
                 let _ = records.send(record).await;
             }
