@@ -218,7 +218,7 @@ impl Admin for FakeAdmin {
             let mut offset = 7;
             let mut index = 0;
             while let Some(record) = records.recv().await {
-                let is_last = record.value.as_deref() == Some(b"last");
+                let is_last = record.value.as_deref() == Some(b"goodbye");
                 let outcome = match record.value.as_deref() {
                     Some(b"full") => ProduceOutcome::Refused { error: full() },
                     Some(b"broken") => return Err(AdminError::new(ErrorCode::Unavailable, "the disk failed")),

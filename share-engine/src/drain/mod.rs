@@ -81,6 +81,9 @@ pub(crate) enum DrainError {
     /// The snapshot failed.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
+    /// What lies under the directory's name now is not ours to write to.
+    #[error("{0}")]
+    Lost(String),
 }
 
 impl DrainError {
@@ -191,6 +194,9 @@ impl Drainer {
 
     /// The ring does not grow into space that the reserve was given up for: settlements, drains and the end need it.
     fn grow(&self, growth: Growth) -> Result<GrownFile, JournalError> {
+        if self.look().is_err() {
+            return Err(growth.refuse("the data directory was taken away"));
+        }
         self.reserve.fill(&*self.storage);
         if self.reserve.is_there(&*self.storage) {
             growth.run()
@@ -201,6 +207,7 @@ impl Drainer {
 
     /// When the disk is full the reserve is given up and the job tried once more.
     fn run(&mut self, job: &DrainJob) -> Result<Vec<DrainedLog>, DrainError> {
+        self.look()?;
         self.reserve.fill(&*self.storage);
         let result = self.attempt(job);
         if result.is_ok() {
@@ -253,6 +260,7 @@ impl Drainer {
                 .iter()
                 .map(|share| (SectionKind::SharePartition, share.clone())),
         );
+        self.look()?;
         self.uncertain = true;
         snapshot::write(
             &*self.storage,
@@ -268,6 +276,13 @@ impl Drainer {
         }
         self.clean_up(job);
         Ok(logs)
+    }
+
+    /// Files are opened by path: not in a directory that has taken the place of ours.
+    fn look(&self) -> Result<(), DrainError> {
+        self.storage
+            .lost()
+            .map_or(Ok(()), |reason| Err(DrainError::Lost(reason)))
     }
 
     fn drain_partition(&mut self, part: &PartitionDrain) -> Result<LogState, LogError> {

@@ -205,6 +205,25 @@ fn a_journal_that_is_not_synced_is_not_written_again_at_open() {
 
 /// What was produced after that was acknowledged, and in no directory.
 #[test]
+fn nothing_is_drained_into_a_directory_that_took_the_place_of_ours() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("data");
+    let (engine, _) = Engine::open(&root, EngineConfig::default()).unwrap();
+    block_on(async {
+        engine.create_topic("orders", TopicConfig::default()).await.unwrap();
+        engine.produce("orders", None, vec![record("a")]).await[0]
+            .as_ref()
+            .unwrap();
+        std::fs::rename(&root, place.path().join("aside")).unwrap();
+        std::fs::create_dir(&root).unwrap();
+        engine.drain().await.unwrap_err();
+        assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+        // The journal may have been asked already whether it is still ours.
+        drop(engine.close().await);
+    });
+}
+
+#[test]
 fn an_engine_whose_directory_was_taken_away_takes_nothing_more() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("data");
