@@ -133,6 +133,11 @@ impl From<RecordError> for ProduceError {
                 size: size as u64,
                 limit: limit as u64,
             },
+            // Its place in the batch means nothing to whoever produced it.
+            RecordError::Timestamp { found, .. } => {
+                Self::Record(format!("the timestamp is {}, at least 0 expected", found.as_millis()))
+            }
+            RecordError::HeaderName { name, .. } => Self::Record(format!("a header's name is not UTF-8: {name}")),
             other => Self::Record(other.to_string()),
         }
     }

@@ -23,7 +23,7 @@ use crate::catalog::{Group, Topic};
 use crate::config::{EngineConfig, GroupConfig, TopicConfig};
 use crate::error::{AdminError, Fenced, ProduceError};
 use crate::ids::{Offset, PartitionKey};
-use crate::record::{NewRecord, RecordError, RecordLimits, StoredBatch, encode_batch};
+use crate::record::{NewRecord, RecordLimits, StoredBatch, encode_batch};
 use crate::time::{Clock, Now};
 
 /// An open engine. Dropping the last handle does not close it; [`Engine::close`] does.
@@ -412,7 +412,7 @@ impl Inner {
         Ok(full)
     }
 
-    /// Sends what is left of a part when records that are too large have got their result; `None` if nothing is.
+    /// Sends what is left of a part when records that cannot be have got their result; `None` if nothing is.
     async fn send(
         &self,
         part: &mut Part,
@@ -424,13 +424,15 @@ impl Inner {
             }
             match encode_batch(&part.records, self.clock.now().wall, RecordLimits::default()) {
                 Ok(batch) => break batch,
-                Err(error @ RecordError::RecordTooLarge { index, .. }) if index < part.slots.len() => {
+                Err(error) => {
+                    let Some(index) = error.culprit().filter(|index| *index < part.slots.len()) else {
+                        return Err(error.into());
+                    };
                     part.records.remove(index);
                     if let Some(result) = results.get_mut(part.slots.remove(index)) {
                         *result = Err(error.into());
                     }
                 }
-                Err(error) => return Err(error.into()),
             }
         };
         let pass = match self.gate.enter(batch.len() as u64) {

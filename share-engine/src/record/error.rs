@@ -124,3 +124,15 @@ pub enum RecordError {
         name: String,
     },
 }
+
+impl RecordError {
+    /// The record that is to blame, from 0, where the others of its batch are sound.
+    pub(crate) fn culprit(&self) -> Option<usize> {
+        match self {
+            Self::RecordTooLarge { index, .. } | Self::Timestamp { index, .. } | Self::HeaderName { index, .. } => {
+                Some(*index)
+            }
+            _ => None,
+        }
+    }
+}

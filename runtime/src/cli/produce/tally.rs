@@ -219,7 +219,14 @@ impl Tally {
                     leave_out(line)
                 )
             }
-            Cut::No | Cut::Stopped(_) => format!("every other {noun} is stored: give only those refused again"),
+            Cut::No | Cut::Stopped(_) => {
+                let named = if self.refused > TOLD_MAX && self.format == Format::Table {
+                    "; --format json names each of them"
+                } else {
+                    ""
+                };
+                format!("every other {noun} is stored: give only those refused again{named}")
+            }
         })
     }
 

@@ -312,6 +312,19 @@ fn a_record_that_is_too_large_costs_its_neighbours_nothing() {
 }
 
 #[test]
+fn a_record_with_a_wrong_timestamp_costs_its_neighbours_nothing() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let mut records = ["a", "early", "b"].map(record).to_vec();
+    records[1].timestamp = Some(crate::time::WallTime::from_millis(-5));
+    let results = engine.pump.wait(engine.engine.produce("orders", Some(0), records));
+    let said = results[1].as_ref().unwrap_err().to_string();
+    assert!(said.contains("the timestamp is -5, at least 0 expected"), "{said}");
+    assert!(results[0].is_ok() && results[2].is_ok(), "{results:?}");
+}
+
+#[test]
 fn a_newer_format_is_named_as_such_and_left_alone() {
     let world = World::new();
     drop(world.open());
