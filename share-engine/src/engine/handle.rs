@@ -177,8 +177,8 @@ impl Engine {
     ///
     /// What it has settled of a topic with retention `queue` is handed out to no group that comes later, unless another
     /// group needs it still: the topic then begins where all other groups have finished, or, if there is none, behind the
-    /// last record that this one has settled. What it had not settled before that place is gone; everything behind it, and everything of other topics,
-    /// stays.
+    /// last record that this one has settled. What it had not settled before that place is gone; everything behind it, and
+    /// everything of other topics, stays.
     pub async fn delete_group(&self, name: &str, force: bool) -> Result<(), AdminError> {
         let name = name.to_owned();
         self.change(AdminRequest::DeleteGroup { name, force }).await

@@ -7,7 +7,7 @@ use super::scripts::{ALL, CUT, Script, world};
 use crate::storage::CrashPlan;
 
 /// Fates of what was not synced, for each cut: all lost, all kept, and as many by chance.
-const RANDOM: u64 = 8;
+const RANDOM: u64 = 16;
 
 fn plans(cut: u64) -> impl Iterator<Item = CrashPlan> {
     let random = (0..RANDOM).map(move |seed| CrashPlan::Random(seed * 100_003 + cut));
