@@ -31,3 +31,17 @@ pub(crate) fn read_exact_at(file: &File, buf: &mut [u8], position: u64) -> io::R
 pub(crate) fn write_all_at(file: &File, data: &[u8], position: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, data, position)
 }
+
+/// Opens an existing file for writes that pass the page cache; refused where there is no such thing.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);
+    File::options().write(true).custom_flags(flags).open(path)
+}
+
+/// Opens an existing file for writes that pass the page cache; refused where there is no such thing.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn open_direct(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}

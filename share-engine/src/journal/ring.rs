@@ -246,7 +246,7 @@ pub(super) fn make_file(
         let mut at = 0;
         while at < geometry.file_size() {
             let len = usize::try_from(geometry.file_size() - at).map_or(ZERO_CHUNK, |rest| rest.min(ZERO_CHUNK));
-            file.write_all_at(zeros.get(..len).unwrap_or_default(), at)?;
+            file.write_through_at(zeros.get(..len).unwrap_or_default(), at)?;
             at += len as u64;
         }
         file.write_all_at(&header.encode(), 0)?;

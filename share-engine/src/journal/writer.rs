@@ -271,7 +271,11 @@ impl Journal {
         let offset = self.ring.geometry.offset(self.tail);
         if let Some(slot) = self.ring.slots.get_mut(self.current) {
             slot.dirty = true;
-            if let Err(error) = slot.file.write_all_at(bytes, offset) {
+            let written = match durability {
+                Durability::Sync => slot.file.write_through_at(bytes, offset),
+                Durability::Os => slot.file.write_all_at(bytes, offset),
+            };
+            if let Err(error) = written {
                 return Err(self.fence("write", self.current, &error));
             }
         }

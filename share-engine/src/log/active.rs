@@ -225,7 +225,7 @@ impl Output {
             return Ok(());
         }
         self.file
-            .write_all_at(&self.pending, self.written)
+            .write_through_at(&self.pending, self.written)
             .map_err(LogError::io(&self.path, "write"))?;
         self.written += self.pending.len() as u64;
         self.pending.clear();

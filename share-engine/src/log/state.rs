@@ -13,7 +13,7 @@ pub struct LogOptions {
     pub segment_millis: Option<u64>,
     /// Bytes of the log between index entries, and of a checksum interval. Default 4096.
     pub index_interval_bytes: u64,
-    /// Bytes collected before they are written. Default 256 KiB.
+    /// Bytes collected before they are written. Default 1 MiB.
     pub write_buffer_bytes: usize,
 }
 
@@ -23,7 +23,7 @@ impl Default for LogOptions {
             segment_bytes: 64 << 20,
             segment_millis: None,
             index_interval_bytes: 4096,
-            write_buffer_bytes: 256 << 10,
+            write_buffer_bytes: 1 << 20,
         }
     }
 }

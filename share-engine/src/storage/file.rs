@@ -4,7 +4,9 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
+use super::direct::{Direct, Staging};
 use super::{File, OpenMode, Storage};
 use crate::sys;
 
@@ -14,6 +16,7 @@ pub struct FileStorage {
     root: PathBuf,
     /// Closing it gives the lock up.
     lock: fs::File,
+    staging: Arc<Staging>,
 }
 
 /// The data directory cannot be taken.
@@ -43,7 +46,11 @@ impl FileStorage {
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, FileStorageError> {
         let root = root.into();
         match lock(&root) {
-            Ok(Ok(lock)) => Ok(Self { root, lock }),
+            Ok(Ok(lock)) => Ok(Self {
+                root,
+                lock,
+                staging: Arc::default(),
+            }),
             Ok(Err(pid)) => Err(FileStorageError::InUse { directory: root, pid }),
             Err(source) => Err(FileStorageError::Io {
                 directory: root,
@@ -97,7 +104,13 @@ impl Storage for FileStorage {
             OpenMode::ReadWrite => options.read(true).write(true),
             OpenMode::CreateNew => options.read(true).write(true).create_new(true),
         };
-        Ok(Box::new(OpenFile(options.open(self.resolve(path)?)?)))
+        let path = self.resolve(path)?;
+        let file = options.open(&path)?;
+        let direct = match mode {
+            OpenMode::Read => None,
+            OpenMode::ReadWrite | OpenMode::CreateNew => Direct::open(&path, &self.staging),
+        };
+        Ok(Box::new(OpenFile { file, direct }))
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
@@ -155,27 +168,45 @@ impl Storage for FileStorage {
 }
 
 #[derive(Debug)]
-struct OpenFile(fs::File);
+struct OpenFile {
+    file: fs::File,
+    direct: Option<Direct>,
+}
 
 impl File for OpenFile {
     fn read_exact_at(&self, buf: &mut [u8], position: u64) -> io::Result<()> {
-        sys::read_exact_at(&self.0, buf, position)
+        sys::read_exact_at(&self.file, buf, position)
     }
 
     fn write_all_at(&self, data: &[u8], position: u64) -> io::Result<()> {
-        sys::write_all_at(&self.0, data, position)
+        sys::write_all_at(&self.file, data, position)
+    }
+
+    fn write_through_at(&self, data: &[u8], position: u64) -> io::Result<()> {
+        let Some(direct) = &self.direct else {
+            return self.write_all_at(data, position);
+        };
+        let written = direct.write(data, position)?;
+        let (head, rest) = data.split_at(written.start);
+        let tail = rest.get(written.len()..).unwrap_or_default();
+        for (part, start) in [(head, 0), (tail, written.end)] {
+            if !part.is_empty() {
+                self.write_all_at(part, position + start as u64)?;
+            }
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.file.set_len(len)
     }
 
     fn len(&self) -> io::Result<u64> {
-        self.0.metadata().map(|metadata| metadata.len())
+        self.file.metadata().map(|metadata| metadata.len())
     }
 }
 

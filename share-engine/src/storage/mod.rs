@@ -2,6 +2,7 @@
 //! `file` is the only module that touches the file system; `memory` (feature `testing`) loses, reorders and
 //! tears what was not synced. Paths are relative to the data directory.
 
+mod direct;
 mod file;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
@@ -34,6 +35,11 @@ pub trait File: Send + Sync {
     /// Writes all of `data` at `position`; the file grows if need be. Not durable before a sync.
     /// Short writes and `EINTR` are retried inside.
     fn write_all_at(&self, data: &[u8], position: u64) -> io::Result<()>;
+    /// The same for what a sync follows and nobody reads soon: past the system's cache as far as that is possible. It takes
+    /// as long as the disk needs, and is no more durable before a sync.
+    fn write_through_at(&self, data: &[u8], position: u64) -> io::Result<()> {
+        self.write_all_at(data, position)
+    }
     /// Makes written data and the length durable (`fdatasync`). After an error nothing is known about unsynced data.
     fn sync_data(&self) -> io::Result<()>;
     /// Cuts or extends (with zeros).
