@@ -7,6 +7,20 @@
 
 #![forbid(unsafe_code)]
 
+/// Whether a bug is planted here: `false`, but for feature `plant`.
+#[cfg(feature = "plant")]
+macro_rules! planted {
+    ($plant:ident) => {
+        $crate::testing::plant::is_armed($crate::testing::plant::Plant::$plant)
+    };
+}
+#[cfg(not(feature = "plant"))]
+macro_rules! planted {
+    ($plant:ident) => {
+        false
+    };
+}
+
 pub mod entropy;
 pub mod ids;
 pub mod storage;

@@ -1,9 +1,11 @@
-//! The promises under simulation: a fixed set of seeds, the same trace for the same seed, and enough exercised for that to
-//! mean something. `SHAREMILL_SEEDS` sets how many seeds.
+//! The promises under simulation: a fixed set of seeds, the same trace for the same seed, enough exercised for that to mean
+//! something, and planted bugs that those seeds have to catch. `SHAREMILL_SEEDS` sets how many seeds.
 
-#![allow(clippy::print_stderr, reason = "tests")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "tests")]
 
-use sharemill_tests::simulate::{Options, many, run};
+use std::process::Command;
+
+use sharemill_tests::simulate::{Options, Plant, many, run};
 
 /// Steps of each run.
 const STEPS: u64 = 2_000;
@@ -19,6 +21,7 @@ fn every_promise_holds_under_every_seed() {
         steps: STEPS,
         swarm: true,
         verbose: false,
+        plant: None,
     };
     let summary = many(1..seeds + 1, options);
     eprintln!("{}", summary.seen);
@@ -37,6 +40,7 @@ fn the_same_seed_gives_the_same_run() {
             steps: 500,
             swarm: seed % 2 == 1,
             verbose: false,
+            plant: None,
         };
         let [first, second] = [options; 2].map(|options| match run(options) {
             Ok(report) => report,
@@ -49,5 +53,34 @@ fn the_same_seed_gives_the_same_run() {
             ..options
         };
         assert!(run(other).is_ok_and(|other| other.hash != first.hash), "seed {seed}");
+    }
+}
+
+/// The seeds and steps of [`every_promise_holds_under_every_seed`], until one of them notices. In a process of its own, since a
+/// bug is planted for all engines of a process.
+#[test]
+fn every_planted_bug_is_caught() {
+    for plant in Plant::ALL {
+        // Nothing that the simulator does makes a difference to it yet.
+        if *plant == Plant::NoGenerationCheck {
+            continue;
+        }
+        let mut simulate = Command::new(env!("CARGO_BIN_EXE_simulate"));
+        simulate.args([
+            "--count",
+            "2000",
+            "--steps",
+            &STEPS.to_string(),
+            "--plant",
+            plant.name(),
+        ]);
+        let output = simulate.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        let caught = said.lines().filter(|line| line.starts_with(&format!("{plant}: seed ")));
+        let caught: Vec<&str> = caught.collect();
+        let why = String::from_utf8_lossy(&output.stderr);
+        eprintln!("{}", caught.join("\n"));
+        assert!(!caught.is_empty(), "{plant} was not caught: {said}{why}");
+        assert!(caught.iter().all(|line| line.contains(" broke I")), "{why}");
     }
 }

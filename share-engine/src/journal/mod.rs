@@ -104,6 +104,8 @@ mod fuzz;
 mod group;
 mod growth;
 mod header;
+#[cfg(feature = "plant")]
+mod late;
 mod open;
 mod options;
 mod position;

@@ -71,6 +71,8 @@ impl Journal {
             freed: from,
             growing: false,
             fence: None,
+            #[cfg(feature = "plant")]
+            late: None,
         };
         journal.rewrite_tail()?;
         journal.options.hook.reach(Phase::Rewritten);

@@ -58,6 +58,8 @@ pub struct Journal {
     pub(super) freed: Position,
     pub(super) growing: bool,
     pub(super) fence: Option<Fence>,
+    #[cfg(feature = "plant")]
+    pub(super) late: Option<GroupBuilder>,
 }
 
 pub(super) struct Fence {
@@ -80,6 +82,10 @@ impl Journal {
         }
         let len = group.disk_len();
         self.check_room(len, END_RESERVE)?;
+        #[cfg(feature = "plant")]
+        if planted!(AckBeforeSync) {
+            return self.commit_late(group);
+        }
         self.write_group(group, len, durability)
     }
 
@@ -87,7 +93,9 @@ impl Journal {
     pub fn sync(&mut self) -> Result<Position, CommitError> {
         self.check_fence()?;
         if self.synced < self.tail {
-            if let Err((index, error)) = self.ring.sync() {
+            if !planted!(NoSync)
+                && let Err((index, error)) = self.ring.sync()
+            {
                 return Err(self.fence("sync", index, &error));
             }
             self.synced = self.tail;
@@ -227,6 +235,8 @@ impl Journal {
     /// mark is left out and the next open is not called clean.
     pub fn close(mut self) -> Result<Position, CommitError> {
         self.check_fence()?;
+        #[cfg(feature = "plant")]
+        self.write_late()?;
         if self.check_room(SECTOR, 0).is_ok() {
             let mut group = GroupBuilder::default();
             group.push_end();
@@ -248,7 +258,7 @@ impl Journal {
         Ok(self.tail)
     }
 
-    fn write_group(
+    pub(super) fn write_group(
         &mut self,
         group: &mut GroupBuilder,
         len: u64,
@@ -334,7 +344,7 @@ impl Journal {
     }
 
     /// Bytes left in the current file.
-    fn rest(&self) -> u64 {
+    pub(super) fn rest(&self) -> u64 {
         let sequence = self.ring.geometry.sequence(self.tail);
         match self.ring.slots.get(self.current) {
             Some(slot) if slot.header.sequence == Some(sequence) => self.ring.geometry.rest(self.tail),
@@ -342,7 +352,7 @@ impl Journal {
         }
     }
 
-    fn check_room(&self, len: u64, reserve: u64) -> Result<(), RefusedError> {
+    pub(super) fn check_room(&self, len: u64, reserve: u64) -> Result<(), RefusedError> {
         if len > self.group_len_max() {
             return Err(RefusedError::TooLarge {
                 len,
@@ -408,4 +418,4 @@ impl std::fmt::Debug for Journal {
 }
 
 /// Kept back so that a full journal can still be closed.
-const END_RESERVE: u64 = SECTOR;
+pub(super) const END_RESERVE: u64 = SECTOR;

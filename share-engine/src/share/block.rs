@@ -48,7 +48,12 @@ pub(super) fn places(range: OffsetRange) -> impl Iterator<Item = Place> {
     (first / BLOCK..=last / BLOCK).map(move |number| {
         let base = number * BLOCK;
         let low = first.saturating_sub(base);
-        let high = (last - base).min(BLOCK - 1);
+        let end = if planted!(WordBoundary) && last - base >= BLOCK {
+            BLOCK - 2
+        } else {
+            BLOCK - 1
+        };
+        let high = (last - base).min(end);
         Place {
             chunk: base / CHUNK,
             block: narrow(base % CHUNK / BLOCK),

@@ -290,7 +290,12 @@ impl InFlight {
             let place = Place::of(self.start);
             let bit = self.start - place.base;
             let Some(block) = self.block(place) else { break };
-            let run = u64::from((block.done >> bit).trailing_ones()).min(self.next - self.start);
+            let passable = if planted!(StartPastAcquired) {
+                block.done | block.acquired
+            } else {
+                block.done
+            };
+            let run = u64::from((passable >> bit).trailing_ones()).min(self.next - self.start);
             if run == 0 {
                 break;
             }

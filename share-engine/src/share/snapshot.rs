@@ -104,11 +104,16 @@ impl SharePartition {
                 let began = !done && (parked || plane == Plane::Acquired);
                 // Whether a park is over is a matter of time, not of state.
                 let plane = if parked && !done { Plane::Parked } else { plane };
+                let count = if planted!(CountNotPersisted) {
+                    DeliveryCount(1)
+                } else {
+                    slot.count
+                };
                 let key = Key {
                     tag: tag(plane)
                         | if block.struck & (1 << bit) == 0 { 0 } else { STRUCK }
                         | if began { BEGAN } else { 0 },
-                    count: if done { DeliveryCount(0) } else { slot.count },
+                    count: if done { DeliveryCount(0) } else { count },
                     wall: if began { slot.wall } else { 0 },
                 };
                 add(&mut runs, offset, offset, key);
@@ -226,8 +231,8 @@ impl SharePartition {
                 .attempt_left(&self.window.slot(offset), now)
                 .filter(|_| continues)
                 .map(|left| now.after(left));
-            self.side
-                .park(offset, delay, due, continues, Some(end.map_or(due, |end| end.min(due))));
+            let timer = Some(end.map_or(due, |end| end.min(due))).filter(|_| !planted!(ParkedLost));
+            self.side.park(offset, delay, due, continues, timer);
         }
         if self.side.get(offset).is_none_or(Side::is_empty) {
             return Err(before.error("empty side entry", offset));

@@ -11,7 +11,7 @@ use std::ops::Range;
 use std::process::ExitCode;
 
 use clap::Parser;
-use sharemill_tests::simulate::{Options, many, run};
+use sharemill_tests::simulate::{Options, Plant, many, run};
 
 /// Run the engine on a clock, a disk and an order of steps that follow from a seed, against a model of what it promises.
 #[derive(Parser)]
@@ -38,6 +38,9 @@ struct Arguments {
     /// Tell every call and answer on standard error.
     #[arg(long, conflicts_with_all = ["seeds", "count"])]
     verbose: bool,
+    /// Plant a bug in the engine, which is to be caught; with many runs, stop at the first that catches it.
+    #[arg(long)]
+    plant: Option<Plant>,
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         steps: arguments.steps,
         swarm: arguments.swarm,
         verbose: arguments.verbose,
+        plant: arguments.plant,
     };
     let range = arguments.seeds.or_else(|| arguments.count.map(|count| 1..count + 1));
     let (hash, failed) = match range {
@@ -77,6 +81,16 @@ fn main() -> ExitCode {
             println!("{:>12}  runs of {wanted} kept every promise", summary.runs);
             for failure in &summary.failures {
                 eprintln!("{failure}");
+                if let Some(plant) = options.plant {
+                    let promise = failure.promise().unwrap_or("nothing");
+                    println!(
+                        "{plant}: seed {} broke {promise} at step {}",
+                        failure.options.seed, failure.step
+                    );
+                }
+            }
+            if options.plant.is_some() {
+                return ExitCode::from(u8::from(!summary.failures.is_empty()));
             }
             let missing = summary.seen.missing(summary.runs, options.steps);
             for one in &missing {

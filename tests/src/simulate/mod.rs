@@ -29,6 +29,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use share_engine::storage::MemoryStorage;
+use share_engine::testing::plant;
+pub use share_engine::testing::plant::Plant;
 
 use self::chance::Chance;
 use self::clock::SetClock;
@@ -50,6 +52,8 @@ pub struct Options {
     pub swarm: bool,
     /// Tell every call and answer.
     pub verbose: bool,
+    /// A bug to plant. It stays planted for the life of the process.
+    pub plant: Option<Plant>,
 }
 
 /// What a run came to.
@@ -76,11 +80,26 @@ impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Options { seed, steps, swarm, .. } = self.options;
         let swarm = if swarm { " --swarm" } else { "" };
+        let plant = self
+            .options
+            .plant
+            .map_or_else(String::new, |plant| format!(" --plant {plant}"));
         write!(
             f,
-            "seed {seed}, step {}: {}\nagain: simulate --seed {seed} --steps {steps}{swarm}",
+            "seed {seed}, step {}: {}\nagain: simulate --seed {seed} --steps {steps}{swarm}{plant}",
             self.step, self.what
         )
+    }
+}
+
+impl Failure {
+    /// The promise that was broken, such as `I7`; `None` if it is not said, as after a panic.
+    pub fn promise(&self) -> Option<&str> {
+        let mut words = self.what.split([' ', '\n']).filter_map(|word| word.strip_suffix(':'));
+        words.find(|word| {
+            let number = word.strip_prefix('I');
+            number.is_some_and(|number| number.parse::<u8>().is_ok())
+        })
     }
 }
 
@@ -89,6 +108,9 @@ impl std::fmt::Display for Failure {
 /// # Errors
 /// A promise was broken, or the engine panicked.
 pub fn run(options: Options) -> Result<Report, Failure> {
+    if let Some(plant) = options.plant {
+        plant::arm(plant);
+    }
     let step = Cell::new(0);
     let failure = |what: String| Failure {
         options,

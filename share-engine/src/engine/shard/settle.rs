@@ -145,6 +145,9 @@ impl Shard {
             share: key,
             changes: settled.changes,
         }];
+        if planted!(EmitWithoutAck) {
+            operations.clear();
+        }
         operations.extend(item.emit.into_iter().map(EmitBatch::into_operation));
         let then = Then::Settle { call, slots: applied };
         self.submit(
