@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::mailbox::Mailbox;
-use super::shard::{Found, Loaded, ReadFor, ToReader, ToShard};
+use super::shard::{Found, Loaded, Overtaken, ReadFor, ToReader, ToShard};
 use crate::error::AdminError;
-use crate::log::LogReader;
+use crate::log::{LogError, LogReader};
 
 /// The reader thread's state.
 pub(crate) struct Reader {
@@ -76,11 +76,22 @@ impl Reader {
                     log,
                     result,
                 })),
-                ReadFor::Caller(reply) => {
-                    drop(reply.send(result.map_err(|error| AdminError::Unreadable {
+                ReadFor::Caller(caller) => {
+                    let missing = result.as_ref().is_err_and(LogError::is_missing_file);
+                    let result = result.map_err(|error| AdminError::Unreadable {
                         reason: error.to_string(),
                         resume: log.behind(from).get(),
-                    })));
+                    });
+                    match result {
+                        Err(error) if missing => self.shard.post(ToShard::Overtaken(Overtaken {
+                            caller,
+                            from,
+                            max_bytes,
+                            log,
+                            error,
+                        })),
+                        result => drop(caller.reply.send(result)),
+                    }
                 }
             }
         }

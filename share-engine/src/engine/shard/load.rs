@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Shard;
-use super::message::{Loaded, ReadFor, ToReader};
+use super::message::{Loaded, Overtaken, ReadFor, ToReader};
 use crate::ids::{Offset, OffsetRange, PartitionKey};
 use crate::log::LogError;
 use crate::time::{Instant, Now};
@@ -83,6 +83,22 @@ impl Shard {
         }
     }
 
+    /// A caller's read missed a file. With a new list it is read anew; with the same one the file is gone.
+    pub(super) fn handle_overtaken(&mut self, overtaken: Overtaken) {
+        let caller = &overtaken.caller;
+        let key = self.find_partition(&caller.topic, caller.partition).ok();
+        let partition = key.and_then(|key| self.world.partitions.get(&key));
+        let log = partition.and_then(|partition| partition.log.as_ref());
+        if log.is_none_or(|log| !log.is_as_old_as(&overtaken.log)) {
+            self.read(overtaken.caller, overtaken.from, overtaken.max_bytes);
+        } else if self.upkeep.draining {
+            // As above.
+            self.upkeep.overtaken.push(overtaken);
+        } else {
+            drop(overtaken.caller.reply.send(Err(overtaken.error)));
+        }
+    }
+
     /// Damage is never served and never skipped: who needs this place waits until it is mended.
     fn fail_log(&mut self, key: PartitionKey, from: Offset, error: &LogError, now: Now) {
         let reason = error.to_string();
@@ -115,6 +131,9 @@ impl Shard {
                 partition.end_read(false);
             }
             self.read_again(key, now);
+        }
+        for overtaken in std::mem::take(&mut self.upkeep.overtaken) {
+            self.handle_overtaken(overtaken);
         }
     }
 

@@ -24,6 +24,7 @@ pub(crate) enum ToShard {
     Journal(FromJournal),
     Request(Box<Request>),
     Loaded(Loaded),
+    Overtaken(Overtaken),
     Found(Vec<Found>),
     Drained(DrainDone),
 }
@@ -57,7 +58,25 @@ pub(crate) enum ReadFor {
     /// failed somewhere.
     Shard { partition: PartitionKey, careful: bool },
     /// A caller.
-    Caller(Sender<Result<Vec<StoredBatch>, AdminError>>),
+    Caller(Caller),
+}
+
+/// Who reads a topic, and which.
+pub(crate) struct Caller {
+    pub(crate) topic: String,
+    pub(crate) partition: u32,
+    pub(crate) reply: Sender<Result<Vec<StoredBatch>, AdminError>>,
+}
+
+/// A caller's read that missed a file: its segment may have been dropped since the log was listed.
+pub(crate) struct Overtaken {
+    pub(crate) caller: Caller,
+    pub(crate) from: Offset,
+    pub(crate) max_bytes: u64,
+    /// What was read, as it was listed then.
+    pub(crate) log: LogReader,
+    /// The answer if nothing was dropped.
+    pub(crate) error: AdminError,
 }
 
 /// What the reader found.

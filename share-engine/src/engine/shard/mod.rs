@@ -39,7 +39,8 @@ use crate::time::{Instant, Now};
 pub(crate) use deliver::AcquiredPart;
 pub use letters::ORIGIN_HEADER;
 pub(crate) use message::{
-    AdminReply, AdminRequest, EmitBatch, Found, Loaded, ReadFor, Request, SettleItem, ToReader, ToShard,
+    AdminReply, AdminRequest, Caller, EmitBatch, Found, Loaded, Overtaken, ReadFor, Request, SettleItem, ToReader,
+    ToShard,
 };
 pub(crate) use partition::{Partition, PartitionInit};
 use pending::{Pending, Then};
@@ -232,6 +233,7 @@ impl Shard {
                 ToShard::Journal(message) => self.handle_journal(message, now),
                 ToShard::Request(request) => self.handle_request(*request, now),
                 ToShard::Loaded(loaded) => self.handle_loaded(loaded, now),
+                ToShard::Overtaken(overtaken) => self.handle_overtaken(overtaken),
                 ToShard::Found(found) => self.handle_found(found, now),
                 ToShard::Drained(done) => self.handle_drained(done, now),
             }
@@ -375,7 +377,12 @@ impl Shard {
                 max_bytes,
                 reply,
             } => {
-                self.read(&topic, partition, from, max_bytes, reply);
+                let caller = Caller {
+                    topic,
+                    partition,
+                    reply,
+                };
+                self.read(caller, from, max_bytes);
             }
             Request::Close { reply } => self.close(reply, now),
         }

@@ -1,6 +1,6 @@
 //! Queries: what there is and what state it is in. They change nothing.
 
-use super::message::{AdminReply, AdminRequest, ReadFor, ToReader};
+use super::message::{AdminReply, AdminRequest, Caller, ReadFor, ToReader};
 use super::retention::log_options;
 use super::{Shard, World};
 use crate::catalog::CatalogError;
@@ -8,7 +8,6 @@ use crate::config::EngineConfig;
 use crate::engine::describe::{
     GroupDescription, PartitionDescription, RecordInfo, ShareDescription, TopicDescription, millis,
 };
-use crate::engine::reply::Sender;
 use crate::error::AdminError;
 use crate::ids::{Offset, OffsetRange, PartitionKey, ShareKey};
 use crate::record::StoredBatch;
@@ -98,18 +97,11 @@ impl Shard {
     }
 
     /// Reads records, from memory or through the reader.
-    pub(super) fn read(
-        &mut self,
-        topic: &str,
-        partition: u32,
-        from: Offset,
-        max_bytes: u64,
-        reply: Sender<Result<Vec<StoredBatch>, AdminError>>,
-    ) {
-        let key = match self.find_partition(topic, partition) {
+    pub(super) fn read(&mut self, caller: Caller, from: Offset, max_bytes: u64) {
+        let key = match self.find_partition(&caller.topic, caller.partition) {
             Ok(key) => key,
             Err(error) => {
-                drop(reply.send(Err(error)));
+                drop(caller.reply.send(Err(error)));
                 return;
             }
         };
@@ -128,7 +120,7 @@ impl Shard {
                 log: log.clone(),
                 from,
                 max_bytes,
-                answer: ReadFor::Caller(reply),
+                answer: ReadFor::Caller(caller),
             };
             self.reader.post(to_reader);
             return;
@@ -140,10 +132,10 @@ impl Shard {
             room
         };
         let batches = held.window.since(from).take_while(within).cloned().collect();
-        drop(reply.send(Ok(batches)));
+        drop(caller.reply.send(Ok(batches)));
     }
 
-    fn find_partition(&self, topic: &str, partition: u32) -> Result<PartitionKey, AdminError> {
+    pub(super) fn find_partition(&self, topic: &str, partition: u32) -> Result<PartitionKey, AdminError> {
         let entry = self
             .world
             .catalog

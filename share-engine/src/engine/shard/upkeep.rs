@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::message::Overtaken;
 use super::retention::log_options;
 use super::{Partition, Shard};
 use crate::catalog::Topic;
@@ -25,6 +26,8 @@ pub(super) struct Upkeep {
     pub(super) draining: bool,
     /// Logs whose last read missed a file that the drain under way may have removed.
     pub(super) rereads: Vec<PartitionKey>,
+    /// Reads of callers that missed one.
+    pub(super) overtaken: Vec<Overtaken>,
     /// A drain was asked for, or freed segments wait for one.
     pub(super) wanted: bool,
     /// Logs of deleted topics, until a job has removed them.
@@ -57,6 +60,7 @@ impl Upkeep {
             ring_capacity: u64::MAX,
             draining: false,
             rereads: Vec::new(),
+            overtaken: Vec::new(),
             wanted: !deleted.is_empty(),
             deleted,
             removing: 0,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::harness::*;
 use crate::config::{GroupConfig, Retention, TopicConfig};
-use crate::engine::{Member, Outcome, Part};
+use crate::engine::{Member, Outcome, Part, Settlement};
 use crate::error::AdminError;
 use crate::ids::Offset;
 use crate::share::AcquireMode;
@@ -80,6 +80,68 @@ fn take_all(engine: &mut Running, member: &Member) -> Vec<(String, u64)> {
 
 fn of_orders(offsets: std::ops::Range<u64>) -> Vec<(String, u64)> {
     offsets.map(|offset| ("orders".to_owned(), offset)).collect()
+}
+
+/// Steps everything but the reader while it waits.
+fn wait_without_reader<T>(engine: &mut Running, future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    for _ in 0..200 {
+        if let std::task::Poll::Ready(result) = Future::poll(future.as_mut(), &mut context) {
+            return result;
+        }
+        let _ = [Part::Shard, Part::Journal, Part::Drain].map(|part| engine.pump.step(part));
+    }
+    panic!("it waits for the reader");
+}
+
+/// `topic read` failed with a missing file when a queue dropped the segment that was about to be read.
+#[test]
+fn a_read_that_a_drain_overtakes_is_read_anew() {
+    let (world, mut engine, member) = cold();
+    let held = engine.acquire(&member, 12);
+    let first = held.iter().filter(|one| one.offset() < Offset::saturating(6));
+    let list: Vec<_> = first.map(|one| (one.lease, accept())).collect();
+    let handle = engine.engine.clone();
+    let mut read = std::pin::pin!(handle.read("orders", 0, Offset::ZERO, 1 << 20));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Future::poll(read.as_mut(), &mut context).is_pending());
+    assert!(engine.pump.step(Part::Shard));
+    // The reader has been asked, and has not looked yet.
+    let settlements = list.into_iter().map(|(lease, outcome)| Settlement {
+        lease,
+        outcome,
+        evidence: None,
+    });
+    wait_without_reader(&mut engine, member.settle(settlements.collect()));
+    wait_without_reader(&mut engine, handle.drain()).unwrap();
+    assert!(!world.storage.files().contains(&SECOND.to_owned()));
+    let batches = engine.pump.wait(read).unwrap();
+    assert_eq!(batches[0].range().first(), Offset::saturating(6));
+}
+
+/// The drain that drops the segment may not have told of it yet when the reader misses it.
+#[test]
+fn a_read_in_the_middle_of_a_drain_waits_for_its_end() {
+    let (world, mut engine, member) = cold();
+    let held = engine.acquire(&member, 12);
+    let list = held.iter().take(6).map(|one| (one.lease, accept())).collect();
+    engine.settle(&member, list);
+    let handle = engine.engine.clone();
+    let mut read = std::pin::pin!(handle.read("orders", 0, Offset::ZERO, 1 << 20));
+    let mut drain = std::pin::pin!(handle.drain());
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Future::poll(read.as_mut(), &mut context).is_pending());
+    assert!(Future::poll(drain.as_mut(), &mut context).is_pending());
+    while world.storage.files().contains(&SECOND.to_owned()) {
+        let steps = [Part::Shard, Part::Journal, Part::Drain].map(|part| engine.pump.step(part));
+        assert!(steps.contains(&true), "nothing dropped the segment");
+    }
+    // The shard has not heard of it when the reader looks.
+    assert!(engine.pump.step(Part::Reader));
+    let batches = engine.pump.wait(read).unwrap();
+    assert_eq!(batches[0].range().first(), Offset::saturating(6));
+    engine.pump.wait(drain).unwrap();
 }
 
 /// The read was repeated without end and without a word.
