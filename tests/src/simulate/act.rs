@@ -50,13 +50,7 @@ impl World {
             Action::Leave => self.leave(),
             Action::Redrive => self.redrive(),
             Action::Drain => self.drain(),
-            Action::CreateTopic
-            | Action::DeleteTopic
-            | Action::GrowTopic
-            | Action::CreateGroup
-            | Action::Subscribe
-            | Action::DeleteGroup
-            | Action::Reset => self.administer(action),
+            _ if action.is_administration() => self.administer(action),
             Action::Wait => {
                 let nanos = self.chance.below(40 * MILLI);
                 self.wait(nanos);
@@ -83,7 +77,7 @@ impl World {
                 Ok(())
             }
             Action::FlipBit => self.flip(),
-            Action::Idle => Ok(()),
+            _ => Ok(()),
         }
     }
 

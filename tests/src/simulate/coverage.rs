@@ -64,6 +64,7 @@ coverage! {
     laps: "times round the ring", 1_000;
     crashes: "crashes", 5_000;
     powerless: "crashes with loss of power", 4_000;
+    fickle: "losses of power that may have taken back answers", 400;
     torn: "torn tails", 50;
     dying: "crashes in recovery", 500;
     settling: "crashes with settlements on their way", 800;

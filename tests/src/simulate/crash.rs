@@ -56,8 +56,21 @@ impl World {
                 _ => CrashPlan::Random(self.chance.next()),
             };
             self.lose_power(plan);
+            self.forget_unsynced();
         }
         self.heal();
+    }
+
+    /// Where answers do not wait for the disk, what was answered may be lost.
+    fn forget_unsynced(&mut self) {
+        if self.model.fickle {
+            self.seen.fickle += 1;
+            self.emits.clear();
+            // Leases of the same name may be given once more.
+            self.past.clear();
+            let now = self.now();
+            self.model.drown(now);
+        }
     }
 
     /// What was not synced is lost, kept or torn.
@@ -100,6 +113,7 @@ impl World {
         }
         match self.open() {
             Ok(report) => {
+                self.model.synced();
                 self.say(|| format!("open {report:?}"));
                 self.seen.torn += u64::from(report.torn.is_some());
                 self.trace
@@ -118,6 +132,7 @@ impl World {
         if self.chance.one_in(2) {
             let plan = CrashPlan::Random(self.chance.next());
             self.lose_power(plan);
+            self.forget_unsynced();
         }
         self.heal();
     }

@@ -28,6 +28,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use share_engine::config::Durability;
 use share_engine::storage::MemoryStorage;
 use share_engine::testing::plant;
 pub use share_engine::testing::plant::Plant;
@@ -185,6 +186,11 @@ impl World {
                 self.change_to(Change::Subscribe(group, topic))?;
                 self.rest()?;
             }
+        }
+        if self.plan.engine.durability == Durability::Os {
+            self.model.fickle = true;
+            // What there is by now is there for good.
+            self.close()?;
         }
         Ok(())
     }

@@ -39,6 +39,22 @@ pub(crate) enum Action {
     Idle,
 }
 
+impl Action {
+    /// Whether it changes topics or groups.
+    pub(crate) fn is_administration(self) -> bool {
+        matches!(
+            self,
+            Self::CreateTopic
+                | Self::DeleteTopic
+                | Self::GrowTopic
+                | Self::CreateGroup
+                | Self::Subscribe
+                | Self::DeleteGroup
+                | Self::Reset
+        )
+    }
+}
+
 /// Every action with its weight.
 const WEIGHTS: &[(Action, u64)] = &[
     (Action::Produce, 220),
@@ -112,8 +128,14 @@ impl Plan {
             // Nothing would happen at all.
             weights[0].1 = weights[0].1.max(60);
         }
+        let engine = engine(chance);
+        if engine.durability == Durability::Os {
+            // A topic that comes back with the loss of power is more than the model can follow.
+            let unchanging = weights.iter_mut().filter(|(action, _)| action.is_administration());
+            unchanging.for_each(|(_, weight)| *weight = 0);
+        }
         Self {
-            engine: engine(chance),
+            engine,
             total: weights.iter().map(|(_, weight)| weight).sum(),
             weights,
             value_bytes: chance.pick(&[10, 40, 200, 600]),
@@ -157,7 +179,11 @@ impl Plan {
 fn engine(chance: &mut Chance) -> EngineConfig {
     let file = 64 << 10;
     let mut config = EngineConfig {
-        durability: Durability::Sync,
+        durability: if chance.one_in(6) {
+            Durability::Os
+        } else {
+            Durability::Sync
+        },
         journal_file_bytes: file,
         journal_bytes: file * chance.within(2, 4),
         memory_window: chance.pick(&[512, 4 << 10, 32 << 10, 1 << 20]),

@@ -64,6 +64,7 @@ impl Model {
                     max_lease,
                     drops,
                     ghosts: share.ghosts,
+                    fickle: self.fickle,
                     now,
                 };
                 let unseen = unseen(*number) || share.ghosts;

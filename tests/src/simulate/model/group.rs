@@ -115,9 +115,11 @@ impl Model {
                 return Err(format!("I6: {place:?} starts at {start}, past {offset}: {record:?}"));
             }
         }
-        if let Some(share) = self.share(place) {
-            for offset in passed {
+        for offset in passed {
+            let rules = self.rules(place, offset, now);
+            if let (Some(rules), Some(share)) = (rules, self.share(place)) {
                 let record = share.records.entry(offset).or_default();
+                record.remember(&rules);
                 record.states = vec![State {
                     kind: Kind::Archived,
                     ..State::FRESH
@@ -242,10 +244,10 @@ impl Model {
             return Ok(());
         };
         let name = super::topic_name(topic);
-        if end < log.end {
+        let end_at_least = if log.cut { log.synced } else { log.end };
+        if end < end_at_least {
             return Err(format!(
-                "I1: {name}/{partition} ends at {end}, {} were acknowledged",
-                log.end
+                "I1: {name}/{partition} ends at {end}, {end_at_least} were acknowledged",
             ));
         }
         if start < log.start {
@@ -254,6 +256,12 @@ impl Model {
                 log.start
             ));
         }
+        if log.cut {
+            self.cut(topic, partition, end);
+        }
+        let Some(log) = self.log(topic, partition) else {
+            return Ok(());
+        };
         let mut seen = offsets.iter().copied().peekable();
         let mut missing = Vec::new();
         for (offset, _) in log.entries.iter().filter(|(_, entry)| !entry.gone) {

@@ -23,6 +23,10 @@ pub(crate) struct Log {
     pub(crate) read: u64,
     /// Everything before is gone, and does not come back while the engine runs.
     pub(crate) start: u64,
+    /// The power was lost since it was read: it may end earlier, but no earlier than what was synced.
+    pub(crate) cut: bool,
+    /// Everything before is on the disk, whatever is lost with the power.
+    pub(crate) synced: u64,
 }
 
 /// One record.

@@ -4,6 +4,7 @@
 mod end;
 mod group;
 mod log;
+mod power;
 mod record;
 pub(crate) mod value;
 
@@ -45,6 +46,10 @@ pub(crate) struct Model {
     pub(crate) owed: BTreeSet<(Place, u64)>,
     /// Dead letters seen.
     pub(crate) letters: BTreeMap<(Place, u64), u32>,
+    /// By the place of a dead letter: the record that it stands for.
+    stands: BTreeMap<(u8, u64), (Place, u64)>,
+    /// Answers do not wait for the disk: loss of power may take back what was acknowledged.
+    pub(crate) fickle: bool,
     produced: u64,
     claimed: u64,
 }
@@ -128,6 +133,7 @@ impl Model {
             max_lease: group.max_lease,
             drops: topic.drops || loose,
             ghosts: share.ghosts,
+            fickle: self.fickle,
             now,
         })
     }
@@ -176,6 +182,12 @@ impl Model {
         if found.offset < log.start {
             return Err(format!("I8: {} was dropped, and is back", what()));
         }
+        if log.cut && topic >= LETTERS && log.entries.get(&found.offset).is_some_and(|entry| entry.id != id) {
+            self.cut(topic, partition, found.offset);
+        }
+        let Some(log) = self.log_mut(topic, partition) else {
+            return Ok(());
+        };
         if let Some(entry) = log.entries.get_mut(&found.offset) {
             // It is back, but a group may have passed the gap meanwhile.
             entry.loose |= std::mem::replace(&mut entry.gone, false);
@@ -220,6 +232,7 @@ impl Model {
         let place = (group, letter.topic, letter.partition);
         self.origins.insert((topic, found.offset), letter.topic);
         self.owed.remove(&(place, letter.offset));
+        self.stands.insert((topic, found.offset), (place, letter.offset));
         let lives = self.lives.get(&place).copied().unwrap_or(0);
         let count = self.letters.entry((place, letter.offset)).or_default();
         *count += 1;

@@ -78,6 +78,8 @@ pub(crate) struct Rules {
     pub(crate) drops: bool,
     /// An acquisition may have taken it that reached nobody.
     pub(crate) ghosts: bool,
+    /// Loss of power may take it back to how it stood before.
+    pub(crate) fickle: bool,
     pub(crate) now: u64,
 }
 
@@ -85,6 +87,8 @@ pub(crate) struct Rules {
 #[derive(Clone, Debug)]
 pub(crate) struct Record {
     pub(crate) states: Vec<State>,
+    /// How it stood at some time since it was last known to be synced; kept where loss of power may take it back.
+    pub(crate) past: Vec<State>,
     pub(crate) lease: Option<Lease>,
     pub(crate) claims: Vec<Claim>,
 }
@@ -219,6 +223,7 @@ impl Default for Record {
     fn default() -> Self {
         Self {
             states: vec![State::FRESH],
+            past: Vec::new(),
             lease: None,
             claims: Vec::new(),
         }
@@ -226,6 +231,23 @@ impl Default for Record {
 }
 
 impl Record {
+    /// What it may be now is about to change.
+    pub(crate) fn remember(&mut self, rules: &Rules) {
+        if rules.fickle {
+            for state in self.possible(rules) {
+                if !self.past.contains(&state) {
+                    self.past.push(state);
+                }
+            }
+        }
+    }
+
+    /// The power was lost, and with it what was not synced: it stands as it did at some time.
+    pub(crate) fn drown(&mut self, rules: &Rules) {
+        self.states.append(&mut self.past);
+        self.crash(rules, true);
+    }
+
     /// Everything that it may be by now.
     pub(crate) fn possible(&self, rules: &Rules) -> Vec<State> {
         let mut all = self.states.clone();
@@ -320,6 +342,7 @@ impl Record {
                 got.key.2, rules.limit
             ));
         }
+        self.remember(rules);
         self.states.clear();
         for state in before {
             let state = State {
@@ -367,6 +390,7 @@ impl Record {
         if after.is_empty() {
             return Err(format!("I3: {claim:?} applied without a lease: {self:?}"));
         }
+        self.remember(rules);
         self.states = after;
         self.lease = None;
         Ok(())
@@ -397,6 +421,7 @@ impl Record {
             self.states.extend(left);
             return Ok(());
         }
+        self.remember(rules);
         self.states = left;
         self.lease = None;
         Ok(())
@@ -404,6 +429,7 @@ impl Record {
 
     /// The process has died; `unseen`: acquisitions were on their way.
     pub(crate) fn crash(&mut self, rules: &Rules, unseen: bool) {
+        self.remember(rules);
         let mut all = self.possible(rules);
         if unseen {
             let taken = all.iter().filter(|state| state.kind == Kind::Available);
@@ -433,6 +459,7 @@ impl Record {
         }
         // Without room in the journal a lease that is over is not over on the disk: a crash makes it one that it met.
         if !tight {
+            self.remember(rules);
             if seen.kind != Kind::Held {
                 self.lease = None;
             }

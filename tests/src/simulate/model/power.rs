@@ -1,0 +1,70 @@
+//! Loss of power where answers do not wait for the disk: what was acknowledged since the last known sync may be lost, from
+//! some moment on and everywhere. What is left has to be how everything stood at that moment.
+
+use super::{LETTERS, Model, Rules};
+
+impl Model {
+    /// The power was lost, after [`Model::crash`].
+    pub(crate) fn drown(&mut self, now: u64) {
+        self.owed.clear();
+        for limbo in self.limbo.values_mut() {
+            limbo.sure = false;
+        }
+        for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
+            log.cut = true;
+        }
+        for group in self.groups.values_mut() {
+            for share in group.shares.values_mut() {
+                share.start = share.base;
+                share.unseen = true;
+                let rules = Rules {
+                    limit: group.limit,
+                    max_lease: group.max_lease,
+                    drops: false,
+                    ghosts: false,
+                    fickle: true,
+                    now,
+                };
+                for record in share.records.values_mut() {
+                    record.drown(&rules);
+                }
+            }
+        }
+    }
+
+    /// The journal was opened: what is there now was synced.
+    pub(crate) fn synced(&mut self) {
+        let shares = self.groups.values_mut().flat_map(|group| group.shares.values_mut());
+        for record in shares.flat_map(|share| share.records.values_mut()) {
+            record.past.clear();
+        }
+    }
+
+    /// A log ended at `end`, and what lay behind is lost.
+    pub(super) fn cut(&mut self, topic: u8, partition: u32, end: u64) {
+        let Some(log) = self.log_mut(topic, partition) else {
+            return;
+        };
+        log.cut = false;
+        log.end = end;
+        log.read = log.read.min(end);
+        // What an open writes itself, it writes to the dead letters: they may end later by now than the loss left them.
+        log.synced = if topic < LETTERS { end } else { 0 };
+        for (offset, entry) in log.entries.split_off(&end) {
+            self.origins.remove(&(topic, offset));
+            self.redriven.remove(&(topic, offset));
+            if let Some(count) = self
+                .stands
+                .remove(&(topic, offset))
+                .and_then(|of| self.letters.get_mut(&of))
+            {
+                *count -= 1;
+            }
+            let mut sent = self.redriven.values_mut();
+            if let Some(sent) = sent.find(|one| one.id == entry.id && one.to == topic) {
+                sent.arrived = false;
+                sent.sure = false;
+            }
+        }
+    }
+}
