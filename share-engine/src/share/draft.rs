@@ -74,15 +74,19 @@ impl Draft {
         self.archived += 1;
     }
 
-    /// Whether no more than what is here may be archived at once.
+    /// Whether no more than what is here may be archived, or changed, at once.
     pub(super) const fn is_full(&self, limit: u32) -> bool {
-        self.archived >= limit
+        self.archived >= limit || self.settled.changes.len() >= CHANGES_AT_ONCE
     }
 
     pub(super) fn push(&mut self, change: Change) {
         self.settled.changes.push(change);
     }
 }
+
+/// Changes that one call begins no more after: with those of the records that are looked at together they fit into one journal entry,
+/// however small the journal's files are, and nobody waits for more than some milliseconds until they are decided and applied.
+pub(super) const CHANGES_AT_ONCE: usize = 12_288;
 
 /// Adds one record to a list of archived runs.
 pub(super) fn note_archived(list: &mut Vec<Archived>, offset: Offset, cause: ArchiveCause, count: DeliveryCount) {

@@ -21,7 +21,7 @@ const PAUSE: u64 = 16;
 impl SharePartition {
     /// Ends leases that have run out (released, or archived at the limit) and makes parked records available that are
     /// due. A record in transition is left alone; it is looked at when its transition ends. What is above the
-    /// [limit](SharePartition::set_archive_limit) is still due.
+    /// [limit](SharePartition::set_archive_limit), or above some ten thousand changes, is still due.
     pub fn handle_timeout(&mut self, now: Now) -> Settled {
         let mut draft = Draft::default();
         if !self.resetting {

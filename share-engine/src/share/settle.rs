@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::block::Place;
-use super::draft::Draft;
+use super::draft::{CHANGES_AT_ONCE, Draft};
 use super::partition::{Kind, SharePartition};
 use super::tick::{half, instant, tick, tick_after};
 use super::types::{MAX_CHECKPOINT_BYTES, MAX_DELAY, MAX_NOTE_BYTES, MIN_DELAY, Refusal, Settled, Verdict};
@@ -131,10 +131,10 @@ impl SharePartition {
     }
 
     /// Offsets of acquired records that are not in transition and fit `wanted`, as many as one call deals with: up to
-    /// the limit of those that may have to be archived.
+    /// the limit of those that may have to be archived, and of runs.
     fn some_acquired(&self, wanted: impl Fn(super::block::Slot) -> bool) -> Vec<u64> {
-        let mut found = Vec::new();
-        let mut doomed = 0;
+        let mut found: Vec<u64> = Vec::new();
+        let (mut doomed, mut runs) = (0, 0);
         for number in self.window.acquired_chunks() {
             let Some(chunk) = self.window.chunk(number) else {
                 continue;
@@ -143,11 +143,13 @@ impl SharePartition {
                 let base = number * super::block::CHUNK + index * super::block::BLOCK;
                 for bit in super::block::bits(block.acquired & !block.transition).filter(|&bit| wanted(block.slot(bit)))
                 {
-                    if doomed >= self.archive_limit {
+                    if doomed >= self.archive_limit || runs >= CHANGES_AT_ONCE {
                         return found;
                     }
+                    let offset = base + bit as u64;
                     doomed += u32::from(self.is_last(block.slot(bit).count) || block.struck & (1 << bit) != 0);
-                    found.push(base + bit as u64);
+                    runs += usize::from(found.last().is_none_or(|last| last + 1 != offset));
+                    found.push(offset);
                 }
             }
         }

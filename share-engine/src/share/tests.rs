@@ -713,3 +713,35 @@ fn a_park_in_the_journal_is_timed_by_wall_clock() {
     host.share.apply(&park, host.now).unwrap();
     assert_eq!(host.share.poll_deadline(), Some(host.now.monotonic.after(6 * SECOND)));
 }
+
+/// A million of them took the better part of a second, in which nobody else was heard.
+#[test]
+fn leases_that_end_together_and_are_no_neighbours_end_part_by_part() {
+    let mut host = host(options());
+    let mut leases = Vec::new();
+    for first in (0..60_000).step_by(10_000) {
+        leases.extend(host.take_from(10_000, &[run(first, first + 9_999)]));
+    }
+    assert_eq!(leases.len(), 60_000);
+    let accepted: Vec<_> = leases
+        .iter()
+        .skip(1)
+        .step_by(2)
+        .map(|lease| (*lease, Verdict::Accept))
+        .collect();
+    let settled = host.share.settle(&accepted, host.now);
+    host.durable(settled.transition);
+    let mut parts = vec![host.pass(Duration::from_secs(30))];
+    while parts.last().unwrap().transition.is_some() {
+        assert!(host.share.poll_deadline().is_none_or(|due| due <= host.now.monotonic));
+        parts.push(host.pass(Duration::ZERO));
+    }
+    assert_eq!(parts.iter().map(|part| part.expired).sum::<u64>(), 30_000);
+    assert_eq!(parts.len(), 4);
+    // One entry of the smallest ring file holds them all, at five bytes a change.
+    assert!(parts.iter().all(|part| part.changes.len() * 5 < 64 << 10));
+    assert_eq!(
+        (host.share.counts().acquired, host.share.counts().available),
+        (0, 30_000)
+    );
+}

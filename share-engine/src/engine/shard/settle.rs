@@ -281,17 +281,19 @@ impl Shard {
         }
     }
 
-    /// Expired leases and due parked records. `false` if nothing was due.
+    /// Expired leases and due parked records: of each share partition as many as it decides at once. The others are still due in the
+    /// next turn, after what was asked for meanwhile. `false` if nothing was due.
     pub(super) fn handle_timeouts(&mut self, now: Now) -> bool {
         if self.fenced.is_some() {
             return false;
         }
-        let mut worked = false;
-        while let Some((deadline, key)) = self.deadlines.first().copied() {
-            if deadline > now.monotonic {
-                break;
-            }
-            worked = true;
+        let due = self
+            .deadlines
+            .iter()
+            .take_while(|(deadline, _)| *deadline <= now.monotonic);
+        let due: Vec<(Instant, ShareKey)> = due.copied().collect();
+        let worked = !due.is_empty();
+        for (deadline, key) in due {
             self.deadlines.remove(&(deadline, key));
             self.limit_letters(key);
             let Some(share) = self.world.shares.get_mut(&key) else {

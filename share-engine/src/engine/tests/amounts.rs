@@ -157,3 +157,76 @@ fn a_walk_finds_every_record() {
     let all = batch.range();
     assert_eq!(Walk::new(batch).bytes(all), batch.size());
 }
+
+/// Files of the ring as small as they may be, and enough of them.
+fn narrow() -> World {
+    let mut world = World::new();
+    world.config.journal_bytes = 2 << 20;
+    world
+}
+
+/// Leases of every second record, more of them than one entry of the journal holds changes of.
+fn apart(engine: &mut Running) -> (Member, Vec<Delivery>) {
+    let member = partitions(engine, 1);
+    for _ in 0..60 {
+        produce_to(engine, 0, 1_000, 1);
+    }
+    let mut held = Vec::new();
+    while held.len() < 60_000 {
+        held.extend(
+            engine
+                .pump
+                .wait(member.acquire(1_000, u64::MAX, AcquireMode::RecordLimit))
+                .unwrap(),
+        );
+    }
+    let (kept, settled): (Vec<_>, Vec<_>) = held.into_iter().partition(|one| one.offset().get() % 2 == 0);
+    for some in settled.chunks(1_000) {
+        engine.accept(&member, some);
+    }
+    (member, kept)
+}
+
+/// All leases that ended together were one entry, which had no room in a ring file: they were free in memory only.
+#[test]
+fn leases_that_end_together_are_as_many_entries_as_it_takes() {
+    let world = narrow();
+    let mut engine = world.open();
+    let (_member, kept) = apart(&mut engine);
+    engine.advance(std::time::Duration::from_secs(31));
+    assert_eq!(engine.engine.stats().expired, kept.len() as u64);
+    drop(engine);
+    // What they were on disk: available, so that nothing is void, and no strike is given.
+    let engine = world.after(world.storage.crash(crate::storage::CrashPlan::Lose)).open();
+    assert_eq!(engine.report.held, 0);
+}
+
+/// The same with a process that ended: its leases were void for as long as nothing could be written of it.
+#[test]
+fn leases_of_an_earlier_process_are_as_many_entries_as_it_takes() {
+    let world = narrow();
+    let mut engine = world.open();
+    let (_member, kept) = apart(&mut engine);
+    drop(engine);
+    let mut engine = world.after(world.storage.crash(crate::storage::CrashPlan::Lose)).open();
+    assert_eq!(engine.report.held, kept.len() as u64);
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert_eq!(
+        (group.partitions[0].acquired, group.partitions[0].struck),
+        (0, kept.len() as u64 - 1)
+    );
+}
+
+#[test]
+fn what_a_leaving_member_holds_is_as_many_entries_as_it_takes() {
+    let world = narrow();
+    let mut engine = world.open();
+    let (member, kept) = apart(&mut engine);
+    engine.pump.wait(member.leave()).unwrap();
+    engine.pump.run();
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert_eq!(
+        (group.partitions[0].acquired, group.partitions[0].available),
+        (0, kept.len() as u64)
+    );
+}
