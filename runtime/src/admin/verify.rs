@@ -22,7 +22,10 @@ pub struct VerifyReport {
     pub torn: Option<Damage>,
     /// What is damaged; empty if all is well.
     pub damage: Vec<Damage>,
-    /// What could not be checked because of it.
+    /// What a newer version wrote: it can read it, this one cannot.
+    #[serde(default)]
+    pub newer: Vec<Damage>,
+    /// What could not be checked because of either.
     pub unchecked: Vec<Unchecked>,
 }
 
@@ -36,7 +39,7 @@ pub struct Unchecked {
     pub message: String,
 }
 
-/// One damaged place.
+/// One place that is damaged or newer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Damage {

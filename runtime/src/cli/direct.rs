@@ -48,6 +48,7 @@ pub(super) async fn verify(source: &EmbeddedSource) -> Result<VerifyReport, Admi
         clean: report.clean,
         torn: report.torn.map(damage),
         damage: report.problems.into_iter().map(damage).collect(),
+        newer: report.newer.into_iter().map(damage).collect(),
         unchecked: report.unchecked.into_iter().map(unchecked).collect(),
     })
 }

@@ -5,7 +5,7 @@ use super::{direct, open};
 use crate::admin::{AdminClient, VerifyReport};
 use crate::output::{self, Align, Failure, Format, Table, bytes, counted};
 
-/// Reads everything on disk; fails if anything is damaged.
+/// Reads everything on disk; fails if anything is damaged, or newer than this program.
 pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     let place = open::place(&args.data)?;
     if let Some(client) = AdminClient::connect(place.data_dir()).await? {
@@ -25,33 +25,46 @@ pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
         }
         output::data(&printed(&report))?;
     }
-    if report.damage.is_empty() {
+    if report.damage.is_empty() && report.newer.is_empty() {
         return Ok(());
     }
-    let (places, are) = match report.damage.len() {
-        1 => ("1 place".to_owned(), "is"),
-        count => (format!("{count} places"), "are"),
-    };
+    let damaged = places(report.damage.len(), ["is damaged", "are damaged"]);
+    let newer = places(
+        report.newer.len(),
+        ["was written by a newer version", "were written by a newer version"],
+    );
     let unchecked = match report.unchecked.len() {
         0 => String::new(),
         count => format!(", {count} could not be checked because of that"),
     };
-    let message = format!("{}: {places} {are} damaged{unchecked}", place.data_dir().display());
-    Err(Failure::new(message).hint("go back to a copy of the folder; nothing in it is repaired by itself"))
+    let found: Vec<String> = damaged.into_iter().chain(newer).collect();
+    let message = format!("{}: {}{unchecked}", place.data_dir().display(), found.join(", "));
+    Err(Failure::new(message).hint(if report.damage.is_empty() {
+        "use the newer version of sharemill that wrote it"
+    } else {
+        "go back to a copy of the folder; nothing in it is repaired by itself"
+    }))
+}
+
+fn places(count: usize, [is, are]: [&str; 2]) -> Option<String> {
+    match count {
+        0 => None,
+        1 => Some(format!("1 place {is}")),
+        count => Some(format!("{count} places {are}")),
+    }
 }
 
 fn printed(report: &VerifyReport) -> String {
     let mut text = String::new();
-    if !report.damage.is_empty() {
-        let mut table = Table::new(&[
-            ("file", Align::Left),
-            ("position", Align::Right),
-            ("damage", Align::Left),
-        ]);
-        for damage in &report.damage {
-            table.row([damage.file.clone(), damage.position.to_string(), damage.message.clone()]);
+    for (list, title) in [(&report.damage, "damage"), (&report.newer, "newer")] {
+        if list.is_empty() {
+            continue;
         }
-        text = format!("{}\n", table.render());
+        let mut table = Table::new(&[("file", Align::Left), ("position", Align::Right), (title, Align::Left)]);
+        for one in list {
+            table.row([one.file.clone(), one.position.to_string(), one.message.clone()]);
+        }
+        text = format!("{text}{}\n", table.render());
     }
     if !report.unchecked.is_empty() {
         let mut table = Table::new(&[("not checked", Align::Left), ("why", Align::Left)]);

@@ -1,8 +1,9 @@
 //! Reads everything on disk and changes nothing: format, newest snapshot, every partition log that it lists, journal.
 //! Behind `sharemill verify`, on a directory that no engine has open. Damage is collected, and everything is read that can be
-//! told apart without it; what cannot is named. What a newer version wrote is an error.
+//! told apart without it; what cannot is named. What a newer version wrote, or the disk refuses, ends nothing either.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use crate::catalog::{Catalog, CatalogChange};
 use crate::drain::{Image, PartitionImage};
 use crate::error::OpenError;
 use crate::ids::{PartitionKey, ShareKey};
-use crate::journal::{self, Entry, JournalError, Operation, Position, VisitorError};
+use crate::journal::{self, Entry, Operation, Position, VisitorError};
 use crate::log::{LogIdentity, LogReader, LogState};
 use crate::record::StoredBatch;
 use crate::share::{DecodeError, ShareOptions, SharePartition};
@@ -44,6 +45,8 @@ pub struct VerifyReport {
     pub torn: Option<Problem>,
     /// Empty if all is well. Every one with its file and offset.
     pub problems: Vec<Problem>,
+    /// What a newer version wrote: no damage, and nothing that this one can read.
+    pub newer: Vec<Problem>,
     /// What could not be checked because of them.
     pub unchecked: Vec<Unchecked>,
 }
@@ -51,7 +54,7 @@ pub struct VerifyReport {
 /// Verifies a data directory.
 ///
 /// # Errors
-/// No data directory, a newer format, or a disk that refuses to list it.
+/// No data directory, or a disk that refuses to list it.
 pub fn verify(storage: &Arc<dyn Storage>) -> Result<VerifyReport, OpenError> {
     let mut report = VerifyReport::default();
     let format = snapshot::read_format(&**storage);
@@ -67,27 +70,29 @@ pub fn verify(storage: &Arc<dyn Storage>) -> Result<VerifyReport, OpenError> {
             report.add("format".to_owned(), 0, "the file is missing".to_owned());
             directory_id
         }
+        Err(error @ SnapshotError::Version { .. }) => {
+            report.note(error);
+            report.leave_out_all("what they look like is known to the newer version alone");
+            return Ok(report);
+        }
         Err(error) => {
-            report.note(error)?;
+            report.note(error);
             owner()
         }
     };
     let Some(directory_id) = directory_id else {
-        let why = "whose directory it is stands in the damaged files";
-        for part in ["snapshots", "logs", "journal"] {
-            report.leave_out(part, why);
-        }
+        report.leave_out_all("whose directory it is stands in the damaged files");
         return Ok(report);
     };
     let mut position = 0;
     if let Some((snapshot, errors)) = snapshot::examine_newest(&**storage, directory_id)? {
         position = snapshot.position;
         for error in errors {
-            report.note(error)?;
+            report.note(error);
         }
-        report.verify_snapshot(storage, directory_id, &snapshot)?;
+        report.verify_snapshot(storage, directory_id, &snapshot);
     }
-    report.verify_journal(&**storage, directory_id, Position::new(position))?;
+    report.verify_journal(&**storage, directory_id, Position::new(position));
     Ok(report)
 }
 
@@ -116,31 +121,33 @@ struct Parts {
 }
 
 impl VerifyReport {
-    fn verify_snapshot(
-        &mut self,
-        storage: &Arc<dyn Storage>,
-        directory_id: u128,
-        snapshot: &Snapshot,
-    ) -> Result<(), OpenError> {
+    fn verify_snapshot(&mut self, storage: &Arc<dyn Storage>, directory_id: u128, snapshot: &Snapshot) {
         let parts = self.parts(snapshot);
         let file = snapshot::path(snapshot.position);
         for (key, bytes) in &parts.shares {
-            if let Err(error) = SharePartition::decode(*key, ShareOptions::default(), bytes, Now::default()) {
-                if matches!(error, DecodeError::Version { .. }) {
-                    return Err(unreadable(snapshot.position, *key, &error));
+            match SharePartition::decode(*key, ShareOptions::default(), bytes, Now::default()) {
+                Ok(_) => {}
+                Err(error @ DecodeError::Version { .. }) => {
+                    self.refuse(file.clone(), 0, unreadable(snapshot.position, *key, &error));
                 }
-                self.add(file.clone(), 0, format!("share partition {key}: {error}"));
+                Err(error) => self.add(file.clone(), 0, format!("share partition {key}: {error}")),
             }
         }
         let (Some(catalog), Some(partitions)) = (parts.catalog, parts.partitions) else {
             // Every whole snapshot has both.
-            for name in storage.list("logs").unwrap_or_default() {
-                self.leave_out(
-                    &format!("logs/{name}"),
-                    "what belongs to it stands in the damaged snapshot",
-                );
+            let names = storage.list("logs").or_else(|error| match error.kind() {
+                io::ErrorKind::NotFound => Ok(Vec::new()),
+                _ => Err(error),
+            });
+            let names = names.unwrap_or_else(|source| {
+                self.add("logs".to_owned(), 0, format!("the disk does not let it list: {source}"));
+                Vec::new()
+            });
+            for name in names {
+                let why = "what belongs to it stands in the snapshot, which cannot be read";
+                self.leave_out(&format!("logs/{name}"), why);
             }
-            return Ok(());
+            return;
         };
         let logs: BTreeMap<PartitionKey, &LogState> = partitions.iter().map(|one| (one.key, &one.log)).collect();
         for topic in catalog.topics() {
@@ -154,16 +161,16 @@ impl VerifyReport {
                 };
                 let directory = format!("logs/{}-{index}", topic.name);
                 let reader = LogReader::listed(Arc::clone(storage), &directory, identity, state);
-                let found = reader.verify()?;
+                let found = reader.verify();
                 self.logs += 1;
                 self.segments += found.segments;
                 self.records += found.records;
                 self.bytes += found.bytes;
                 self.problems.extend(found.problems);
+                self.newer.extend(found.newer);
                 self.unchecked.extend(found.unchecked);
             }
         }
-        Ok(())
     }
 
     fn parts(&mut self, snapshot: &Snapshot) -> Parts {
@@ -183,22 +190,10 @@ impl VerifyReport {
         parts
     }
 
-    fn verify_journal(&mut self, storage: &dyn Storage, directory_id: u128, from: Position) -> Result<(), OpenError> {
+    fn verify_journal(&mut self, storage: &dyn Storage, directory_id: u128, from: Position) {
         let mut records = 0;
         let mut visit = |_: Position, entry: Entry<'_>| look(&entry, &mut records);
-        let found = match journal::verify(storage, directory_id, from, &mut visit) {
-            Ok(found) => found,
-            Err(JournalError::Io {
-                operation,
-                path,
-                source,
-            }) => {
-                self.add(path, 0, format!("the disk does not let it {operation}: {source}"));
-                self.leave_out("journal", "a file of it cannot be read");
-                return Ok(());
-            }
-            Err(error) => return Err(error.into()),
-        };
+        let found = journal::verify(storage, directory_id, from, &mut visit);
         self.journal_records = records;
         self.bytes += found.bytes;
         self.entries = found.report.entries;
@@ -212,23 +207,42 @@ impl VerifyReport {
             let what = format!("{} ({} bytes)", damage.reason, damage.bytes);
             self.add(damage.file, damage.offset, what);
         }
-        for file in found.unread {
-            self.leave_out(&file, "which part of the journal it holds is not known");
+        for refused in found.refused {
+            self.refuse(refused.file, refused.offset, refused.error.into());
         }
-        Ok(())
+        for (file, why) in found.unread {
+            self.leave_out(&file, why);
+        }
     }
 
-    fn note(&mut self, error: SnapshotError) -> Result<(), OpenError> {
+    /// What is wrong with a snapshot or the format file.
+    fn note(&mut self, error: SnapshotError) {
         match error {
-            SnapshotError::Damaged { file, position, what } => {
-                self.add(file, position, what);
-                Ok(())
+            SnapshotError::Damaged { file, position, what } => self.add(file, position, what),
+            SnapshotError::ForeignDirectory { ref file, .. } => self.add(file.clone(), 12, error.to_string()),
+            SnapshotError::UnknownKind { ref file, position, .. } => self.refuse(file.clone(), position, error.into()),
+            SnapshotError::Io { ref file, .. } | SnapshotError::Version { ref file, .. } => {
+                self.refuse(file.clone(), 0, error.into());
             }
-            SnapshotError::ForeignDirectory { ref file, .. } => {
-                self.add(file.clone(), 12, error.to_string());
-                Ok(())
-            }
-            other => Err(other.into()),
+        }
+    }
+
+    /// What is newer, and what else is as an open would say it.
+    fn refuse(&mut self, file: String, position: u64, error: OpenError) {
+        match error {
+            OpenError::NewerFormat { what, found, known, .. } => self.newer.push(Problem {
+                file,
+                position,
+                what: format!("has {what} {found}, this program reads {known}"),
+            }),
+            OpenError::Io { context, source } => self.add(file, position, format!("{context}: {source}")),
+            other => self.add(file, position, other.to_string()),
+        }
+    }
+
+    fn leave_out_all(&mut self, why: &str) {
+        for part in ["snapshots", "logs", "journal"] {
+            self.leave_out(part, why);
         }
     }
 
@@ -242,7 +256,7 @@ impl VerifyReport {
     }
 }
 
-/// Counts records, and fails for a change that a newer version wrote.
+/// Counts records; fails for what makes no sense, or is of a newer version.
 fn look(entry: &Entry<'_>, records: &mut u64) -> Result<(), VisitorError> {
     for operation in entry.operations {
         match operation {

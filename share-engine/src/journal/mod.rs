@@ -77,6 +77,7 @@
 //! | 8 void | range |
 //! | 9 start offset | offset |
 //! | 10 reset | `u` epoch, offset |
+//! | 11 continue what was given back untouched | offset, time at which the attempt begins |
 //!
 //! # What a crash leaves
 //!
@@ -131,5 +132,5 @@ pub use header::GROUP_HEADER;
 pub use options::JournalOptions;
 pub use position::{Position, SECTOR};
 pub use recovery::{Entry, Report, TornTail, Visitor, VisitorError};
-pub use verify::{VerifyReport, owner, read, verify};
+pub use verify::{Refused, VerifyReport, owner, read, verify};
 pub use writer::{Admission, Committed, Durability, Journal};

@@ -62,13 +62,33 @@ pub(super) struct Scanned {
 /// Why a scan stopped.
 pub(super) struct Stopped {
     pub(super) error: JournalError,
-    /// After damage: where the next sound group stands.
+    /// Where it stopped.
+    pub(super) at: Position,
+    /// Where the next sound group stands, if that is known.
     pub(super) resume: Option<Position>,
+    /// How sure it is that the file was not just left here for one that the ring has not.
+    pub(super) left: Left,
+}
+
+/// Whether a file ends where nothing of its own follows. Its successor would say so; matters only without it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Left {
+    /// Something that belongs here does follow, or its successor says that something should.
+    No,
+    /// What is here may be a damaged group, or what is left of an earlier lap.
+    Perhaps,
+    /// What is here was never written over: zeros, or the start of a group of an earlier lap.
+    Yes,
 }
 
 impl From<JournalError> for Stopped {
     fn from(error: JournalError) -> Self {
-        Self { error, resume: None }
+        Self {
+            error,
+            at: Position::ZERO,
+            resume: None,
+            left: Left::No,
+        }
     }
 }
 
@@ -90,12 +110,14 @@ pub(super) fn scan(ring: &Ring, from: Position, visit: &mut Visitor<'_>) -> Resu
         entries: 0,
         ended: None,
     };
-    scan.walk(visit)?;
+    let walked = scan.walk(visit);
+    walked.map_err(|stopped| Stopped { at: scan.at, ..stopped })?;
     // Every open raises the generation, so that an end mark of an older one is not the last word.
     let clean = scan.ended == Some(newest);
     let mut torn = None;
     if !(clean && scan.synced >= scan.at) {
-        torn = scan.look_behind_the_tail()?;
+        let looked = scan.look_behind_the_tail();
+        torn = looked.map_err(|stopped| Stopped { at: scan.at, ..stopped })?;
     }
     Ok(Scanned {
         report: Report {
@@ -160,23 +182,29 @@ impl Scan<'_> {
 
     fn enter(&mut self, slot: &Slot, group: &GroupHeader, visit: &mut Visitor<'_>) -> Result<(), Stopped> {
         let offset = self.ring.geometry.offset(self.at);
+        let end = self.at.plus(group.disk_len());
+        let stop = |error| Stopped {
+            resume: Some(end),
+            ..Stopped::from(error)
+        };
         if group.version > VERSION {
-            return Err(Stopped::from(JournalError::NewerVersion {
+            return Err(stop(JournalError::NewerVersion {
                 file: ring::slot_path(slot.header.slot),
                 found: group.version,
                 supported: VERSION,
             }));
         }
-        let end = self.at.plus(group.disk_len());
-        let fail = |error| match error {
-            DecodeError::UnknownKind { what, kind, newest } => JournalError::UnknownKind {
-                file: ring::slot_path(slot.header.slot),
-                offset,
-                what,
-                kind,
-                newest,
-            },
-            DecodeError::Malformed(reason) => ring::damage(slot.header.slot, offset, group.disk_len(), reason),
+        let fail = |error| {
+            stop(match error {
+                DecodeError::UnknownKind { what, kind, newest } => JournalError::UnknownKind {
+                    file: ring::slot_path(slot.header.slot),
+                    offset,
+                    what,
+                    kind,
+                    newest,
+                },
+                DecodeError::Malformed(reason) => ring::damage(slot.header.slot, offset, group.disk_len(), reason),
+            })
         };
         let mut payload = Source::new(self.window.payload(offset, group));
         let mut operations = Vec::new();
@@ -191,13 +219,13 @@ impl Scan<'_> {
                     let entry = Entry {
                         operations: &operations,
                     };
-                    visit(end, entry).map_err(|source| JournalError::Visitor { position: end, source })?;
+                    visit(end, entry).map_err(|source| stop(JournalError::Visitor { position: end, source }))?;
                 }
             }
             count += 1;
         }
         if count != group.entries {
-            return Err(fail(DecodeError::Malformed("the number of entries does not match")).into());
+            return Err(fail(DecodeError::Malformed("the number of entries does not match")));
         }
         self.groups += 1;
         self.floor = group.generation;
@@ -266,9 +294,11 @@ impl Scan<'_> {
                     reason: "no file holds this position of the journal",
                 })
             };
+            let resume = next_sound.filter(|next| *next > self.at);
             return Err(Stopped {
-                error,
-                resume: next_sound.filter(|next| *next > self.at),
+                left: self.is_left(claimed > 0 || resume.is_some_and(|next| geometry.sequence(next) == sequence))?,
+                resume,
+                ..Stopped::from(error)
             });
         }
         let bytes = claimed.max(last_end.since(self.at));
@@ -277,6 +307,27 @@ impl Scan<'_> {
             offset,
             bytes,
         }))
+    }
+
+    /// Whether the file was left here; not if something in it `follows`.
+    fn is_left(&mut self, follows: bool) -> Result<Left, JournalError> {
+        let geometry = self.ring.geometry;
+        let sequence = geometry.sequence(self.at);
+        let (Some(slot), None, false) = (
+            self.ring.slot_of(sequence),
+            self.ring.slot_of(sequence.saturating_add(1)),
+            follows,
+        ) else {
+            return Ok(Left::No);
+        };
+        let offset = geometry.offset(self.at);
+        let is_old = self.window.group(self.ring, slot, offset)?.is_some();
+        let sector = self.window.read(self.ring, slot, offset, SECTOR)?;
+        Ok(if is_old || sector.iter().all(|byte| *byte == 0) {
+            Left::Yes
+        } else {
+            Left::Perhaps
+        })
     }
 }
 

@@ -35,6 +35,15 @@ pub(super) struct Ring {
     pub(super) geometry: Geometry,
 }
 
+/// What can be used of a ring, and why not all.
+pub(super) struct Examined {
+    pub(super) ring: Option<Ring>,
+    /// In the order of the files.
+    pub(super) damage: Vec<Damage>,
+    /// Files that a newer version wrote or that the disk refuses.
+    pub(super) refused: Vec<(String, JournalError)>,
+}
+
 impl Ring {
     /// Opens every file and checks its header. Changes nothing on disk.
     pub(super) fn load(storage: &dyn Storage, directory_id: u128) -> Result<Self, JournalError> {
@@ -83,16 +92,21 @@ impl Ring {
         Ok(ring)
     }
 
-    /// As [`Ring::load`], without the files that are damaged: those are named. `None` if none is left.
-    pub(super) fn examine(
-        storage: &dyn Storage,
-        directory_id: u128,
-    ) -> Result<(Option<Self>, Vec<Damage>), JournalError> {
-        let mut found = Vec::new();
-        let numbers = slot_numbers(storage)?;
-        let mut slots: Vec<Slot> = Vec::new();
+    /// As [`Ring::load`], without the files that are damaged or cannot be read: those are named. `None` if none is left.
+    pub(super) fn examine(storage: &dyn Storage, directory_id: u128) -> Examined {
+        let (mut found, mut refused) = (Vec::new(), Vec::new());
+        let numbers = slot_numbers(storage).unwrap_or_else(|error| {
+            refused.push((DIRECTORY.to_owned(), error));
+            Vec::new()
+        });
+        let mut slots: Vec<(Slot, u64)> = Vec::new();
         for number in &numbers {
-            match load_slot(storage, *number, directory_id) {
+            let slot = load_slot(storage, *number, directory_id).and_then(|slot| {
+                let len = slot.file.len();
+                let len = len.map_err(JournalError::io("read", &slot_path(*number)))?;
+                Ok((slot, len))
+            });
+            match slot {
                 Ok(slot) => slots.push(slot),
                 Err(JournalError::Corrupt(damage)) => found.push(damage),
                 Err(JournalError::WrongDirectory { file, .. }) => found.push(Damage {
@@ -101,18 +115,24 @@ impl Ring {
                     bytes: 16,
                     reason: "the file belongs to another data directory",
                 }),
-                Err(error) => return Err(error),
+                Err(error) => refused.push((slot_path(*number), error)),
             }
         }
-        let listed = slots.iter().map(|slot| slot.header.ring_files);
-        let listed = listed.chain(numbers.last().map(|last| last + 1)).max().unwrap_or(1);
-        let gone = (0..listed).filter(|number| !numbers.contains(number));
-        found.extend(gone.map(|number| place(number, 0, 0, "the file is missing")));
+        if refused.iter().all(|(file, _)| file != DIRECTORY) {
+            let listed = slots.iter().map(|(slot, _)| slot.header.ring_files);
+            let listed = listed
+                .chain(numbers.last().map(|last| last.saturating_add(1)))
+                .max()
+                .unwrap_or(1);
+            let gone = (0..listed)
+                .filter(|number| !numbers.contains(number))
+                .take(MISSING_NAMED);
+            found.extend(gone.map(|number| place(number, 0, 0, "the file is missing")));
+        }
         let geometry = common_size(&slots).and_then(Geometry::new);
         let mut sound: Vec<Slot> = Vec::new();
-        for slot in slots {
+        for (slot, len) in slots {
             let number = slot.header.slot;
-            let len = slot.file.len().map_err(JournalError::io("read", &slot_path(number)))?;
             let size = slot.header.file_size;
             let twin = |other: &Slot| other.header.sequence.is_some() && other.header.sequence == slot.header.sequence;
             if geometry.is_none_or(|geometry| geometry.file_size() != size) {
@@ -129,7 +149,11 @@ impl Ring {
         let ring = geometry
             .filter(|_| !sound.is_empty())
             .map(|geometry| Self { slots: sound, geometry });
-        Ok((ring, found))
+        Examined {
+            ring,
+            damage: found,
+            refused,
+        }
     }
 
     pub(super) fn path(&self, index: usize) -> String {
@@ -340,9 +364,9 @@ fn slot_numbers(storage: &dyn Storage) -> Result<Vec<u32>, JournalError> {
 }
 
 /// The size that most files say.
-fn common_size(slots: &[Slot]) -> Option<u64> {
-    let say = |size: u64| slots.iter().filter(|slot| slot.header.file_size == size).count();
-    let sizes = slots.iter().map(|slot| slot.header.file_size);
+fn common_size(slots: &[(Slot, u64)]) -> Option<u64> {
+    let say = |size: u64| slots.iter().filter(|(slot, _)| slot.header.file_size == size).count();
+    let sizes = slots.iter().map(|(slot, _)| slot.header.file_size);
     sizes.max_by_key(|size| (say(*size), *size))
 }
 
@@ -420,6 +444,9 @@ fn file_name(slot: u32) -> String {
 }
 
 const SUFFIX: &str = ".ring";
+
+/// How many missing files are named: more say nothing more, and a header can claim four billion.
+const MISSING_NAMED: usize = 64;
 
 /// Zeros are written in pieces of this size.
 const ZERO_CHUNK: usize = 1 << 20;

@@ -32,26 +32,29 @@ pub(super) fn write(storage: &dyn Storage, directory: &str, topic_id: TopicId) -
 
 /// Compares both with what [`write`] wrote.
 pub(super) fn check(storage: &dyn Storage, directory: &str, topic_id: TopicId) -> Result<(), LogError> {
-    for (name, content) in files(topic_id) {
-        let path = format!("{directory}/{name}");
-        let file = match storage.open(&path, OpenMode::Read) {
-            Ok(file) => file,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(LogError::corrupt(&path, 0, "the file is missing"));
-            }
-            Err(error) => return Err(LogError::io(&path, "open")(error)),
-        };
-        let len = file.len().map_err(LogError::io(&path, "measure"))?;
-        if len != content.len() as u64 {
-            let what = format!("the file has {len} bytes, {} expected", content.len());
-            return Err(LogError::corrupt(&path, len.min(content.len() as u64), what));
+    let mut files = files(topic_id).into_iter();
+    files.try_for_each(|(name, content)| check_file(storage, &format!("{directory}/{name}"), &content))
+}
+
+/// Compares one of them with what should be in it.
+pub(super) fn check_file(storage: &dyn Storage, path: &str, content: &str) -> Result<(), LogError> {
+    let file = match storage.open(path, OpenMode::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(LogError::corrupt(path, 0, "the file is missing"));
         }
-        let mut found = vec![0; content.len()];
-        file.read_exact_at(&mut found, 0).map_err(LogError::read(&path, 0))?;
-        if let Some(position) = found.iter().zip(content.bytes()).position(|(a, b)| *a != b) {
-            let what = format!("{content:?} expected");
-            return Err(LogError::corrupt(&path, position as u64, what));
-        }
+        Err(error) => return Err(LogError::io(path, "open")(error)),
+    };
+    let len = file.len().map_err(LogError::io(path, "measure"))?;
+    if len != content.len() as u64 {
+        let what = format!("the file has {len} bytes, {} expected", content.len());
+        return Err(LogError::corrupt(path, len.min(content.len() as u64), what));
+    }
+    let mut found = vec![0; content.len()];
+    file.read_exact_at(&mut found, 0).map_err(LogError::read(path, 0))?;
+    if let Some(position) = found.iter().zip(content.bytes()).position(|(a, b)| *a != b) {
+        let what = format!("{content:?} expected");
+        return Err(LogError::corrupt(path, position as u64, what));
     }
     Ok(())
 }

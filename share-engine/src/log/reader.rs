@@ -134,22 +134,33 @@ impl LogReader {
     /// What an open looks at: the files' lengths, the sidecar's header and its last entry.
     pub(super) fn check_ends(&self, segment: &SegmentState) -> Result<(), LogError> {
         for file in SegmentFile::ALL {
-            let path = file.path(&self.directory, segment.base);
-            let listed = file.listed_bytes(segment);
-            let handle = match self.storage.open(&path, OpenMode::Read) {
-                Ok(handle) => handle,
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                    let what = format!("the file is missing, {listed} bytes expected");
-                    return Err(LogError::corrupt(&path, 0, what));
-                }
-                Err(error) => return Err(LogError::io(&path, "open")(error)),
-            };
-            let found = handle.len().map_err(LogError::io(&path, "measure"))?;
-            if found < listed {
-                let what = format!("the file ends here, {listed} bytes expected");
-                return Err(LogError::corrupt(&path, found, what));
-            }
+            self.check_length(segment, file)?;
         }
+        self.check_last_entry(segment)
+    }
+
+    /// Whether a file of a segment is as long as it is listed.
+    pub(super) fn check_length(&self, segment: &SegmentState, file: SegmentFile) -> Result<(), LogError> {
+        let path = file.path(&self.directory, segment.base);
+        let listed = file.listed_bytes(segment);
+        let handle = match self.storage.open(&path, OpenMode::Read) {
+            Ok(handle) => handle,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                let what = format!("the file is missing, {listed} bytes expected");
+                return Err(LogError::corrupt(&path, 0, what));
+            }
+            Err(error) => return Err(LogError::io(&path, "open")(error)),
+        };
+        let found = handle.len().map_err(LogError::io(&path, "measure"))?;
+        if found < listed {
+            let what = format!("the file ends here, {listed} bytes expected");
+            return Err(LogError::corrupt(&path, found, what));
+        }
+        Ok(())
+    }
+
+    /// The sidecar's header and its last entry.
+    pub(super) fn check_last_entry(&self, segment: &SegmentState) -> Result<(), LogError> {
         let open = OpenSegment::open(self, segment)?;
         let last = open
             .entries

@@ -24,6 +24,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// Empty if all is well. One for each interval of a log file that is not as it was written.
     pub problems: Vec<Problem>,
+    /// What a newer version wrote.
+    pub newer: Vec<Problem>,
     /// What could not be compared, since something else is damaged.
     pub unchecked: Vec<Unchecked>,
 }
@@ -50,37 +52,47 @@ pub struct Problem {
 
 impl LogReader {
     /// Reads everything listed: sidecars, batches, records, indexes, metadata.
-    ///
-    /// # Errors
-    /// A newer version; damage, and what the disk refuses, is in the report.
-    pub fn verify(&self) -> Result<VerifyReport, LogError> {
+    pub fn verify(&self) -> VerifyReport {
         let mut report = VerifyReport::default();
-        let metadata = metadata::check(&*self.storage, &self.directory, self.identity.topic_id);
-        report.note(metadata)?;
+        for (name, content) in metadata::files(self.identity.topic_id) {
+            let path = format!("{}/{name}", self.directory);
+            report.note(metadata::check_file(&*self.storage, &path, &content));
+        }
         for segment in self.segments.iter() {
             report.segments += 1;
-            match self.check_ends(segment) {
-                Ok(()) => {
-                    let verified = self.verify_segment(segment, &mut report);
-                    report.note(verified)?;
-                }
-                ends => {
-                    report.note(ends)?;
-                    let file = SegmentFile::Log.path(&self.directory, segment.base);
-                    let why = "the files of its segment do not fit together".to_owned();
-                    report.unchecked.push(Unchecked { file, why });
+            // An index is worth nothing without the log; the log is read without its indexes.
+            let fit = report.note(self.check_length(segment, SegmentFile::Log))
+                & report.note(self.check_length(segment, SegmentFile::Sums));
+            let [index, timeindex] = [SegmentFile::Index, SegmentFile::TimeIndex].map(|file| {
+                let loaded = self.check_length(segment, file);
+                let loaded = loaded.and_then(|()| IndexCheck::load(self, segment, file));
+                loaded.map_err(|error| report.note(Err(error))).ok()
+            });
+            if fit && report.note(self.check_last_entry(segment)) {
+                let verified = self.verify_segment(segment, (index, timeindex), &mut report);
+                report.note(verified);
+            } else {
+                let indexes = [index, timeindex].into_iter().flatten().map(|index| index.path);
+                let log = SegmentFile::Log.path(&self.directory, segment.base);
+                for file in [log].into_iter().chain(indexes) {
+                    report.leave_out(file, "the files of its segment do not fit together");
                 }
             }
         }
-        Ok(report)
+        report
     }
 
-    fn verify_segment(&self, segment: &SegmentState, report: &mut VerifyReport) -> Result<(), LogError> {
+    fn verify_segment(
+        &self,
+        segment: &SegmentState,
+        (index, timeindex): (Option<IndexCheck>, Option<IndexCheck>),
+        report: &mut VerifyReport,
+    ) -> Result<(), LogError> {
         let open = OpenSegment::open(self, segment)?;
         let mut walk = SegmentWalk {
             base: segment.base,
-            index: IndexCheck::load(self, segment, SegmentFile::Index)?,
-            timeindex: IndexCheck::load(self, segment, SegmentFile::TimeIndex)?,
+            index,
+            timeindex,
             walked: Walked {
                 end: segment.base,
                 max_timestamp: WallTime::from_millis(-1),
@@ -97,23 +109,22 @@ impl LogReader {
             (number, position) = match step {
                 Ok(next) => next,
                 Err(error) => {
-                    report.note(Err(error))?;
+                    report.note(Err(error));
                     is_whole = false;
                     walk.step_over(&open, number)
                 }
             };
         }
         report.bytes += segment.bytes;
+        let indexes = [walk.index, walk.timeindex].into_iter().flatten();
         if !is_whole {
-            for file in [SegmentFile::Index, SegmentFile::TimeIndex] {
-                let file = file.path(&self.directory, segment.base);
-                let why = "it is compared with the batches, and not all can be read".to_owned();
-                report.unchecked.push(Unchecked { file, why });
+            for index in indexes {
+                let why = "it is compared with the batches, and not all can be read";
+                report.leave_out(index.path, why);
             }
             return Ok(());
         }
-        walk.index.finish(report);
-        walk.timeindex.finish(report);
+        indexes.for_each(|index| index.finish(report));
         let walked = &walk.walked;
         let listed = (segment.max_timestamp, segment.max_timestamp_offset);
         if (walked.max_timestamp, walked.max_timestamp_offset) != listed {
@@ -127,8 +138,9 @@ impl LogReader {
 /// What goes along with the batches of a segment.
 struct SegmentWalk {
     base: Offset,
-    index: IndexCheck,
-    timeindex: IndexCheck,
+    /// `None`: it cannot be read itself.
+    index: Option<IndexCheck>,
+    timeindex: Option<IndexCheck>,
     walked: Walked,
 }
 
@@ -159,8 +171,12 @@ impl SegmentWalk {
         let mut at = position;
         for batch in &batches {
             self.walked.step(batch);
-            self.index.step_offsets(batch, at, self.base);
-            self.timeindex.step_timestamps(batch, &self.walked, self.base);
+            if let Some(index) = &mut self.index {
+                index.step_offsets(batch, at, self.base);
+            }
+            if let Some(index) = &mut self.timeindex {
+                index.step_timestamps(batch, &self.walked, self.base);
+            }
             at += batch.bytes().len() as u64;
         }
         report.batches += batches.len() as u64;
@@ -182,39 +198,36 @@ impl SegmentWalk {
 }
 
 impl VerifyReport {
-    /// Keeps damage as a problem; passes on what a newer version wrote.
-    fn note(&mut self, result: Result<(), LogError>) -> Result<(), LogError> {
-        match result {
-            Ok(()) => Ok(()),
-            Err(LogError::Corrupt { file, position, what }) => {
-                self.problems.push(Problem { file, position, what });
-                Ok(())
-            }
-            Err(LogError::Io { file, action, source }) => {
-                let what = match source.kind() {
-                    io::ErrorKind::NotFound => "the file is missing".to_owned(),
-                    _ => format!("the disk does not let it {action}: {source}"),
-                };
-                self.problems.push(Problem {
+    /// Keeps what is wrong; whether nothing is.
+    fn note(&mut self, result: Result<(), LogError>) -> bool {
+        let Err(error) = result else { return true };
+        let what = error.to_string();
+        let (file, position, what) = match error {
+            LogError::Version { file, found, supported } => {
+                let what = format!("has format {found}, this program reads up to {supported}");
+                self.newer.push(Problem {
                     file,
                     position: 0,
                     what,
                 });
-                Ok(())
+                return false;
             }
-            Err(error @ LogError::ForeignDirectory { .. }) => {
-                let what = error.to_string();
-                if let LogError::ForeignDirectory { file, .. } = error {
-                    self.problems.push(Problem {
-                        file,
-                        position: 12,
-                        what,
-                    });
-                }
-                Ok(())
+            LogError::Corrupt { file, position, what } => (file, position, what),
+            LogError::Io { file, source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                (file, 0, "the file is missing".to_owned())
             }
-            Err(error) => Err(error),
-        }
+            LogError::Io { file, action, source } => (file, 0, format!("the disk does not let it {action}: {source}")),
+            LogError::ForeignDirectory { file, .. } => (file, 12, what),
+            // Of writers alone.
+            LogError::Fenced { .. } | LogError::Order { .. } | LogError::Batch { .. } => (String::new(), 0, what),
+        };
+        self.problems.push(Problem { file, position, what });
+        false
+    }
+
+    fn leave_out(&mut self, file: String, why: &str) {
+        let why = why.to_owned();
+        self.unchecked.push(Unchecked { file, why });
     }
 }
 

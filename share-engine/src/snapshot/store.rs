@@ -4,7 +4,7 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::container::{self, SectionKind, Snapshot};
+use super::container::{self, Examined, SectionKind, Snapshot};
 use super::error::SnapshotError;
 use crate::hook::{Hook, Phase};
 use crate::storage::{OpenMode, Storage};
@@ -44,11 +44,10 @@ pub fn load_newest(storage: &dyn Storage, directory_id: u128) -> Result<Option<S
     newest.map(|position| load(storage, directory_id, position)).transpose()
 }
 
-/// What can be read of the newest snapshot, and what is wrong with it; `None` if there is none. Its position is that in its
-/// name.
+/// What can be read of the newest snapshot, and why not all; `None` if there is none. Its position is that in its name.
 ///
 /// # Errors
-/// A disk that refuses, a newer format version, an unknown kind.
+/// A disk that refuses to list them.
 pub fn examine_newest(
     storage: &dyn Storage,
     directory_id: u128,
@@ -57,28 +56,23 @@ pub fn examine_newest(
         return Ok(None);
     };
     let path = path(position);
-    let bytes = read(storage, &path)?.unwrap_or_default();
-    let mut examined = container::examine(&path, &bytes, directory_id);
+    let mut examined = match read(storage, &path) {
+        Ok(bytes) => container::examine(&path, &bytes.unwrap_or_default(), directory_id),
+        Err(error) => Examined {
+            position: None,
+            sections: Vec::new(),
+            errors: vec![error],
+        },
+    };
     if let Some(said) = examined.position.filter(|said| *said != position) {
         let what = format!("the header says position {said}");
         examined.errors.push(SnapshotError::damaged(&path, 28, what));
     }
-    let (same, newer): (Vec<_>, Vec<_>) = examined.errors.into_iter().partition(|error| {
-        matches!(
-            error,
-            SnapshotError::Damaged { .. } | SnapshotError::ForeignDirectory { .. }
-        )
-    });
-    match newer.into_iter().next() {
-        Some(error) => Err(error),
-        None => Ok(Some((
-            Snapshot {
-                position,
-                sections: examined.sections,
-            },
-            same,
-        ))),
-    }
+    let snapshot = Snapshot {
+        position,
+        sections: examined.sections,
+    };
+    Ok(Some((snapshot, examined.errors)))
 }
 
 /// Whether there is a snapshot at all.

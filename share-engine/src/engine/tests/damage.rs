@@ -6,7 +6,7 @@ use super::harness::*;
 use crate::config::GroupConfig;
 use crate::engine::verify;
 use crate::error::OpenError;
-use crate::storage::{MemoryStorage, Storage};
+use crate::storage::{CallKind, Fault, FaultKind, MemoryStorage, Storage};
 
 /// A directory with a snapshot, two segments, a dead letter and a journal behind them, closed in good order.
 fn directory() -> World {
@@ -94,9 +94,8 @@ fn one_damage_hides_no_other() {
     assert!(report.logs == 2 && report.entries > 0, "{report:?}");
 }
 
-/// Of a log only the first damaged batch was named, and what lies behind it was not read.
-#[test]
-fn every_damaged_batch_of_a_segment_is_named() {
+/// A segment of six batches.
+fn six_batches() -> World {
     let mut world = World::new();
     world.config.segment_bytes = 64 << 10;
     let mut engine = world.open();
@@ -106,6 +105,13 @@ fn every_damaged_batch_of_a_segment_is_named() {
     }
     engine.drain();
     engine.pump.wait(engine.engine.close()).unwrap();
+    world
+}
+
+/// Of a log only the first damaged batch was named, and what lies behind it was not read.
+#[test]
+fn every_damaged_batch_of_a_segment_is_named() {
+    let world = six_batches();
     let log = "logs/orders-0/00000000000000000000.log";
     let batch = world.storage.contents(log).len() / 6;
     let places = [batch, 4 * batch];
@@ -273,7 +279,17 @@ fn is_newer(world: &World, file: &str, what: &str, found: u32, known: u32) {
     };
     assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
     assert_eq!(error.to_string(), expected);
-    assert_eq!(look(&world.storage).unwrap_err().to_string(), expected);
+    let report = look(&world.storage).unwrap();
+    assert_eq!(report.problems, []);
+    let newer: Vec<_> = report
+        .newer
+        .iter()
+        .map(|one| format!("{} {}", one.file, one.what))
+        .collect();
+    assert_eq!(
+        newer,
+        [format!("{file} has {what} {found}, this program reads up to {known}")]
+    );
     assert_eq!(before, all(world));
 }
 
@@ -330,6 +346,171 @@ fn a_newer_sidecar_is_refused_untouched() {
     is_newer(&world, &file, "format", 3, 1);
 }
 
+/// A share partition in a snapshot, and what is inside of changes in the journal.
+#[test]
+fn newer_content_of_whole_files_is_refused_untouched() {
+    let world = directory();
+    let (file, _) = snapshot(&world);
+    let mut bytes = world.storage.contents(&file);
+    // Header, then sections: kind, length at 4, checksum of the data at 12, checksum of that head at 16, data.
+    let put = |bytes: &mut [u8], at: usize, from: usize, to: usize| {
+        let sum = crc32c::crc32c(&bytes[from..to]).to_le_bytes();
+        bytes[at..at + 4].copy_from_slice(&sum);
+    };
+    let (mut at, mut frame) = (44, bytes[..44].to_vec());
+    while !bytes[at..].starts_with(b"SMILLEND") {
+        let len = u64::from_le_bytes(bytes[at + 4..at + 12].try_into().unwrap());
+        let (data, end) = (at + 20, at + 20 + usize::try_from(len).unwrap());
+        if bytes[at] == 3 {
+            // Behind its key.
+            bytes[data + 4] = 2;
+            put(&mut bytes, at + 12, data, end);
+            put(&mut bytes, at + 16, at, at + 16);
+        }
+        frame.extend_from_slice(&bytes[at..data]);
+        at = end;
+    }
+    frame.extend_from_slice(&bytes[at..at + 16]);
+    bytes[at + 16..at + 20].copy_from_slice(&crc32c::crc32c(&frame).to_le_bytes());
+    world.storage.put(&file, &bytes);
+    let error = world.try_open().err().unwrap();
+    let expected = "a share partition of format 2, this program reads up to 1";
+    assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
+    assert!(error.to_string().ends_with(expected), "{error}");
+    let report = look(&world.storage).unwrap();
+    assert!(!report.newer.is_empty() && report.problems.is_empty(), "{report:?}");
+    let told = |one: &crate::engine::Problem| one.file == file && one.what.ends_with(expected);
+    assert!(report.newer.iter().all(told), "{report:?}");
+    assert!(world.storage.contents(&file) == bytes && report.logs == 2);
+
+    let world = acquired();
+    let ring = "journal/0000.ring";
+    let bytes = world.storage.contents(ring);
+    let group = 512 + usize::try_from(snapshot(&world).1).unwrap();
+    let len = u32::from_le_bytes(bytes[group + 12..group + 16].try_into().unwrap()) as usize;
+    let sum = (group + 4, group + 8, group + (64 + len).next_multiple_of(512));
+    // Header, entry's length, operation's kind and length, share key, change.
+    let (operation, change) = (group + 64 + 4, group + 64 + 4 + 5 + 4);
+    assert_eq!((bytes[operation], bytes[change]), (2, 1), "an acquisition");
+    edit(&world.storage, ring, change, 99, sum);
+    is_newer(&world, ring, "a change of kind", 99, 11);
+}
+
+/// Behind the snapshot stands an acquisition.
+fn acquired() -> World {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a", "b"]);
+    engine.drain();
+    engine.acquire(&member, 1);
+    engine.pump.wait(engine.engine.close()).unwrap();
+    world
+}
+
+/// The first file of a newer version ended it, and nothing else was looked at.
+#[test]
+fn a_newer_file_hides_no_damage() {
+    let world = directory();
+    let files = world.storage.files();
+    let sums: Vec<&String> = files.iter().filter(|file| file.ends_with(".sums")).collect();
+    edit(&world.storage, sums[0], 8, 3, (36, 0, 36));
+    let log = sums.last().unwrap().replace(".sums", ".log");
+    flipped(&world.storage, &log, 80);
+    let (snapshot, from) = snapshot(&world);
+    edit(&world.storage, &snapshot, 44, 6, (60, 44, 60));
+    // That was the catalog, without which no log can be told from another.
+    let report = look(&world.storage).unwrap();
+    assert_eq!(report.newer.len(), 1, "{report:?}");
+    assert_eq!(named(&report).1, ["logs/orders-0", "logs/work.dead-0"]);
+    assert!(report.entries > 0 && report.problems.is_empty(), "{report:?}");
+    edit(&world.storage, &snapshot, 44, 1, (60, 44, 60));
+    let ring = "journal/0000.ring";
+    let bytes = world.storage.contents(ring);
+    let group = 512 + usize::try_from(from).unwrap();
+    let len = u32::from_le_bytes(bytes[group + 12..group + 16].try_into().unwrap()) as usize;
+    let end = group + (64 + len).next_multiple_of(512);
+    edit(&world.storage, ring, group + 64 + 4, 18, (group + 4, group + 8, end));
+    // Behind what is newer stands the mark of the end.
+    flipped(&world.storage, ring, end + 10);
+    let report = look(&world.storage).unwrap();
+    let newer: Vec<_> = report
+        .newer
+        .iter()
+        .map(|one| (one.file.as_str(), one.position))
+        .collect();
+    assert_eq!(newer, [(sums[0].as_str(), 0), (ring, group as u64)]);
+    let found: Vec<_> = report
+        .problems
+        .iter()
+        .map(|one| (one.file.as_str(), one.position))
+        .collect();
+    assert_eq!(found, [(log.as_str(), 0), (ring, end as u64)]);
+    let left_out = sums[0].replace(".sums", ".log");
+    assert!(named(&report).1.contains(&left_out), "{report:?}");
+}
+
+/// A snapshot or format file that could not be read ended it.
+#[test]
+fn a_file_that_the_disk_refuses_is_a_problem_among_others() {
+    for (path, logs) in [("format", 2), ("snapshots/", 0), ("journal/0001", 2), ("orders-0/0", 2)] {
+        let world = directory();
+        let calls = [CallKind::Open, CallKind::Read, CallKind::Len];
+        for call in calls
+            .into_iter()
+            .filter(|call| *call != CallKind::Len || path != "orders-0/0")
+        {
+            let there = world.storage.fork(1);
+            there.fail(Fault {
+                kind: FaultKind::Io,
+                nth: 1,
+                sticky: true,
+                call: Some(call),
+                path: path.to_owned(),
+            });
+            let report = look(&there).unwrap();
+            let problems = named(&report).0;
+            assert!(!problems.is_empty(), "{path} {call:?}");
+            assert!(
+                problems.iter().all(|file| file.contains(path)),
+                "{path} {call:?}: {problems:?}"
+            );
+            assert_eq!(report.logs, logs, "{path} {call:?}");
+            assert!(report.entries > 0 && !report.problems[0].what.is_empty(), "{report:?}");
+        }
+    }
+}
+
+/// A damaged index kept its segment from being read, and one text file the other from being compared.
+#[test]
+fn a_damaged_index_hides_no_damage_of_its_segment() {
+    let world = six_batches();
+    let log = "logs/orders-0/00000000000000000000.log";
+    let place = world.storage.contents(log).len() / 6 * 4;
+    for end in ["index", "timeindex"] {
+        let index = format!("{}{end}", log.strip_suffix("log").unwrap());
+        let storage = world.storage.fork(1);
+        storage.truncate(&index, 3);
+        flipped(&storage, log, place + 100);
+        for name in ["partition.metadata", "leader-epoch-checkpoint"] {
+            flipped(&storage, &format!("logs/orders-0/{name}"), 3);
+        }
+        let report = look(&storage).unwrap();
+        let mut problems = named(&report).0;
+        problems.sort();
+        let mut expected = vec![
+            "logs/orders-0/leader-epoch-checkpoint".to_owned(),
+            "logs/orders-0/partition.metadata".to_owned(),
+            index,
+            log.to_owned(),
+        ];
+        expected.sort();
+        assert_eq!(problems, expected, "{report:?}");
+        assert_eq!(report.records, 5);
+    }
+}
+
 /// The newest snapshot and the journal position that it sums up.
 fn snapshot(world: &World) -> (String, u64) {
     let files = world.storage.files();
@@ -374,13 +555,15 @@ fn a_newer_change_of_the_catalog_is_refused_untouched() {
     let sum = crc32c::crc32c(&bytes[group + 8..group + (64 + len).next_multiple_of(512)]);
     bytes[group + 4..group + 8].copy_from_slice(&sum.to_le_bytes());
     world.storage.put(ring, &bytes);
-    for error in [world.try_open().err().unwrap(), look(&world.storage).unwrap_err()] {
-        assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
-        let text = error.to_string();
-        assert!(
-            text.contains(" has a change of the catalog of kind rename-group, this program reads create-topic, "),
-            "{text}"
-        );
-    }
+    let what = " has a change of the catalog of kind rename-group, this program reads create-topic, ";
+    let error = world.try_open().err().unwrap();
+    assert!(matches!(error, OpenError::NewerFormat { .. }), "{error}");
+    assert!(error.to_string().contains(what), "{error}");
+    let newer = look(&world.storage).unwrap().newer;
+    assert_eq!((newer.len(), newer[0].file.as_str()), (1, ring));
+    assert!(
+        newer[0].position == group as u64 && format!(" {}", newer[0].what).starts_with(what),
+        "{newer:?}"
+    );
     assert!(world.storage.contents(ring) == bytes, "what is newer is left as it is");
 }

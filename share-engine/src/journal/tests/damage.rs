@@ -74,7 +74,7 @@ fn every_flipped_bit_after_a_clean_close_is_reported() {
             assert!(reported.contains(offset), "{path} {offset} {bit}: {error}");
             let after: Vec<_> = disk.files().iter().map(|path| disk.contents(path)).collect();
             assert!(before == after, "{path} {offset} {bit}: changed");
-            let report = verify(&disk, ID, from, &mut |_, _| Ok(())).unwrap();
+            let report = verify(&disk, ID, from, &mut |_, _| Ok(()));
             assert_eq!(report.damage.len(), 1, "{path} {offset} {bit}: {report:?}");
         }
     }
@@ -89,7 +89,7 @@ fn every_truncation_is_reported() {
             disk.truncate(&path, len);
             let error = images(&disk, from).unwrap_err();
             assert!(is_corrupt(&error, &path), "{path} {len}: {error}");
-            assert_eq!(verify(&disk, ID, from, &mut |_, _| Ok(())).unwrap().damage.len(), 1);
+            assert_eq!(verify(&disk, ID, from, &mut |_, _| Ok(())).damage.len(), 1);
         }
         let disk = storage.fork(0);
         let mut longer = disk.contents(&path);
@@ -168,7 +168,7 @@ fn damage_in_an_earlier_file_is_found_from_the_later_one() {
 #[test]
 fn verify_goes_on_behind_the_damage() {
     let (storage, _, from, tail) = closed();
-    let report = verify(&storage, ID, from, &mut |_, _| Ok(())).unwrap();
+    let report = verify(&storage, ID, from, &mut |_, _| Ok(()));
     assert!(report.damage.is_empty());
     let (groups, entries) = (report.report.groups, report.report.entries);
     assert_eq!((groups, entries, report.report.tail), (4, 3, tail));
@@ -181,13 +181,63 @@ fn verify_goes_on_behind_the_damage() {
         .find(|(_, offset)| *offset == 512 + from.get() % ROOM)
         .unwrap();
     disk.flip(&first.0, first.1 + 70, 0);
-    let report = verify(&disk, ID, from, &mut |_, _| Ok(())).unwrap();
+    let report = verify(&disk, ID, from, &mut |_, _| Ok(()));
     assert_eq!(
         (report.damage.len(), report.report.groups),
         (1, groups - 1),
         "{report:?}"
     );
     assert_eq!(report.damage[0].offset, first.1);
+}
+
+/// Where the file before it was left stands in a ring file's header. Without it the end of the file before, which is sound,
+/// was named as well.
+#[test]
+fn a_damaged_header_in_the_middle_names_no_other_file() {
+    let storage = storage();
+    let options = JournalOptions {
+        initial_files: 3,
+        ..small()
+    };
+    let mut journal = create(&storage, options);
+    let mut done = Vec::new();
+    while journal.tail().get() < 2 * ROOM + 2048 {
+        done.extend(fill(&mut journal, [done.len() as u64 + 1]));
+    }
+    let tail = journal.close().unwrap();
+    assert!(tail.get() > 2 * ROOM && tail.get() < 3 * ROOM, "{tail}");
+    let in_middle = |(_, end): &&(Image, Position)| (ROOM + 1..=2 * ROOM).contains(&end.get());
+    let others = done.len() - done.iter().filter(in_middle).count();
+    let (middle, first) = ("journal/0001.ring", "journal/0000.ring");
+    storage.flip(middle, 20, 3);
+    let look = |disk: &MemoryStorage| {
+        let report = verify(disk, ID, Position::ZERO, &mut |_, _| Ok(()));
+        assert!(report.refused.is_empty());
+        let damaged: Vec<String> = report.damage.iter().map(|one| one.file.clone()).collect();
+        let unread: Vec<String> = report.unread.into_iter().map(|(file, _)| file).collect();
+        (damaged, unread, report.report.groups)
+    };
+    let groups = others as u64 + 1;
+    assert_eq!(
+        look(&storage),
+        (vec![middle.to_owned()], vec![middle.to_owned()], groups)
+    );
+    // What does stand at the end of the first file is not taken for its end.
+    let last = done
+        .iter()
+        .rev()
+        .map(|(_, end)| end.get())
+        .filter(|end| *end <= ROOM)
+        .nth(1)
+        .unwrap();
+    let disk = storage.fork(0);
+    disk.flip(first, 512 + last + 100, 1);
+    let both = vec![middle.to_owned(), first.to_owned()];
+    assert_eq!(look(&disk), (both.clone(), vec![middle.to_owned()], groups - 1));
+    // Nobody can tell what this was.
+    let disk = storage.fork(0);
+    disk.flip(first, 512 + last, 1);
+    assert_eq!(look(&disk), (vec![middle.to_owned()], both, groups - 1));
 }
 
 #[test]
@@ -202,6 +252,25 @@ fn another_directory_is_refused() {
     assert_eq!(error.to_string(), expected);
     let after: Vec<_> = storage.files().iter().map(|path| storage.contents(path)).collect();
     assert_eq!(before, after);
+}
+
+/// Each of them was named, in tens of gigabytes.
+#[test]
+fn missing_files_are_named_up_to_a_number() {
+    let (storage, _, from, _) = closed();
+    let path = "journal/0000.ring";
+    let mut bytes = storage.contents(path);
+    bytes[84..88].copy_from_slice(&u32::MAX.to_le_bytes());
+    seal_file_header(&mut bytes);
+    storage.put(path, &bytes);
+    let report = verify(&storage, ID, from, &mut |_, _| Ok(()));
+    assert_eq!(report.damage.len(), 64);
+    assert!(report.damage.iter().all(|one| one.reason == "the file is missing"));
+    assert!(is_missing(&images(&storage, from).unwrap_err(), "journal/0002.ring"));
+}
+
+fn is_missing(error: &JournalError, file: &str) -> bool {
+    matches!(error, JournalError::Corrupt(damage) if damage.file == file && damage.reason == "the file is missing")
 }
 
 fn seal_file_header(bytes: &mut [u8]) {
