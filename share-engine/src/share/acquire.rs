@@ -37,7 +37,7 @@ impl SharePartition {
             self.since = now.monotonic;
         }
         out.changes
-            .extend(self.jumped.map(|offset| Change::StartOffset { offset }));
+            .extend(self.jumped.map(|jump| Change::StartOffset { offset: jump.to }));
         self.archive_stale(request, first.first().get(), &mut out);
         let lowest = first.first().get().max(self.window.start());
         let mut taker = Taker::new(request, bounds.max);
@@ -88,9 +88,8 @@ impl SharePartition {
         if self.resetting || self.window.span() > 0 || request.from.get() > next || found <= next {
             return;
         }
-        self.skip_to(found);
+        self.jump_to(found);
         self.since = now.monotonic;
-        self.jumped = Some(Offset::saturating(found));
     }
 
     /// How many records may be taken, and up to which offset. `None`: nothing at all.

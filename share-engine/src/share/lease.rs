@@ -135,7 +135,8 @@ impl SharePartition {
     }
 
     /// The log begins at `start` now: what lies before it is lost to this group. Takes effect at once and cannot be
-    /// rolled back, so there is no transition; the change is to be written all the same, or again at the next chance.
+    /// rolled back; until its change is durable the [durable start](SharePartition::durable_start) stays behind. If the
+    /// change is refused, it comes along with the next acquisition, or with another call of this.
     ///
     /// Records that are held are lost as well: their leases are stale from now on. Those whose settlement is on its way
     /// to the disk are not reported.
@@ -143,7 +144,10 @@ impl SharePartition {
         let mut settled = Settled::default();
         let (old, next, new) = (self.window.start(), self.window.next(), start.get());
         if new <= old {
-            return settled;
+            return match self.jumped {
+                Some(jump) if jump.from < start => self.write_start(settled, jump.to),
+                _ => settled,
+            };
         }
         if let Some(passed) = self.window.clamp(run(old, new - 1)) {
             for place in places(passed) {
@@ -162,10 +166,15 @@ impl SharePartition {
             }
         }
         settled.dropped += new.saturating_sub(next);
-        settled.changes.push(Change::StartOffset { offset: start });
-        self.skip_to(new);
+        self.jump_to(new);
         self.since = now.monotonic;
         self.moved(now);
+        self.write_start(settled, start)
+    }
+
+    fn write_start(&mut self, mut settled: Settled, offset: Offset) -> Settled {
+        settled.changes.push(Change::StartOffset { offset });
+        settled.transition = self.begin(Kind::Settle, &settled.changes);
         settled
     }
 }

@@ -37,10 +37,18 @@ pub struct SharePartition {
     pub(super) resetting: bool,
     /// The one struck record that is available, in transition or acquired.
     pub(super) struck: Option<u64>,
-    /// The start offset has moved over a hole of the log, and that is not durable yet.
-    pub(super) jumped: Option<Offset>,
+    /// The start offset has moved over what the log does not have any more, and that is not durable yet.
+    pub(super) jumped: Option<Jump>,
     /// Records that one call may archive.
     pub(super) archive_limit: u32,
+}
+
+/// A move of the start offset that holds in memory alone. It is written until it is durable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Jump {
+    /// Where the start offset would be after a restart.
+    pub(super) from: Offset,
+    pub(super) to: Offset,
 }
 
 /// What waits for the journal under one transition.
@@ -125,6 +133,12 @@ impl SharePartition {
     /// The first offset that is not finished. Never moves back, except by a reset.
     pub fn start_offset(&self) -> Offset {
         Offset::saturating(self.window.start())
+    }
+
+    /// [`start_offset`](SharePartition::start_offset) as a restart would find it: behind while the log has moved on and
+    /// that is not durable yet.
+    pub fn durable_start(&self) -> Offset {
+        self.jumped.map_or(self.start_offset(), |jump| jump.from)
     }
 
     /// The last offset seen; the start offset while nothing is in flight.

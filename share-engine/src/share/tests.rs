@@ -538,8 +538,20 @@ fn a_log_start_tells_what_it_lost() {
     );
     let pending = host.share.settle(&[(leases[2], Verdict::Accept)], host.now);
     let lost = host.share.handle_log_start(at(150), host.now);
-    assert_eq!(lost.transition, None);
     assert_eq!(lost.changes, [Change::StartOffset { offset: at(150) }]);
+    assert_eq!(
+        (host.share.start_offset(), host.share.durable_start()),
+        (at(150), at(0))
+    );
+    // Nobody but the disk can say no: it is asked once more.
+    let refused = lost.transition.unwrap();
+    host.share.handle_persisted(refused, Persisted::Refused, host.now);
+    assert_eq!(host.share.durable_start(), at(0));
+    let again = host.share.handle_log_start(at(150), host.now);
+    assert_eq!(again.changes, lost.changes);
+    assert_eq!((again.dropped, again.archived.len()), (0, 0));
+    host.durable(again.transition);
+    assert_eq!(host.share.durable_start(), at(150));
     let ranges: Vec<_> = lost
         .archived
         .iter()

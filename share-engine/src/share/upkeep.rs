@@ -43,7 +43,7 @@ impl SharePartition {
         self.members.number(member).is_some()
     }
 
-    /// Where the last settled record ends; the start offset if none is settled behind it.
+    /// Where the last settled record ends; the durable start offset if none is settled behind it.
     pub fn settled_end(&self) -> Offset {
         let tracked = self.start_offset().get()..self.next_new_offset().get();
         let settled = |offset: &u64| {
@@ -53,7 +53,7 @@ impl SharePartition {
         tracked
             .rev()
             .find(settled)
-            .map_or(self.start_offset(), |last| Offset::saturating(last).next())
+            .map_or(self.durable_start(), |last| Offset::saturating(last).next())
     }
 
     /// How many available records were never delivered, although others that came with them were.

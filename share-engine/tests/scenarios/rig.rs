@@ -190,9 +190,12 @@ impl Rig {
 
     /// What is archived, and how many offsets are passed that nobody was given.
     pub(crate) fn log_start(&mut self, start: u64) -> (Vec<Lost>, u64) {
+        let before = self.share.durable_start();
         let settled = self.share.handle_log_start(at(start), self.now);
-        self.share.check();
-        assert_eq!(settled.transition, None, "it cannot be rolled back");
+        assert!(self.share.start_offset() >= at(start), "it does not wait for the disk");
+        assert_eq!(self.share.durable_start(), before, "the disk does not know of it yet");
+        self.persist(&settled, Persisted::Durable);
+        assert_eq!(self.share.durable_start(), self.share.start_offset());
         (lost(&settled.archived), settled.dropped)
     }
 

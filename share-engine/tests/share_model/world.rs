@@ -609,7 +609,12 @@ impl World {
         let mut settled = self.share.handle_log_start(at(start), self.clock());
         let plan = self.model.log_start(start);
         self.journal.append(&mut settled.changes);
-        assert_eq!(settled.transition, None);
+        if let Some(transition) = settled.transition.take() {
+            assert!(self.share.durable_start() < at(start));
+            self.share
+                .handle_persisted(transition, Persisted::Durable, self.clock());
+        }
+        assert_eq!(self.share.durable_start(), self.share.start_offset());
         assert_eq!(told(&settled.archived), told_of(&plan), "{plan:?}");
         let lost = Plan { to: Vec::new(), ..plan };
         let told_already = Settled {

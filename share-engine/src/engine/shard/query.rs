@@ -208,7 +208,7 @@ impl World {
         Some(ShareDescription {
             topic: partition.topic.to_string(),
             partition: partition.index,
-            start: share.state.start_offset().get(),
+            start: share.state.durable_start().get(),
             end: share.state.end_offset().get(),
             log_end: partition.end.get(),
             available,

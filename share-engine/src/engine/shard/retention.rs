@@ -158,7 +158,7 @@ impl Shard {
             let Some(share) = self.world.shares.get_mut(&key) else {
                 continue;
             };
-            if share.state.start_offset() >= to {
+            if share.state.durable_start() >= to {
                 continue;
             }
             behind = true;

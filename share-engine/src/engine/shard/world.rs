@@ -84,7 +84,7 @@ impl World {
                 return None;
             }
             let others = partition.shares.iter().filter(|other| *other != key);
-            let others = others.filter_map(|other| Some(self.shares.get(other)?.state.start_offset()));
+            let others = others.filter_map(|other| Some(self.shares.get(other)?.state.durable_start()));
             Some((*key, others.min().unwrap_or_else(|| share.state.settled_end())))
         };
         group.topics.values().flatten().filter_map(one).collect()

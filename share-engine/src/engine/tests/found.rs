@@ -323,3 +323,51 @@ fn no_sync_of(directory: &str) -> Fault {
         ..Fault::nth(FaultKind::Io, 1).on(CallKind::SyncDir)
     }
 }
+
+/// A topic dropped its oldest records, and a group was said to begin behind them before that was on the disk. The process
+/// died, and the group began earlier again.
+#[test]
+fn a_group_is_said_to_begin_where_it_would_after_a_restart() {
+    let world = World::new();
+    let mut engine = world.open();
+    let config = TopicConfig {
+        max_bytes: Some(16 << 10),
+        on_full: OnFull::DropOldest,
+        ..TopicConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_topic("orders", config)).unwrap();
+    engine.group("work", "orders", GroupConfig::default());
+    let value = "x".repeat(1_000);
+    let shown = loop {
+        let handle = engine.engine.clone();
+        let mut produced = pin!(handle.produce("orders", None, vec![record(&value)]));
+        let mut context = Context::from_waker(Waker::noop());
+        while produced.as_mut().poll(&mut context).is_pending() {
+            engine.pump.step(Part::Journal);
+        }
+        while engine.pump.step(Part::Shard) {}
+        // What the shard has decided by now, the journal has not heard of.
+        let mut described = pin!(handle.describe_group("work"));
+        let group = loop {
+            if let Poll::Ready(group) = described.as_mut().poll(&mut context) {
+                break group.unwrap();
+            }
+            engine.pump.step(Part::Shard);
+        };
+        let topic = group.partitions[0].log_end;
+        if topic > 20 {
+            break group.partitions[0].start;
+        }
+        if topic < 16 {
+            engine.pump.run();
+        }
+    };
+    drop(engine);
+    let mut engine = world.open();
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert!(
+        group.partitions[0].start >= shown,
+        "{} after {shown}",
+        group.partitions[0].start
+    );
+}

@@ -109,6 +109,8 @@ impl Model {
             plan.dropped += start.saturating_sub(self.next);
             (self.start, self.next, self.jumped) = (start, self.next.max(start), None);
         }
+        // What is in memory alone is written now.
+        self.jumped = self.jumped.filter(|jumped| start <= jumped.1);
         self.advance();
         self.turn();
         plan
