@@ -4,7 +4,8 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+
+use super::sync::thread::{self, Thread};
 
 /// Blocks until `future` is done.
 pub fn block_on<F: Future>(future: F) -> F::Output {

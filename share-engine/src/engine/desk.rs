@@ -2,13 +2,14 @@
 //! decides two hand-overs between threads, and lets the acquisition of a new record ride in the commit that produces it. Invariant: whoever
 //! holds the lock is the only one who writes to the journal; the shard sees what is not durable yet only while it holds the lock.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::mailbox::Mailbox;
 use super::message::{Entry, ToJournal};
 use super::sequencer::Sequencer;
 use super::shard::{Shard, ToShard};
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicBool, Ordering};
 use crate::time::Clock;
 
 /// The sequencer and the way to it.

@@ -1,9 +1,10 @@
 //! Back-pressure for producers: a budget of bytes that wait for their commit. First come, first served.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 
 use super::reply::{Reply, Sender, reply};
+use super::sync::{Mutex, MutexGuard};
 
 /// A budget that many callers share.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 //! What a topic holds, shared between the sequencer, which admits produces, and the shard, which frees.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::sync::atomic::{AtomicU64, Ordering};
 
 /// Bytes of one topic over all its partitions, and the most it may hold.
 ///

@@ -1,8 +1,7 @@
 //! The embedded API: what programs hold. Handles are cheap to clone; their futures need no particular runtime.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use super::describe::{GroupDescription, RecordInfo, TopicDescription};
@@ -18,6 +17,8 @@ use super::routes::Routes;
 use super::sequencer::Ended;
 use super::shard::{AdminReply, AdminRequest, Request, ToShard};
 use super::stats::{EngineStats, StatsSnapshot};
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicU32, Ordering};
 use super::threads::Threads;
 use crate::catalog::{Group, Topic};
 use crate::config::{EngineConfig, GroupConfig, TopicConfig};

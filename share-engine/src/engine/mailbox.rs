@@ -2,8 +2,10 @@
 //! place reserved with each acquisition, and by gates that callers wait at.
 
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
+
+use super::sync::{Condvar, Mutex, MutexGuard};
 
 /// Many senders, one receiver.
 #[derive(Debug)]

@@ -30,6 +30,7 @@ mod settlement;
 mod shard;
 mod stats;
 mod survey;
+mod sync;
 mod threads;
 mod verify;
 mod window;
@@ -57,5 +58,7 @@ pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;
 pub(crate) use shard::ToShard;
 
-#[cfg(test)]
+#[cfg(all(test, any(loom, shuttle)))]
+mod schedules;
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;

@@ -1,8 +1,7 @@
 //! Puts an engine together: recovery, the four parts, and either their threads or a pump that steps them.
 
 use std::path::Path;
-use std::sync::atomic::AtomicU32;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::clock::{SystemClock, SystemEntropy};
 use super::desk::{Counter, Desk};
@@ -15,6 +14,8 @@ use super::routes::Routes;
 use super::sequencer::{Ended, Sequencer, SequencerInit};
 use super::shard::{Shard, ShardInit, ToReader};
 use super::stats::EngineStats;
+use super::sync::Mutex;
+use super::sync::atomic::AtomicU32;
 use super::threads::{self, Threads};
 use crate::config::EngineConfig;
 use crate::drain::{Drainer, DrainerInit, ToDrain};

@@ -3,8 +3,10 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 use std::task::{Context, Poll, Waker};
+
+use super::sync::{Arc, Mutex, MutexGuard};
 
 /// Makes both ends.
 pub(crate) fn reply<T>() -> (Sender<T>, Reply<T>) {

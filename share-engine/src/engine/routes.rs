@@ -1,8 +1,9 @@
 //! Where topics lie, for producers: read by every handle, written by the shard.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError};
 
+use super::sync::RwLock;
 use crate::ids::PartitionKey;
 
 /// Where topics lie, for producers; the shard publishes it after each change.

@@ -1,10 +1,10 @@
 //! Plain counters, read by whoever exports them. Written by the engine's threads, never read by them.
 
-use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicU64, Ordering};
 use crate::share::{ArchiveCause, Archived, Settled};
 
 /// What has happened since the engine was opened.

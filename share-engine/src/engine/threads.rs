@@ -5,10 +5,10 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, PoisonError};
-use std::thread::{Builder, JoinHandle};
 
 use super::handle::Engine;
 use super::open::{Parts, Ways};
+use super::sync::thread::{Builder, JoinHandle};
 use crate::error::OpenError;
 
 /// What a thread does.

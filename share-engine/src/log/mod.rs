@@ -39,7 +39,7 @@ mod sums;
 mod verify;
 mod writer;
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
 pub use error::LogError;

@@ -36,7 +36,7 @@ mod varint;
 mod view;
 mod walk;
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
 pub use batch::{Positions, Records, StoredBatch};

@@ -30,7 +30,7 @@ mod error;
 mod format;
 mod store;
 
-#[cfg(test)]
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests;
 
 pub use container::{SectionKind, Snapshot, fuzz_snapshot};
