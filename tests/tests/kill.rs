@@ -94,7 +94,7 @@ struct Kill {
 
 #[test]
 fn nothing_confirmed_is_lost_and_nothing_is_done_twice() {
-    let kills: usize = std::env::var("SHAREMILL_KILLS").map_or(8, |text| text.parse().unwrap());
+    let kills: usize = std::env::var("SHAREMILL_KILLS").map_or(10, |text| text.parse().unwrap());
     let folder = Folder::new(MANIFEST).guest("enrich").guest("sleeper");
     let producer = Producer::start(&folder.data(), "orders", folder.path().join("confirmed"), order);
     let naps = Producer::start(&folder.data(), "naps", folder.path().join("naps"), nap);

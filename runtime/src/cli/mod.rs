@@ -5,6 +5,7 @@ pub mod args;
 mod component;
 mod components;
 mod config;
+mod crash_test;
 mod dead;
 mod direct;
 pub mod environment;
@@ -61,6 +62,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Records(args) => records::run(args).await,
         Command::Dead(command) => dead::run(command).await,
         Command::Verify(args) => verify::run(args).await,
+        Command::CrashTest(args) => crash_test::run(args).await,
+        Command::CrashTestChild(args) => crash_test::child(args).await,
         Command::Invoke(args) => invoke::run(args).await,
         Command::Module(ModuleCommand::Inspect(args)) => module::inspect(&args),
     }

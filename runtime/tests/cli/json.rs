@@ -13,6 +13,11 @@ const MANIFEST: &str = "[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \
 const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
     (&["config", "check"], &[], Some("problems")),
     (&["config", "show"], &[], None),
+    (
+        &["crash-test"],
+        &["--for", "1s", "--kills", "1", "--seed", "1"],
+        Some("findings"),
+    ),
     (&["dead", "list"], &[], Some("dead-letters")),
     (&["dead", "redrive"], &["orders.dead/0/0"], Some("redriven")),
     (&["dead", "show"], &["orders.dead/0/0"], None),

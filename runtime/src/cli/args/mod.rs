@@ -6,6 +6,7 @@
     reason = "doc comments are the help texts that a terminal shows"
 )]
 
+mod crash;
 mod query;
 mod work;
 
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use crash::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
 pub use query::{
     DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, RecordsArgs, TopicCommand,
     TopicCreate, TopicRead,
@@ -65,6 +67,11 @@ pub enum Command {
     Invoke(InvokeArgs),
     /// Read everything on disk and report damage
     Verify(VerifyArgs),
+    /// Kill a loaded engine again and again and check that nothing is lost
+    CrashTest(CrashTestArgs),
+    /// The process that crash-test kills
+    #[command(name = CRASH_TEST_CHILD, hide = true)]
+    CrashTestChild(CrashTestChildArgs),
     /// Look into a component
     #[command(subcommand)]
     Module(ModuleCommand),

@@ -1,0 +1,296 @@
+//! The child of a crash test: opens the engine, looks at everything that is there, then produces, acquires and settles until it is
+//! killed. Tells its parent what the engine acknowledged, never before it did. Judges nothing but the content of records.
+
+use std::fmt::Display;
+use std::io::{BufRead as _, Write as _};
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use share_engine::config::{EngineConfig, GroupConfig, Limits, Retention, TopicConfig};
+use share_engine::engine::{Engine, block_on};
+
+use super::said::{FINISH, Said, Task};
+use super::{load, look};
+
+/// Topic of the tasks.
+pub(super) const TASKS: &str = "tasks";
+/// Topic that accepts emit to.
+pub(super) const RESULTS: &str = "results";
+/// Topic of the dead letters.
+pub(super) const LETTERS: &str = "tasks.dead";
+/// The share group.
+pub(super) const GROUP: &str = "workers";
+/// Partitions of the tasks.
+pub(super) const PARTITIONS: u32 = 4;
+
+/// Does what the first line on standard input says, until it is killed, or told to finish.
+pub(super) fn run(data: &Path) -> Result<(), ()> {
+    let done = task().and_then(|task| work(data, &task));
+    done.map_err(|why| say(&[Said::Failed(why)]))
+}
+
+fn task() -> Result<Task, String> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(text)?;
+    serde_json::from_str(&line).map_err(|error| format!("no task on standard input: {error}"))
+}
+
+fn work(data: &Path, task: &Task) -> Result<(), String> {
+    plant(task)?;
+    say(&[Said::Opening]);
+    let (engine, _) = Engine::open(data, config()).map_err(text)?;
+    block_on(make(&engine))?;
+    say(&[Said::Ready]);
+    let known = block_on(look::all(&engine, task.known))?;
+    let pace = Pace::new(block_on(left(&engine))?);
+    std::thread::scope(|scope| {
+        scope.spawn(|| obey(&pace));
+        let worked = load::start(scope, &engine, task, &pace).and_then(|()| {
+            pace.until_finishing();
+            work_off(&engine, &pace)?;
+            block_on(look::all(&engine, known))?;
+            pace.end();
+            // Ends the threads, which wait for records.
+            block_on(engine.close()).map_err(text)
+        });
+        if let Err(why) = worked {
+            // The threads may wait for ever.
+            say(&[Said::Failed(why)]);
+            give_up();
+        }
+    });
+    say(&[Said::Finished]);
+    Ok(())
+}
+
+/// The engine is to make a mistake.
+#[cfg(feature = "plant")]
+fn plant(task: &Task) -> Result<(), String> {
+    use share_engine::testing::plant;
+    if let Some(name) = &task.plant {
+        plant::arm(name.parse().map_err(text)?);
+    }
+    Ok(())
+}
+
+#[cfg(not(feature = "plant"))]
+fn plant(task: &Task) -> Result<(), String> {
+    match &task.plant {
+        Some(name) => Err(format!("this build knows no mistake {name}")),
+        None => Ok(()),
+    }
+}
+
+/// Small files, so that a second of load goes round the ring, drains it into logs, rolls segments and prunes snapshots many times.
+fn config() -> EngineConfig {
+    EngineConfig {
+        journal_file_bytes: 256 << 10,
+        journal_bytes: 1 << 20,
+        memory_window: 192 << 10,
+        segment_bytes: 64 << 10,
+        reserve_bytes: 1 << 20,
+        limits: Limits {
+            group_bytes: 128 << 10,
+            ..Limits::default()
+        },
+        ..EngineConfig::default()
+    }
+}
+
+/// Makes topics and group where a child before has not come to it.
+async fn make(engine: &Engine) -> Result<(), String> {
+    let topics = engine.topics().await.map_err(text)?;
+    let tasks = TopicConfig {
+        partitions: PARTITIONS,
+        retention: Retention::Queue,
+        ..TopicConfig::default()
+    };
+    // What was emitted is looked at after the next kill, and not needed any more.
+    let results = TopicConfig {
+        retention: Retention::Bounded {
+            millis: None,
+            bytes: Some(16 << 20),
+        },
+        ..TopicConfig::default()
+    };
+    for (name, config) in [(TASKS, tasks), (RESULTS, results)] {
+        if !topics.iter().any(|topic| topic.name == name) {
+            engine.create_topic(name, config).await.map_err(text)?;
+        }
+    }
+    let group = GroupConfig {
+        attempts: 1_000,
+        lock_millis: 1_000,
+        max_lease_millis: 7 * 24 * 3_600_000,
+        dead_letter: Some(LETTERS.to_owned()),
+        ..GroupConfig::default()
+    };
+    let groups = engine.groups().await.map_err(text)?;
+    let there = groups.iter().find(|group| group.name == GROUP);
+    if there.is_none() {
+        engine.create_group(GROUP, group).await.map_err(text)?;
+    }
+    if there.is_none_or(|group| !group.topics.contains_key(TASKS)) {
+        engine.subscribe(GROUP, TASKS).await.map_err(text)?;
+    }
+    Ok(())
+}
+
+/// Records of the group that are not finished.
+async fn left(engine: &Engine) -> Result<u64, String> {
+    let group = engine.describe_group(GROUP).await.map_err(text)?;
+    Ok(group.partitions.iter().map(|one| one.lag).sum())
+}
+
+fn work_off(engine: &Engine, pace: &Pace) -> Result<(), String> {
+    while block_on(left(engine))? > 0 || !pace.is_quiet() {
+        pace.rest(LOOK_AGAIN);
+    }
+    Ok(())
+}
+
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
+/// Listens to the parent. Without it nobody would ever end this process.
+fn obey(pace: &Pace) {
+    for line in std::io::stdin().lock().lines() {
+        match line {
+            Ok(line) if line == FINISH => return pace.finish(),
+            Ok(_) => {}
+            Err(_) => break,
+        }
+    }
+    give_up();
+}
+
+#[expect(clippy::exit, reason = "the parent is gone, or does not listen any more")]
+fn give_up() -> ! {
+    std::process::exit(1)
+}
+
+/// Tells the parent, in one write.
+pub(super) fn say(said: &[Said]) {
+    let mut text = String::new();
+    for said in said {
+        // Plain data always has a form in JSON.
+        text += &serde_json::to_string(said).unwrap_or_default();
+        text.push('\n');
+    }
+    if std::io::stdout().lock().write_all(text.as_bytes()).is_err() {
+        give_up();
+    }
+}
+
+pub(super) fn text(error: impl Display) -> String {
+    error.to_string()
+}
+
+/// How much may be left undone, and when to stop.
+#[derive(Debug)]
+pub(super) struct Pace {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Tasks that are not finished.
+    left: u64,
+    /// Producers and workers that are at it.
+    busy: u32,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Load,
+    Finishing,
+    Ended,
+}
+
+impl Pace {
+    fn new(left: u64) -> Self {
+        let state = State {
+            left,
+            ..State::default()
+        };
+        Self {
+            state: Mutex::new(state),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Waits until more may be produced; false when nothing is produced any more. What is begun has to be `ended`.
+    pub(super) fn may_produce(&self, count: u64) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |state: &mut State| state.stage == Stage::Load && state.left + count > LEFT_MAX;
+        let state = self.changed.wait_while(state, waits);
+        let mut state = state.unwrap_or_else(PoisonError::into_inner);
+        if state.stage != Stage::Load {
+            return false;
+        }
+        state.left += count;
+        state.busy += 1;
+        true
+    }
+
+    /// A call has ended after which so many tasks are not left any more.
+    pub(super) fn ended(&self, finished: u64) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Tasks that a kill left without an answer were not counted.
+        state.left = state.left.saturating_sub(finished);
+        state.busy = state.busy.saturating_sub(1);
+        drop(state);
+        self.changed.notify_all();
+    }
+
+    /// A call begins that does not produce.
+    pub(super) fn begins(&self) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).busy += 1;
+    }
+
+    /// Whether everything is to be accepted.
+    pub(super) fn is_finishing(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stage != Stage::Load
+    }
+
+    /// Whether the engine is closed.
+    pub(super) fn has_ended(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stage == Stage::Ended
+    }
+
+    /// Waits for so long, or until the end.
+    pub(super) fn rest(&self, limit: Duration) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waits = |state: &mut State| state.stage != Stage::Ended;
+        drop(self.changed.wait_timeout_while(state, limit, waits));
+    }
+
+    fn is_quiet(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).busy == 0
+    }
+
+    fn until_finishing(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.changed.wait_while(state, |state| state.stage == Stage::Load));
+    }
+
+    fn finish(&self) {
+        self.reach(Stage::Finishing);
+    }
+
+    fn end(&self) {
+        self.reach(Stage::Ended);
+    }
+
+    fn reach(&self, stage: Stage) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).stage = stage;
+        self.changed.notify_all();
+    }
+}
+
+/// Tasks that may be left undone: more would make every look at them, and the end, longer.
+const LEFT_MAX: u64 = 3_000;

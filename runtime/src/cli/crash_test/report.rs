@@ -1,0 +1,114 @@
+//! What a crash test came to, for people and as JSON.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::drill::Outcome;
+use crate::output::{self, Failure, Format, milliseconds};
+
+/// The answer of `crash-test --format json`.
+#[derive(Debug, Serialize)]
+pub(super) struct Report<'a> {
+    seed: u64,
+    seconds: f64,
+    kills: u64,
+    kills_under_load: u64,
+    kills_in_recovery: u64,
+    produced: u64,
+    delivered: u64,
+    accepted: u64,
+    emitted: u64,
+    dead_letters: u64,
+    redelivered_after_accept: u64,
+    lost: u64,
+    other: u64,
+    ready_ms: Option<Ready>,
+    findings: Vec<&'a str>,
+    /// Where the data was left.
+    data_dir: Option<&'a Path>,
+}
+
+/// From the start of a process to an open engine.
+#[derive(Debug, Serialize)]
+struct Ready {
+    median: f64,
+    most: f64,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn of(outcome: &'a Outcome, seed: u64, kept: Option<&'a Path>) -> Self {
+        let (counts, found) = (outcome.oracle.counts(), outcome.oracle.found());
+        Self {
+            seed,
+            seconds: (outcome.took.as_secs_f64() * 10.0).round() / 10.0,
+            kills: outcome.kills,
+            kills_under_load: outcome.kills_under_load,
+            kills_in_recovery: outcome.kills_in_recovery,
+            produced: counts.produced,
+            delivered: counts.delivered,
+            accepted: counts.accepted,
+            emitted: counts.emitted,
+            dead_letters: counts.dead,
+            redelivered_after_accept: found.redelivered,
+            lost: found.lost,
+            other: found.other,
+            ready_ms: ready(&outcome.ready),
+            findings: found.first.iter().map(|finding| finding.text.as_str()).collect(),
+            data_dir: kept,
+        }
+    }
+
+    pub(super) fn print(&self, format: Format) -> Result<(), Failure> {
+        match format {
+            Format::Json => output::json(self),
+            Format::Table => output::data(&self.as_text()),
+        }
+    }
+
+    fn as_text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |name: &str, value: &str| {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name:<26}{value}");
+        };
+        let (loaded, recovering) = (self.kills_under_load, self.kills_in_recovery);
+        line(
+            "kills",
+            &format!(
+                "{}, {loaded} with records in hand, {recovering} during recovery",
+                self.kills
+            ),
+        );
+        line("produced", &self.produced.to_string());
+        line("accepted", &self.accepted.to_string());
+        line("redelivered after accept", &self.redelivered_after_accept.to_string());
+        line("lost", &self.lost.to_string());
+        if self.other > 0 {
+            line("other promises broken", &self.other.to_string());
+        }
+        if let Some(Ready { median, most }) = &self.ready_ms {
+            line("ready again after", &format!("{median} ms (median), {most} ms at most"));
+        }
+        let took = Duration::from_secs_f64(self.seconds).as_millis();
+        line("time", &milliseconds(u64::try_from(took).unwrap_or(u64::MAX)));
+        line("seed", &self.seed.to_string());
+        if let Some(kept) = self.data_dir {
+            line("data", &output::printable(&kept.display().to_string()));
+        }
+        text
+    }
+}
+
+fn ready(all: &[Duration]) -> Option<Ready> {
+    // The first start is no restart.
+    let mut all = all.get(1..)?.to_vec();
+    all.sort_unstable();
+    let tenths = |duration: &Duration| (duration.as_secs_f64() * 10_000.0).round() / 10.0;
+    Some(Ready {
+        median: tenths(all.get(all.len() / 2)?),
+        most: tenths(all.last()?),
+    })
+}

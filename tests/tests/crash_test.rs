@@ -1,0 +1,164 @@
+//! `sharemill crash-test` as users call it: hundreds of kills of an engine under load lose nothing, a planted loss is noticed, and
+//! nobody's data is touched. `SHAREMILL_CRASHES` sets how many kills.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
+    reason = "tests"
+)]
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Child;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use sharemill_tests::{Folder, until};
+
+/// With those of `kill.rs`, which go through a host with guests, it is 300 in every run.
+const KILLS: u64 = 290;
+/// Tests side by side: each waits for its disk and its child most of the time.
+const BESIDE: u64 = 2;
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_accepted_comes_again() {
+    let kills = std::env::var("SHAREMILL_CRASHES").map_or(KILLS, |text| text.parse().unwrap());
+    let each = kills.div_ceil(BESIDE).to_string();
+    let folders: Vec<Folder> = (0..BESIDE).map(|_| Folder::new("")).collect();
+    let results: Vec<Value> = std::thread::scope(|scope| {
+        let run = |folder: &Folder| {
+            let arguments = [
+                "crash-test",
+                "--for",
+                "7d",
+                "--kills",
+                &each,
+                "--data-dir",
+                "new",
+                "--format",
+                "json",
+            ];
+            let output = folder.run(&arguments);
+            eprintln!("{}{}", output.stdout, output.stderr);
+            assert!(!folder.path().join("new").exists(), "what is good is removed");
+            output.json()
+        };
+        let running: Vec<_> = folders.iter().map(|folder| scope.spawn(move || run(folder))).collect();
+        running.into_iter().map(|one| one.join().unwrap()).collect()
+    });
+    let sum = |name: &str| -> u64 { results.iter().map(|one| one[name].as_u64().unwrap()).sum() };
+    assert_eq!((sum("lost"), sum("redelivered_after_accept"), sum("other")), (0, 0, 0));
+    assert!(sum("kills") >= kills, "{} kills", sum("kills"));
+    // A run in which hardly anything was under way proves nothing.
+    let (loaded, recovering) = (sum("kills_under_load"), sum("kills_in_recovery"));
+    assert!(loaded * 2 > kills, "{loaded} of {kills} kills under load");
+    assert!(recovering * 20 > kills, "{recovering} of {kills} kills in recovery");
+    for (name, least) in [("produced", 50), ("accepted", 50), ("emitted", 1)] {
+        let found = sum(name);
+        assert!(found >= least * kills, "{found} {name} in {kills} kills");
+    }
+    assert!(sum("dead_letters") > 0);
+}
+
+/// A group that is answered before it is written is lost if the process dies in between: with a produce in it a record is lost, with
+/// an accept one comes again, with an acquisition a delivery count falls.
+#[test]
+fn a_planted_loss_is_noticed_and_the_record_is_named() {
+    for seed in 1..=20 {
+        let folder = Folder::new("");
+        let seed = seed.to_string();
+        let arguments = [
+            "crash-test",
+            "--for",
+            "60s",
+            "--seed",
+            &seed,
+            "--data-dir",
+            "new",
+            "--format",
+            "json",
+            "--plant",
+            "ack-before-sync",
+        ];
+        let output = folder.run(&arguments);
+        eprintln!("{}", output.stderr);
+        output.failure(1, &["error: ", "promise", "hint: the data is kept as it was found: "]);
+        assert!(folder.path().join("new/journal").is_dir(), "what is bad is kept");
+        let result: Value = serde_json::from_str(&output.stdout).unwrap();
+        assert_eq!(result["data_dir"], folder.path().join("new").to_str().unwrap());
+        if result["lost"].as_u64().unwrap() > 0 {
+            output.failure(1, &["error: task ", " was acknowledged and is "]);
+            return;
+        }
+    }
+    panic!("no record was lost");
+}
+
+#[test]
+fn nobodys_data_is_touched() {
+    let folder = Folder::new("");
+    folder.file("mine/precious", "1");
+    let arguments = ["crash-test", "--for", "1s", "--data-dir", "mine"];
+    folder
+        .run(&arguments)
+        .failure(2, &["mine is not empty", "hint: name a new or an empty folder"]);
+    assert_eq!(fs::read_to_string(folder.path().join("mine/precious")).unwrap(), "1");
+    folder
+        .run(&["crash-test", "--for", "10ms"])
+        .failure(2, &["below the limit of 1s"]);
+    // One that is there and empty is left as it was; on demand the data stays in it.
+    fs::create_dir(folder.path().join("empty")).unwrap();
+    let arguments = ["crash-test", "--for", "7d", "--kills", "3", "--data-dir", "empty"];
+    let said = folder.run(&arguments).success();
+    assert!(said.contains("kills                     3, "), "{said}");
+    assert_eq!(fs::read_dir(folder.path().join("empty")).unwrap().count(), 0);
+    let said = folder.run(&[&arguments[..], &["--keep"]].concat()).success();
+    assert!(said.contains("data  ") && said.contains("/empty\n"), "{said}");
+    folder.run(&["verify", "--data-dir", "empty"]).success();
+}
+
+/// A crash test without end, and the first line that it says.
+fn endless(folder: &Folder) -> (Child, BufReader<std::process::ChildStderr>) {
+    let mut child = folder
+        .command(&["crash-test", "--data-dir", "new", "--for", "7d"])
+        .spawn()
+        .unwrap();
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    stderr.read_line(&mut line).unwrap();
+    assert!(line.starts_with("note: seed "), "{line}");
+    until("a data directory", || {
+        folder.path().join("new/format").exists().then_some(())
+    });
+    (child, stderr)
+}
+
+fn send(child: &Child, signal: Signal) {
+    let pid = i32::try_from(child.id()).unwrap();
+    kill_process(Pid::from_raw(pid).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn a_signal_ends_it_early_with_the_result_so_far() {
+    let folder = Folder::new("");
+    let (child, _stderr) = endless(&folder);
+    send(&child, Signal::INT);
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("lost                      0\n"), "{said}");
+    assert!(!folder.path().join("new").exists());
+}
+
+/// The child was left behind with nobody to end it.
+#[test]
+fn a_child_does_not_outlive_its_parent() {
+    let folder = Folder::new("");
+    let (mut child, _stderr) = endless(&folder);
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    until("the end of the child", || {
+        (folder.run(&["verify", "--data-dir", "new"]).code == Some(0)).then_some(())
+    });
+}
