@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sharemill::admin::{Admin as _, AdminClient, PRODUCE_BUFFER, ProduceOutcome, ProduceResult, Record};
+use sharemill::admin::{Admin as _, AdminClient, AdminError, PRODUCE_BUFFER, ProduceOutcome, ProduceResult, Record};
 use tokio::sync::mpsc;
 
 /// Makes the record of a number.
@@ -23,7 +23,7 @@ pub struct Producer {
     allowed: Arc<AtomicU64>,
     sent: Arc<AtomicU64>,
     confirmed: PathBuf,
-    thread: JoinHandle<()>,
+    thread: JoinHandle<BTreeSet<String>>,
 }
 
 /// What a producer knows at its end.
@@ -33,6 +33,8 @@ pub struct Produced {
     pub sent: u64,
     /// Numbers whose record the host said it has.
     pub confirmed: BTreeSet<u64>,
+    /// What the host said of records that it refused.
+    pub refused: BTreeSet<String>,
 }
 
 impl Producer {
@@ -50,13 +52,16 @@ impl Producer {
                 .build()
                 .unwrap();
             runtime.block_on(async {
+                let mut refused = BTreeSet::new();
                 while !until.load(Ordering::Relaxed) {
                     if let Ok(Some(client)) = AdminClient::connect(&data).await {
-                        stream(&client, &topic, &counter, &until, &limit, make, &mut journal).await;
+                        let said = stream(&client, &topic, &counter, &until, &limit, make, &mut journal).await;
+                        refused.extend(said);
                     }
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
-            });
+                refused
+            })
         });
         Self {
             stop,
@@ -80,16 +85,17 @@ impl Producer {
     /// Stops and reads back what was written down.
     pub fn stop(self) -> Produced {
         self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().unwrap();
+        let refused = self.thread.join().unwrap();
         let text = std::fs::read_to_string(self.confirmed).unwrap();
         Produced {
             sent: self.sent.load(Ordering::Relaxed),
             confirmed: text.lines().map(|line| line.parse().unwrap()).collect(),
+            refused,
         }
     }
 }
 
-/// One connection: ends when it breaks.
+/// One connection: ends when it breaks. Returns what the host said of records that it refused.
 async fn stream(
     client: &AdminClient,
     topic: &str,
@@ -98,7 +104,7 @@ async fn stream(
     allowed: &AtomicU64,
     make: Make,
     journal: &mut File,
-) {
+) -> BTreeSet<String> {
     let (records, taken) = mpsc::channel(PRODUCE_BUFFER);
     let (results, mut answers) = mpsc::channel::<ProduceResult>(PRODUCE_BUFFER);
     // Numbers in the order of the stream, which is the order of the results.
@@ -119,13 +125,42 @@ async fn stream(
         }
     };
     let note = async {
+        let mut refused = BTreeSet::new();
         while let Some(result) = answers.recv().await {
             let number = asked.recv().await.unwrap();
-            if let ProduceOutcome::Stored { .. } = result.outcome {
-                journal.write_all(format!("{number}\n").as_bytes()).unwrap();
+            match result.outcome {
+                ProduceOutcome::Stored { .. } => journal.write_all(format!("{number}\n").as_bytes()).unwrap(),
+                ProduceOutcome::Refused { error } => drop(refused.insert(error.message)),
             }
         }
+        refused
     };
     // How the stream ends is of no interest: what has no result is not known to be stored.
-    drop(tokio::join!(send, client.produce(topic, taken, results), note));
+    let ((), _, refused) = tokio::join!(send, client.produce(topic, taken, results), note);
+    refused
+}
+
+/// Waits until somebody answers for a data directory.
+pub async fn connect(data: &Path) -> AdminClient {
+    loop {
+        if let Ok(Some(client)) = AdminClient::connect(data).await {
+            return client;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Produces one record and waits for its answer.
+pub async fn produce_one(client: &AdminClient, topic: &str, record: Record) -> Result<ProduceOutcome, AdminError> {
+    let (records, taken) = mpsc::channel(1);
+    let (results, mut answers) = mpsc::channel(1);
+    let send = async {
+        drop(records.send(record).await);
+        drop(records);
+    };
+    let ((), produced, answer) = tokio::join!(send, client.produce(topic, taken, results), answers.recv());
+    match answer {
+        Some(result) => Ok(result.outcome),
+        None => Err(produced.unwrap_err()),
+    }
 }

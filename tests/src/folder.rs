@@ -102,6 +102,25 @@ impl Folder {
         command
     }
 
+    /// As [`Folder::command`], started by another program.
+    pub fn command_under(&self, program: &[&str], arguments: &[&str]) -> Command {
+        let plain = self.command(arguments);
+        let mut command = Command::new(program[0]);
+        command
+            .args(&program[1..])
+            .arg(plain.get_program())
+            .args(plain.get_args())
+            .current_dir(self.path())
+            .env_clear()
+            .env("HOME", self.path())
+            // Where the other program is found.
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
     /// Runs the command to its end.
     pub fn run(&self, arguments: &[&str]) -> Output {
         self.run_with_input(arguments, "")

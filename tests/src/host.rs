@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Child;
+use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -52,7 +52,17 @@ impl Host {
         let arguments = [&["run"], arguments].concat();
         let mut command = folder.command(&arguments);
         command.envs(environment.iter().copied());
-        let mut child = command.spawn().unwrap();
+        Self::of(command)
+    }
+
+    /// Starts it by another program, which must leave it the process, and does not wait.
+    pub fn spawn_under(folder: &Folder, program: &[&str], arguments: &[&str]) -> Self {
+        let arguments = [&["run"], arguments].concat();
+        Self::of(folder.command_under(program, &arguments))
+    }
+
+    fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = Arc::new(Said::default());
         let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());
         let reader = std::thread::spawn(move || {
@@ -99,6 +109,16 @@ impl Host {
     /// SIGTERM.
     pub fn terminate(&self) {
         self.signal(rustix::process::Signal::TERM);
+    }
+
+    /// SIGSTOP: nothing of it runs until it is resumed.
+    pub fn suspend(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn resume(&self) {
+        self.signal(rustix::process::Signal::CONT);
     }
 
     /// SIGKILL.
