@@ -15,7 +15,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sharemill_tests::{Folder, Host, topics, until};
+use sharemill::admin::{AdminClient, AdminError, ProduceOutcome, Record};
+use sharemill_tests::{Folder, Host, client, topics, until};
 
 /// Jobs are held until the test says in a file that they are done.
 const JOBS: &str = r#"
@@ -182,6 +183,104 @@ fn a_full_disk_refuses_and_free_space_resumes_service() {
     let read = topics::read(&folder.path().join("disk/data"), &["others"]);
     // And the one for which there was room again.
     assert_eq!(read[0].len() as u64, stored + 1);
+    drop(disk);
+}
+
+/// How often a disk is filled and freed under one host.
+const FILLINGS: u64 = 10;
+
+/// A record of 900 KiB that begins with its number.
+fn numbered(number: u64) -> Record {
+    Record {
+        value: Some(format!("{number} {}", "v".repeat(900 << 10)).into()),
+        ..Record::default()
+    }
+}
+
+/// Records one after the other, and what became of them.
+struct Filler {
+    runtime: tokio::runtime::Runtime,
+    client: AdminClient,
+    sent: u64,
+    stored: Vec<u64>,
+    refused: u64,
+}
+
+impl Filler {
+    /// Why the record was refused, if it was.
+    fn produce(&mut self) -> Option<AdminError> {
+        self.sent += 1;
+        let produce = client::produce_one(&self.client, "orders", numbered(self.sent));
+        match self.runtime.block_on(produce).unwrap() {
+            ProduceOutcome::Stored { .. } => {
+                self.stored.push(self.sent);
+                None
+            }
+            ProduceOutcome::Refused { error } => {
+                self.refused += 1;
+                Some(error)
+            }
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_filled_and_freed_ten_times_loses_nothing() {
+    let folder = Folder::new(
+        r#"
+[sources.main]
+data-dir = "disk/data"
+journal-size = "16MiB"
+memory-window = "1MiB"
+reserve = "4MiB"
+[topics.orders]
+retention = "forever"
+"#,
+    );
+    let disk = Disk::mount(&folder.path().join("disk"), "160m");
+    let host = Host::start(&folder, &[]);
+    let data = folder.path().join("disk/data");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.unwrap();
+    let mut filler = Filler {
+        client: runtime.block_on(client::connect(&data)),
+        runtime,
+        sent: 0,
+        stored: Vec::new(),
+        refused: 0,
+    };
+    for filling in 1..=FILLINGS {
+        let ballast = disk.fill(1 << 20);
+        let refusal = loop {
+            if let Some(refusal) = filler.produce() {
+                break refusal;
+            }
+            assert!(filler.sent < filling * 100, "more than the disk holds");
+        };
+        assert!(
+            refusal.message.starts_with("the journal is full: "),
+            "{}",
+            refusal.message
+        );
+        assert!(refusal.hint.is_some_and(|hint| hint.contains("free disk space")));
+        fs::remove_file(ballast).unwrap();
+        until("room again", || filler.produce().is_none().then_some(()));
+    }
+    host.stop();
+    let read = topics::read(&data, &["orders"]).remove(0);
+    let number = |one: &topics::Stored| one.value.split(' ').next().unwrap().parse::<u64>().unwrap();
+    let found: Vec<u64> = read.iter().map(number).collect();
+    assert!(read.iter().all(|one| one.value.len() > 900 << 10));
+    let Filler { stored, refused, .. } = filler;
+    assert_eq!(
+        found, stored,
+        "what was refused is not there, everything else is there once"
+    );
+    folder.run(&["verify", "--data-dir", "disk/data"]).success();
+    eprintln!(
+        "filled {FILLINGS} times: {} records stored, {refused} refused",
+        stored.len()
+    );
     drop(disk);
 }
 
