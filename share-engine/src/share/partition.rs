@@ -9,7 +9,7 @@ use super::apply::Context;
 use super::block::{Place, Plane, Slot, bits, places, run};
 use super::in_flight::InFlight;
 use super::member::Members;
-use super::side::SideMap;
+use super::side::{Side, SideMap};
 use super::tick::{NOT_BEGUN, age, half, instant, tick, whole};
 use super::types::{Counts, Persisted, Pinned, RecordState, RecordView, ShareOptions, TransitionId, Window};
 use super::{Change, Checkpoint};
@@ -117,9 +117,16 @@ impl SharePartition {
         &self.options
     }
 
-    /// Replaces the options. Leases that run keep their deadlines; limits hold from the next decision on.
+    /// Replaces the options. Leases that run keep their deadlines; limits hold from the next decision on. Whether attempts
+    /// that are to go on may still do so is for [`handle_timeout`](SharePartition::handle_timeout) to say, at once.
     pub fn set_options(&mut self, options: ShareOptions) {
         self.options = options;
+        let goes_on = |side: &Side| side.park.is_some_and(|park| park.continuation);
+        let attempts = self.side.iter().filter(|(_, side)| goes_on(side));
+        let attempts: Vec<u64> = attempts.map(|(offset, _)| offset).collect();
+        for offset in attempts {
+            self.side.set_timer(offset, Some(self.latest));
+        }
     }
 
     /// How many records one call of [`handle_timeout`](SharePartition::handle_timeout),

@@ -401,9 +401,15 @@ impl Shard {
             }
             // There may be more to be had for whoever waits.
             CatalogChange::AlterGroup { name, .. } => {
-                let group = self.world.catalog.group(name);
-                self.changed
-                    .extend(group.into_iter().flat_map(|group| group.topics.values().flatten()));
+                let group = self.world.catalog.group(name).into_iter();
+                let shares: Vec<ShareKey> = group
+                    .flat_map(|group| group.topics.values().flatten())
+                    .copied()
+                    .collect();
+                for key in shares {
+                    self.schedule(key);
+                    self.changed.insert(key);
+                }
             }
             _ => {}
         }

@@ -330,6 +330,7 @@ fn no_sync_of(directory: &str) -> Fault {
 fn a_group_is_said_to_begin_where_it_would_after_a_restart() {
     let world = World::new();
     let mut engine = world.open();
+    engine.pump.set_together(false);
     let config = TopicConfig {
         max_bytes: Some(16 << 10),
         on_full: OnFull::DropOldest,
@@ -370,4 +371,29 @@ fn a_group_is_said_to_begin_where_it_would_after_a_restart() {
         "{} after {shown}",
         group.partitions[0].start
     );
+}
+
+/// A record was renewed, and the group's longest attempt was shortened to less than it had lasted. It was handed out no
+/// more, did not end before its old time, and held up what was not read together with it.
+#[test]
+fn an_attempt_that_is_too_long_by_new_settings_ends() {
+    let mut engine = World::new().open();
+    engine.topic("orders");
+    let config = GroupConfig::default();
+    let member = engine.group("work", "orders", config.clone());
+    engine.produce("orders", &["a", "b"]);
+    let held = engine.acquire(&member, 1);
+    let on = Outcome::Renew {
+        after: Duration::ZERO,
+        checkpoint: None,
+    };
+    engine.settle(&member, vec![(held[0].lease, on)]);
+    engine.advance(Duration::from_secs(5));
+    let shorter = GroupConfig {
+        max_lease_millis: 2_000,
+        ..config
+    };
+    engine.pump.wait(engine.engine.alter_group("work", shorter)).unwrap();
+    engine.pump.run();
+    assert_eq!(offsets(&engine.try_acquire(&member, 2)), [(0, 2), (1, 1)]);
 }
