@@ -100,7 +100,9 @@ impl Shard {
         };
         let by_age = by_age(topic, partition, now);
         let by_size = by_size(topic, partition, self.over(topic, partition));
-        let Some(to) = by_age.max(by_size) else { return };
+        let Some(to) = by_age.max(by_size).max(self.left_behind(partition)) else {
+            return;
+        };
         // The oldest that goes is as far as the first that somebody holds or has parked.
         let to = self
             .first_held(partition, to)
@@ -108,6 +110,14 @@ impl Shard {
         if self.upkeep.retiring == 0 && !self.archive_before(key, to, now) {
             self.retire(key, to);
         }
+    }
+
+    /// Where a partition starts, if a group has not passed that: a drain that was under way when the group was set back has
+    /// removed what it was set back to.
+    fn left_behind(&self, partition: &Partition) -> Option<Offset> {
+        let mut shares = partition.shares.iter().filter_map(|key| self.world.shares.get(key));
+        let behind = shares.any(|share| share.state.durable_start() < partition.start);
+        behind.then_some(partition.start)
     }
 
     /// Bytes above the topic's `max-bytes` with `drop-oldest`, if this partition has the topic's oldest records: one
@@ -162,7 +172,9 @@ impl Shard {
                 continue;
             }
             behind = true;
-            if !share.state.can_retire() {
+            let passed = OffsetRange::new(share.state.start_offset(), to.previous().unwrap_or(Offset::ZERO));
+            let held = passed.and_then(|passed| share.state.first_held(passed));
+            if held.is_some() || !share.state.can_retire() {
                 continue;
             }
             let mut settled = share.state.retire(to, now);

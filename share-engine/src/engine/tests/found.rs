@@ -397,3 +397,57 @@ fn an_attempt_that_is_too_long_by_new_settings_ends() {
     engine.pump.run();
     assert_eq!(offsets(&engine.try_acquire(&member, 2)), [(0, 2), (1, 1)]);
 }
+
+/// A group was set back to a record while a drain removed it: it was delivered from memory and released, was there no more,
+/// and the group lagged behind by it until something else was produced.
+#[test]
+fn a_group_passes_what_a_drain_removed_while_it_was_set_back() {
+    let mut engine = World::new().open();
+    engine.pump.set_together(false);
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    engine.drain();
+    let held = engine.acquire(&member, 1);
+    engine.accept(&member, &held);
+    let handle = engine.engine.clone();
+    let mut context = Context::from_waker(Waker::noop());
+    let mut drained = pin!(handle.drain());
+    assert!(drained.as_mut().poll(&mut context).is_pending());
+    engine.pump.step(Part::Shard);
+    let request = ResetGroup {
+        group: "work".to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Offset(Offset::ZERO),
+        force: true,
+    };
+    without_drain(&mut engine, handle.reset_group(request)).unwrap();
+    let again = member.acquire(1, u64::MAX, AcquireMode::RecordLimit);
+    let again = without_drain(&mut engine, again).unwrap();
+    engine.pump.run();
+    let release = Outcome::Release {
+        after: None,
+        reason: None,
+    };
+    engine.settle(&member, vec![(again[0].lease, release)]);
+    for _ in 0..4 {
+        engine.advance(Duration::from_secs(2));
+    }
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert_eq!((group.partitions[0].start, group.partitions[0].lag), (1, 0));
+}
+
+/// The answer to a call that the drain thread has no part in, which stands still.
+fn without_drain<T>(engine: &mut Running, call: impl Future<Output = T>) -> T {
+    let mut call = pin!(call);
+    let mut context = Context::from_waker(Waker::noop());
+    loop {
+        if let Poll::Ready(answer) = call.as_mut().poll(&mut context) {
+            return answer;
+        }
+        for part in [Part::Shard, Part::Journal, Part::Reader] {
+            engine.pump.step(part);
+        }
+    }
+}
