@@ -27,6 +27,7 @@ mod life;
 mod missing;
 mod oracle;
 mod properties;
+mod races;
 mod regressions;
 mod retention;
 mod room;
