@@ -115,7 +115,8 @@ pub(super) fn scan(ring: &Ring, from: Position, visit: &mut Visitor<'_>) -> Resu
     // Every open raises the generation, so that an end mark of an older one is not the last word.
     let clean = scan.ended == Some(newest);
     let mut torn = None;
-    if !(clean && scan.synced >= scan.at) {
+    // Whoever knows of more than the end mark knows of groups that are missing behind it.
+    if !(clean && scan.synced == scan.at) {
         let looked = scan.look_behind_the_tail();
         torn = looked.map_err(|stopped| Stopped { at: scan.at, ..stopped })?;
     }

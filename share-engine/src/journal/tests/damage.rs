@@ -254,6 +254,21 @@ fn another_directory_is_refused() {
     assert_eq!(before, after);
 }
 
+/// Such a journal was opened once, as one that had been closed, and then never again.
+#[test]
+fn an_end_mark_below_what_was_synced_is_damage() {
+    let (storage, _, from, tail) = closed();
+    let path = format!("journal/{:04}.ring", tail.get() / ROOM % 2);
+    let mut bytes = storage.contents(&path);
+    bytes[56..64].copy_from_slice(&(tail.get() + 1024).to_le_bytes());
+    seal_file_header(&mut bytes);
+    storage.put(&path, &bytes);
+    let error = images(&storage, from).unwrap_err();
+    assert!(error.to_string().contains("a synced group is not whole"), "{error}");
+    assert!(storage.contents(&path) == bytes);
+    assert_eq!(verify(&storage, ID, from, &mut |_, _| Ok(())).damage.len(), 1);
+}
+
 /// Each of them was named, in tens of gigabytes.
 #[test]
 fn missing_files_are_named_up_to_a_number() {
