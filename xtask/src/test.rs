@@ -137,7 +137,8 @@ const STAGES: [Stage; 9] = [
         run: || {
             cargo(
                 ROOT,
-                &["test", "--locked", "--package", "sharemill-tests", "--test", "tidy"],
+                // Of the whole workspace, so that features are as in the stage before and nothing is compiled anew.
+                &["test", "--locked", "--workspace", "--test", "tidy"],
             )
         },
     },
