@@ -40,7 +40,7 @@ pub(super) fn small() -> EngineConfig {
         reserve_bytes: 0,
         ..EngineConfig::default()
     };
-    config.limits.group_bytes = 16 << 10;
+    config.limits.group_bytes = 4 << 10;
     config
 }
 
@@ -53,9 +53,10 @@ pub(super) fn environment(storage: &MemoryStorage, hook: Hook) -> Environment {
     }
 }
 
+/// Two of them do not fit into one group.
 pub(super) fn record() -> NewRecord {
     NewRecord {
-        value: Some(Bytes::from_static(b"a")),
+        value: Some(Bytes::from_static(&[b'a'; 2_200])),
         ..NewRecord::default()
     }
 }

@@ -96,23 +96,29 @@ fn produce(engine: &Engine) {
     assert!(results.iter().all(Result::is_ok), "{results:?}");
 }
 
-fn run(preemptions: usize, producers: usize, waits: bool) {
+fn run(preemptions: usize, producers: usize, waits: bool, least: usize) {
     prepared(|prepare| assert_eq!(check(0, prepare), 1));
     let count = check(preemptions, move || produces(producers, waits));
-    assert!(count > 10_000, "{count} schedules");
+    assert!(count > least, "{count} schedules");
 }
 
 #[test]
 fn a_produce_wakes_whoever_commits_it() {
-    run(3, 1, false);
+    run(3, 1, false, 10_000);
 }
 
 #[test]
 fn a_produce_wakes_the_shard_for_a_member_that_waits() {
-    run(3, 1, true);
+    run(3, 1, true, 10_000);
 }
 
 #[test]
 fn two_produces_wake_whoever_commits_them() {
-    run(2, 2, true);
+    run(2, 2, true, 10_000);
+}
+
+/// Both do not fit into one group, and nobody but the journal thread is there to write the second.
+#[test]
+fn what_did_not_fit_is_committed_next() {
+    run(1, 2, false, 100);
 }

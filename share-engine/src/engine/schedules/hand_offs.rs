@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use loom::model::{Builder, model};
-use loom::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use loom::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use loom::thread;
 
 use crate::engine::block_on;
@@ -56,9 +56,9 @@ fn a_mailbox_wakes_its_receiver_for_every_message() {
     }
 }
 
-/// What is left without waking is found by whoever was nudged, and a nudge that comes before the wait is not forgotten.
+/// What is left without waking is found by whoever was nudged.
 #[test]
-fn a_mailbox_keeps_a_nudge() {
+fn what_was_left_is_found_with_the_nudge() {
     for timeout in WAITS {
         model(move || {
             let mailbox = Arc::new(Mailbox::default());
@@ -73,6 +73,26 @@ fn a_mailbox_keeps_a_nudge() {
             assert_eq!(seen, [1, 2]);
             first.join().unwrap();
             second.join().unwrap();
+        });
+    }
+}
+
+/// What a nudge is about lies elsewhere: one that comes before the wait is not forgotten.
+#[test]
+fn a_nudge_that_comes_first_is_kept() {
+    for timeout in WAITS {
+        model(move || {
+            let mailbox: Arc<Mailbox<u64>> = Arc::default();
+            let elsewhere = Arc::new(AtomicBool::new(false));
+            let (nudged, left) = (Arc::clone(&mailbox), Arc::clone(&elsewhere));
+            let other = thread::spawn(move || {
+                left.store(true, Ordering::Relaxed);
+                nudged.nudge();
+            });
+            while !elsewhere.load(Ordering::Relaxed) {
+                mailbox.wait(timeout);
+            }
+            other.join().unwrap();
         });
     }
 }
