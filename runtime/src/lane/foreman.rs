@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -89,6 +89,8 @@ async fn settle(station: Rc<Station>, settlements: Vec<Settlement>, sent: Sent) 
     station.deployment.endings.tell(now.monotonic, station.spec(), &failed);
     count_settling(&station);
     let before = station.shared.refused.swap(refused, Ordering::AcqRel);
+    // What calls of this lane held is free by now: either the dispatcher sees that, or its wish is seen here.
+    fence(Ordering::SeqCst);
     let freed = station.deployment.short_of_bytes.swap(false, Ordering::AcqRel);
     if freed || before != refused || station.deployment.held() == 0 {
         station.deployment.wake.notify_one();

@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -443,6 +443,7 @@ impl Station {
         measured.unhealthy.fetch_add(calls.unhealthy, Ordering::Relaxed);
         measured.healthy.fetch_add(calls.healthy, Ordering::Relaxed);
         let held = self.shared.held.fetch_sub(calls.ended, Ordering::AcqRel) - calls.ended;
+        fence(Ordering::SeqCst);
         let refill_at = self.shared.refill_at.load(Ordering::Acquire);
         let low = i64::try_from(held).unwrap_or(i64::MAX) <= refill_at;
         let wanted = low || self.deployment.stage() != Stage::Running;

@@ -4,7 +4,7 @@
 mod stations;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering, fence};
 use std::time::Duration;
 
 use share_engine::time::{Instant, Now};
@@ -136,6 +136,8 @@ impl Dispatcher {
         let sleep = self.next_wake(now).map(|at| at.since(now));
         // From here on a lane that has room again rings; one that had it since `ask` has rung already.
         self.parts.shared.hungry.store(true, Ordering::Release);
+        // With the lane's (`Station::publish`): either it sees the wish, or the look that follows sees its room.
+        fence(Ordering::SeqCst);
         if self.has_room_now() {
             return Woken::Rung;
         }
@@ -213,6 +215,7 @@ impl Dispatcher {
         if self.byte_room() == 0 {
             // Set before the look at what has become free meanwhile (`has_room_now`): no ring is missed.
             self.parts.shared.short_of_bytes.store(true, Ordering::Release);
+            fence(Ordering::SeqCst);
             return 0;
         }
         let credit = self.pace.credit(held, self.requested);
