@@ -103,6 +103,15 @@ impl World {
 }
 
 impl Running {
+    pub(super) fn new(engine: Engine, pump: Pump, report: RecoveryReport, clock: Arc<ManualClock>) -> Self {
+        Self {
+            engine,
+            pump,
+            report,
+            clock,
+        }
+    }
+
     pub(super) fn topic(&mut self, name: &str) {
         let config = TopicConfig {
             retention: Retention::Queue,

@@ -31,6 +31,7 @@ mod oracle;
 mod properties;
 mod races;
 mod regressions;
+mod released;
 mod retention;
 mod room;
 mod scripts;
