@@ -4,6 +4,8 @@
 mod check;
 mod context;
 mod files;
+#[cfg(any(test, feature = "testing"))]
+mod fuzz;
 mod keys;
 mod load;
 mod made;
@@ -17,6 +19,8 @@ mod values;
 mod words;
 
 pub use files::user_cache_dir;
+#[cfg(any(test, feature = "testing"))]
+pub use fuzz::fuzz_manifest;
 pub use load::{LoadError, Loaded, load, parse};
 pub use made::{TopicError, TopicSettings, topic};
 pub use problem::{Problem, Problems, Severity};

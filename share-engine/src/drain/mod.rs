@@ -16,8 +16,12 @@ use crate::record::StoredBatch;
 use crate::snapshot::{self, SectionKind, SnapshotError};
 use crate::storage::Storage;
 
+#[cfg(any(test, feature = "testing"))]
+mod fuzz;
 mod image;
 
+#[cfg(any(test, feature = "testing"))]
+pub use fuzz::fuzz_image;
 pub(crate) use image::{Image, PartitionImage, encode_catalog, encode_share};
 
 /// What the drain thread is told.

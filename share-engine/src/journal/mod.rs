@@ -125,7 +125,7 @@ pub use codec::{
 };
 pub use error::{CommitError, Damage, JournalError, RefusedError};
 #[cfg(any(test, feature = "testing"))]
-pub use fuzz::fuzz_journal;
+pub use fuzz::{fuzz_journal, fuzz_ring};
 pub use group::{DoesNotFit, EntryWriter, GroupBuilder, alone_on_disk, entry_len};
 pub use growth::{GrownFile, Growth};
 pub use header::GROUP_HEADER;

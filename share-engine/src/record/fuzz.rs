@@ -3,9 +3,11 @@
 use bytes::Bytes;
 
 use super::batch::StoredBatch;
-use super::encode::RecordLimits;
+use super::encode::{Header, NewRecord, RecordLimits, encode_batch};
 use super::validate::validate;
+use super::view::RecordView;
 use crate::ids::Offset;
+use crate::time::WallTime;
 
 /// Feeds arbitrary bytes to every reader of batches. Panics only if a promise of this module is broken.
 pub fn fuzz_record_batch(data: &[u8]) {
@@ -35,5 +37,39 @@ pub fn fuzz_record_batch(data: &[u8]) {
         );
         let positions = batch.positions().flatten().count();
         assert_eq!(positions, records as usize, "positions and records agree");
+        encode_again(&batch);
     }
+}
+
+/// What a valid batch holds can be produced once more, and reads the same.
+fn encode_again(batch: &StoredBatch) {
+    let list = |batch: &StoredBatch| -> Vec<NewRecord> {
+        let bytes = |bytes: &[u8]| Bytes::copy_from_slice(bytes);
+        let records = batch.records().flatten();
+        let copy = |(view, _): (RecordView<'_>, _)| NewRecord {
+            key: view.key.map(bytes),
+            value: view.value.map(bytes),
+            headers: view
+                .headers()
+                .map(|header| Header {
+                    name: bytes(header.name),
+                    value: header.value.map(bytes),
+                })
+                .collect(),
+            timestamp: Some(view.timestamp),
+        };
+        records.map(copy).collect()
+    };
+    let records = list(batch);
+    let limits = RecordLimits {
+        record_bytes: RecordLimits::MAX_BATCH_BYTES,
+        batch_bytes: RecordLimits::MAX_BATCH_BYTES,
+    };
+    let again = encode_batch(&records, WallTime::from_millis(0), limits);
+    let again = again.and_then(|again| StoredBatch::new(Offset::ZERO, again));
+    assert_eq!(
+        again.map(|again| list(&again)),
+        Ok(records),
+        "a valid batch can be encoded again"
+    );
 }

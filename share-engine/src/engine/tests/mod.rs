@@ -23,6 +23,7 @@ mod faults;
 mod flips;
 mod found;
 mod full;
+mod fuzz;
 mod harness;
 mod image;
 mod life;

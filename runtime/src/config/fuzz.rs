@@ -1,0 +1,153 @@
+//! The fuzz body of the manifest: any text is understood or refused with problems, and what is understood is printed so that it
+//! is understood the same.
+
+use std::path::Path;
+
+use super::load::parse;
+use super::problem::Severity;
+
+/// Feeds arbitrary bytes to the loader. Panics only on a bug.
+pub fn fuzz_manifest(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let print = |text: &str| {
+        let loaded = parse(Path::new("/folder/sharemill.toml"), text);
+        let is_wrong = |one: &super::problem::Problem| one.severity == Severity::Error;
+        if loaded.problems.iter().any(is_wrong) {
+            assert!(
+                loaded.problems.iter().all(|problem| !problem.message.is_empty()),
+                "a problem without a word"
+            );
+            return Err(format!("{:?}", loaded.problems));
+        }
+        Ok(toml::to_string(&loaded.manifest))
+    };
+    if let Ok(printed) = print(&text) {
+        let printed = printed.unwrap_or_else(|error| panic!("cannot be printed: {error}"));
+        assert_eq!(print(&printed), Ok(Ok(printed.clone())), "a manifest has one meaning");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        clippy::print_stdout,
+        reason = "tests; the number of inputs is printed"
+    )]
+    use share_engine::testing::Mutator;
+
+    use super::*;
+
+    const EVERYTHING: &str = r#"
+[host]
+profile = "edge"
+lanes = 3
+drain-timeout = "1m30s"
+cache-dir = "cache"
+metrics = "127.0.0.1:9464"
+log = "info,sharemill=debug"
+log-format = "json"
+
+[sources.main]
+type = "embedded"
+data-dir = "data"
+durability = "os"
+journal-size = "64MiB"
+memory-window = "8MiB"
+reserve = 0
+
+[topics.orders]
+partitions = 4
+retention = { time = "7d", size = "1GiB" }
+max-bytes = "2GiB"
+on-full = "drop-oldest"
+segment-bytes = "16MiB"
+
+[topics.lines]
+retention = "forever"
+
+[deployments.enrich]
+component = "enrich.wasm"
+topic = "orders"
+group = "enrich"
+enabled = false
+concurrency = 64
+instance = "fresh"
+deadline = "250ms"
+max-lease = "1h"
+lock = "15s"
+memory = "128MiB"
+attempts = 7
+backoff = { first = "100ms", max = "1d", jitter = 0.5 }
+dead-letter = false
+start = "by-duration:1h"
+settings = { currency = "EUR", limit = 10, strict = true, rate = 0.25 }
+
+[deployments.enrich.grants]
+emit = ["lines"]
+files = [{ host = "in", guest = "/in", access = "read-write" }]
+config = { region = "north" }
+env = { TOKEN = { from = "TOKEN" }, MODE = "test" }
+"#;
+
+    const LEAST: &str = "[deployments.a]\ncomponent = \"a.wasm\"\ntopic = \"b\"\n";
+
+    /// What is worth a look of its own.
+    fn found() -> Vec<String> {
+        vec![
+            String::new(),
+            "[".repeat(100_000),
+            format!("a = {}", "[".repeat(100_000)),
+            format!("a = {}", "{b=".repeat(50_000)),
+            format!("{}[deployments.{}]\n", LEAST, "a.".repeat(20_000)),
+            LEAST.replace("\"b\"", "\"\u{1F600}\\u0000\""),
+            LEAST.replace("a.wasm", "../../\\u0000"),
+            format!("{LEAST}deadline = \"99999999999999999999d\"\nmemory = \"18446744073709551615TiB\"\n"),
+            format!("{LEAST}attempts = 9223372036854775808\nconcurrency = -1\nbackoff.jitter = nan\n"),
+            format!("{LEAST}attempts = 0x7fffffffffffffff\nsettings = {{ a = 1e999, b = -inf, c = 07:32:00 }}\n"),
+        ]
+    }
+
+    /// `SHAREMILL_FUZZ` sets the number of inputs (20,000).
+    #[test]
+    fn any_manifest_is_understood_or_refused() {
+        let wanted = std::env::var("SHAREMILL_FUZZ")
+            .ok()
+            .and_then(|count| count.parse().ok());
+        let wanted: u64 = wanted.unwrap_or(20_000);
+        found().iter().for_each(|text| fuzz_manifest(text.as_bytes()));
+        // What the reference says of keys and values gives the pieces.
+        let words = include_bytes!("../../../docs/manifest.md");
+        let corpus = [EVERYTHING, LEAST];
+        corpus.iter().for_each(|text| fuzz_manifest(text.as_bytes()));
+        let mutator = Mutator::new(3);
+        let mut understood = 0;
+        for number in 0..wanted {
+            let mut bytes = corpus[mutator.below(corpus.len())].as_bytes().to_vec();
+            let start = mutator.below(words.len());
+            let other = if number % 2 == 0 {
+                &words[start..]
+            } else {
+                EVERYTHING.as_bytes()
+            };
+            mutator.mutate(&mut bytes, &other[..other.len().min(600)]);
+            fuzz_manifest(&bytes);
+            let text = String::from_utf8_lossy(&bytes);
+            let problems = parse(Path::new("/folder/sharemill.toml"), &text).problems;
+            understood += u64::from(problems.iter().all(|problem| problem.severity != Severity::Error));
+        }
+        println!("{wanted} manifests, {understood} understood");
+        assert!(understood > wanted / 100, "{understood} of {wanted}");
+    }
+
+    #[test]
+    fn everything_can_be_said() {
+        let loaded = parse(Path::new("/folder/sharemill.toml"), EVERYTHING);
+        assert!(
+            loaded.problems.iter().all(|one| one.severity != Severity::Error),
+            "{:?}",
+            loaded.problems
+        );
+    }
+}
