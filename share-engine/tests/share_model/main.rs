@@ -2,7 +2,8 @@
 //! every count and every offset is the same in both. Transitions fail, time passes, the log start moves, the process dies
 //! and comes back from a snapshot and the changes behind it; at the end every record is delivered to an end.
 //!
-//! `SHARE_MODEL_CASES` sets the number of cases of each test (default 2,500), each of 200 operations.
+//! `SHARE_MODEL_CASES` sets the number of cases of each test (default 5,000, so that there are 10,000 in all), each of 200
+//! operations.
 
 #![allow(
     clippy::unwrap_used,
@@ -117,7 +118,7 @@ const ALWAYS: [&str; 31] = [
 
 fn run(kafka: bool, besides: &[&str]) {
     let cases = std::env::var("SHARE_MODEL_CASES").ok();
-    let cases = cases.and_then(|cases| cases.parse().ok()).unwrap_or(2_500);
+    let cases = cases.and_then(|cases| cases.parse().ok()).unwrap_or(5_000);
     let mut runner = TestRunner::new(ProptestConfig {
         cases,
         max_shrink_iters: 20_000,
