@@ -33,7 +33,7 @@ const EDGES: &[(&str, &str, &[&str])] = &[
         "share-engine/src",
         "drain",
         &[
-            "catalog", "engine", "hook", "ids", "journal", "log", "record", "share", "snapshot", "storage",
+            "catalog", "engine", "hook", "ids", "journal", "log", "record", "share", "snapshot", "storage", "time",
         ],
     ),
     ("share-engine/src", "config", &["ids", "journal"]),
