@@ -1,19 +1,24 @@
-//! The n-th storage call fails, once or from then on. Answers are typed, a fenced engine says so, and what had been
-//! answered is there after the next open.
+//! The n-th storage call fails, once or from then on. Answers are typed, a fenced engine says so, any other goes on when the
+//! disk is well again, and what had been answered is there after the next open.
 
 use super::harness::*;
 use super::oracle::{Driver, check};
-use super::scripts::{ALL, Script};
+use super::scripts::{ALL, Script, world};
 use crate::config::GroupConfig;
 use crate::error::{AdminError, ProduceError, SettleResult};
 use crate::storage::{CallKind, CrashPlan, Fault, FaultKind};
 
-const KINDS: [FaultKind; 3] = [FaultKind::Io, FaultKind::NoSpace, FaultKind::Short];
+const KINDS: [FaultKind; 4] = [
+    FaultKind::Io,
+    FaultKind::NoSpace,
+    FaultKind::Short,
+    FaultKind::Interrupted,
+];
 
 /// Fails each call in each way and returns the number of states that were looked at.
 fn sweep(script: &Script) -> u64 {
     let (name, least, run) = script;
-    let mut whole = Driver::new(World::small());
+    let mut whole = Driver::new(world(name));
     run(&mut whole);
     let calls = whole.world.storage.calls();
     assert!(
@@ -26,19 +31,32 @@ fn sweep(script: &Script) -> u64 {
             // Who commits takes turns; a fault that stays and one that passes meet both.
             let world = World {
                 together: (nth + u64::from(sticky)) % 2 == 0,
-                ..World::small()
+                ..world(name)
             };
             let fault = Fault::nth(kind, nth);
             world.storage.fail(if sticky { fault.sticky() } else { fault });
             let mut driver = Driver::stubborn(world);
             run(&mut driver);
             driver.world.storage.heal();
-            for plan in [CrashPlan::Lose, CrashPlan::Keep, CrashPlan::Random(nth)] {
+            let what = format!("{name}, {kind:?} at call {nth} of {calls}, sticky {sticky}");
+            if kind == FaultKind::Interrupted && !sticky {
+                assert!(driver.is_unharmed(), "{what}: an interrupted call is made again");
+                continue;
+            }
+            let other = if nth.is_multiple_of(2) {
+                CrashPlan::Keep
+            } else {
+                CrashPlan::Random(nth)
+            };
+            for plan in [CrashPlan::Lose, other] {
                 let left = driver.world.after(driver.world.storage.crash(plan));
-                let what = format!("{name}, {kind:?} at call {nth} of {calls}, sticky {sticky}, {plan:?}");
-                check(left, &driver.ledger, driver.value_bytes, &what);
+                check(left, &driver.ledger, driver.value_bytes, &format!("{what}, {plan:?}"));
                 states += 1;
             }
+            driver.go_on(&what);
+            let left = driver.world.after(driver.world.storage.crash(CrashPlan::Lose));
+            check(left, &driver.ledger, driver.value_bytes, &format!("{what}, gone on"));
+            states += 1;
         }
     }
     states
@@ -48,7 +66,7 @@ fn visit(name: &str) {
     let script = ALL.iter().find(|script| script.0 == name).unwrap();
     let states = sweep(script);
     println!("{name}: {states} states");
-    assert!(states >= script.1 * 18, "{name}: {states} states are too few");
+    assert!(states >= script.1 * 21, "{name}: {states} states are too few");
 }
 
 macro_rules! scripts {
@@ -64,7 +82,8 @@ macro_rules! scripts {
 }
 
 scripts! {
-    produce ride acquire settle park emit reject limit redrive drain snapshot wrap roll catalog strikes close
+    produce ride acquire settle park emit reject limit redrive drain snapshot wrap roll catalog strikes close cold growth
+    retention
 }
 
 #[test]

@@ -11,11 +11,16 @@ use crate::config::{GroupConfig, Retention, TopicConfig};
 use crate::engine::{Delivery, Member, Outcome, Receipt};
 use crate::error::{ProduceError, SettleResult};
 use crate::ids::Offset;
+use crate::record::RecordView;
+use crate::time::{Clock, WallTime};
 
 pub(super) const TOPIC: &str = "orders";
 pub(super) const GROUP: &str = "work";
 pub(super) const DEAD: &str = "work.dead";
 pub(super) const LINES: &str = "lines";
+/// A topic that keeps its records for an hour, and has no group.
+const AGED: &str = "aged";
+const HOUR: Duration = Duration::from_secs(3_600);
 pub(super) const LIMIT: u16 = 3;
 
 /// How a record ended.
@@ -84,6 +89,10 @@ pub(super) struct Ledger {
     records: BTreeMap<u32, State>,
     emits: BTreeMap<u32, Vec<u32>>,
     doubts: Vec<Doubt>,
+    /// What was produced to the topic that forgets, in order: record, its offset if that was answered, and when.
+    aged: Vec<(u32, Option<u64>, WallTime)>,
+    /// Reads failed: dead letters may have gone without their record.
+    reads_failed: bool,
     /// Largest start offset that was seen.
     start: u64,
 }
@@ -139,7 +148,47 @@ impl Driver {
 
     /// Goes on after failures that are no fence.
     pub(super) fn stubborn(world: World) -> Self {
-        Self::opened(world, true)
+        let mut driver = Self::opened(world, true);
+        driver.ledger.reads_failed = true;
+        driver
+    }
+
+    /// Whether every answer came, and said yes.
+    pub(super) fn is_unharmed(&self) -> bool {
+        let ledger = &self.ledger;
+        let sure = |doubt: &Doubt| matches!(doubt, Doubt::Expire);
+        let aged = ledger.aged.iter().all(|(_, offset, _)| offset.is_some());
+        !self.dead && ledger.unanswered.is_empty() && ledger.doubts.iter().all(sure) && aged
+    }
+
+    /// The disk is well again: an engine that is fenced tells everybody, any other serves, drains and closes. What it holds
+    /// afterwards is opened once more, and compared.
+    pub(super) fn go_on(&mut self, what: &str) {
+        let Some(running) = self.running.as_mut() else { return };
+        if running.is_fenced() {
+            if running.topic_names().iter().any(|name| name == TOPIC) {
+                let answer = running.try_produce(TOPIC, &["x"]);
+                assert!(matches!(answer, Err(ProduceError::Fenced(_))), "{what}: {answer:?}");
+            }
+            assert!(running.pump.wait(running.engine.drain()).is_err(), "{what}: drained");
+            assert!(running.pump.wait(running.engine.close()).is_err(), "{what}: closed");
+            return;
+        }
+        assert!(!self.dead, "{what}: not fenced");
+        self.advance(2);
+        self.create_topic("after");
+        let running = self.running.as_mut().unwrap();
+        running.drain();
+        running.produce("after", &["served"]);
+        self.close();
+        assert!(self.is_serving(), "{what}: does not go on");
+        let running = self.running.as_mut().unwrap();
+        assert_eq!(running.values("after"), [(0, "served".to_owned())], "{what}");
+        self.running = None;
+    }
+
+    fn is_serving(&self) -> bool {
+        !self.dead && self.running.is_some()
     }
 
     fn opened(world: World, stubborn: bool) -> Self {
@@ -183,8 +232,12 @@ impl Driver {
     }
 
     pub(super) fn create_topic(&mut self, name: &str) {
+        self.create(name, queue());
+    }
+
+    fn create(&mut self, name: &str, config: TopicConfig) {
         let Some(running) = self.engine() else { return };
-        let done = running.pump.wait(running.engine.create_topic(name, queue())).is_ok();
+        let done = running.pump.wait(running.engine.create_topic(name, config)).is_ok();
         let known = self.ledger.topics.entry(name.to_owned()).or_default();
         *known |= done;
         if done {
@@ -192,6 +245,32 @@ impl Driver {
         } else {
             self.ledger.deleted.insert(name.to_owned(), false);
             self.failed();
+        }
+    }
+
+    pub(super) fn create_aged(&mut self) {
+        let retention = Retention::Bounded {
+            millis: Some(u64::try_from(HOUR.as_millis()).unwrap()),
+            bytes: None,
+        };
+        let config = TopicConfig { retention, ..queue() };
+        self.create(AGED, config);
+    }
+
+    /// Records that will be forgotten, one after the other.
+    pub(super) fn produce_aged(&mut self, count: u32) {
+        let bytes = self.value_bytes;
+        for _ in 0..count {
+            let (id, at) = (self.next, self.world.clock.now().wall);
+            let Some(running) = self.engine() else { return };
+            let answer = running.try_produce(AGED, &[&value_of(id, bytes)]);
+            self.next += 1;
+            self.ledger
+                .aged
+                .push((id, answer.as_ref().ok().map(|offsets| offsets[0]), at));
+            if answer.is_err() {
+                self.failed();
+            }
         }
     }
 
@@ -229,6 +308,9 @@ impl Driver {
     }
 
     fn join(&mut self) {
+        if self.ledger.group.is_none() {
+            return;
+        }
         let Some(running) = self.engine() else { return };
         let joined = running.pump.wait(running.engine.join(GROUP, &[TOPIC]));
         match joined {
@@ -405,8 +487,9 @@ impl Driver {
     }
 
     pub(super) fn redrive(&mut self, offset: u64) {
+        let ledger = self.ledger.clone();
         let Some(running) = self.engine() else { return };
-        let letters = running.letters();
+        let letters = running.letters(&ledger).0;
         let Some(id) = letters.get(&offset).copied() else {
             return self.failed();
         };
@@ -601,6 +684,16 @@ impl Ledger {
         states.iter().map(|state| state.after_crash().seen()).collect()
     }
 
+    /// The record of which a letter has the facts alone.
+    fn origin(&self, letter: &RecordView<'_>) -> u32 {
+        let mut headers = letter.headers();
+        let at = headers.find(|header| header.name == b"__dlq.errors.offset").unwrap();
+        let at: u64 = text(at.value).parse().unwrap();
+        let mut produced = self.produced.iter();
+        let found = produced.find(|(_, offset)| **offset == at);
+        *found.expect("a record that was acknowledged").0
+    }
+
     fn may_be_redriven(&self, id: u32) -> bool {
         let back = |seen: &Seen| matches!(seen, Seen::Delivered { redriven: true, .. });
         self.possible(id).iter().any(back) || self.records.get(&id).is_some_and(|state| state.redriven)
@@ -626,12 +719,35 @@ pub(super) fn check(world: World, ledger: &Ledger, value_bytes: usize, what: &st
     for (topic, answered) in &ledger.deleted {
         assert!(!*answered || !names.contains(topic), "{what}: topic {topic} is back");
     }
+    if names.iter().any(|name| name == AGED) {
+        check_aged(&mut engine, ledger, world.clock.now().wall, value_bytes, what);
+    }
     if !names.iter().any(|name| name == TOPIC) {
         return;
     }
     let kept = check_log(&mut engine, ledger, value_bytes, what);
     if ledger.group == Some(true) {
         check_group(engine, world, ledger, &kept, what);
+    }
+}
+
+/// I1 and I8 with a retention: what is too old may be gone from the front, and nothing else.
+fn check_aged(engine: &mut Running, ledger: &Ledger, now: WallTime, value_bytes: usize, what: &str) {
+    let found = engine.values(AGED);
+    let mut produced = ledger.aged.iter();
+    let mut first = None;
+    for (offset, value) in &found {
+        let place = produced.find(|(id, ..)| *value == value_of(*id, value_bytes));
+        let Some((id, at, _)) = place else {
+            panic!("{what}: what stands at {offset} was not produced, or not there")
+        };
+        assert!(at.is_none_or(|at| at == *offset), "{what}: record {id} at {offset}");
+        first = first.or(Some(*id));
+    }
+    for (id, at, when) in ledger.aged.iter().filter(|(_, at, _)| at.is_some()) {
+        let wanted = now.since(*when) < HOUR || first.is_some_and(|first| first < *id);
+        let there = found.iter().any(|(offset, _)| Some(*offset) == *at);
+        assert!(there || !wanted, "{what}: record {id} at {at:?} is lost");
     }
 }
 
@@ -691,7 +807,11 @@ fn check_group(mut engine: Running, world: World, ledger: &Ledger, kept: &BTreeS
         "{what}: the start offset moved back from {} to {start}",
         ledger.start
     );
-    let letters = engine.letters();
+    let (letters, lost) = engine.letters(ledger);
+    assert!(
+        ledger.reads_failed || lost.is_empty(),
+        "{what}: dead letters without their record at {lost:?}"
+    );
     let emitted = engine.emitted();
     let mut delivered: BTreeMap<u32, Seen> = BTreeMap::new();
     let member = engine.join(GROUP, TOPIC);
@@ -755,7 +875,9 @@ fn check_group(mut engine: Running, world: World, ledger: &Ledger, kept: &BTreeS
         let known = ledger.records.contains_key(id) || ledger.unanswered.contains(id);
         assert!(known, "{what}: record {id} came from nowhere");
     }
-    check_redrive(&mut engine, &letters, ledger, &delivered, what);
+    let whole = letters.iter().filter(|(offset, _)| !lost.contains(offset));
+    let whole: BTreeMap<u64, u32> = whole.map(|(offset, id)| (*offset, *id)).collect();
+    check_redrive(&mut engine, &whole, ledger, &delivered, what);
     drop(engine);
     // What was accepted just now stays so.
     let mut engine = world.open();
@@ -808,12 +930,26 @@ impl Running {
         group.partitions.iter().map(|one| one.start).max().unwrap_or(0)
     }
 
-    /// Dead letters by offset.
-    fn letters(&mut self) -> BTreeMap<u64, u32> {
-        self.values(DEAD)
-            .iter()
-            .map(|(offset, value)| (*offset, id_of(value)))
-            .collect()
+    /// Dead letters by offset, and those that went without their record.
+    fn letters(&mut self, ledger: &Ledger) -> (BTreeMap<u64, u32>, BTreeSet<u64>) {
+        let (mut letters, mut lost) = (BTreeMap::new(), BTreeSet::new());
+        let mut from = Offset::ZERO;
+        loop {
+            let batches = self.pump.wait(self.engine.read(DEAD, 0, from, 1 << 20)).unwrap();
+            let Some(last) = batches.last() else {
+                return (letters, lost);
+            };
+            from = last.last().next();
+            for batch in &batches {
+                for record in batch.records() {
+                    let (view, _) = record.unwrap();
+                    let offset = view.offset.get();
+                    let id = view.value.map(|value| id_of(&text(Some(value))));
+                    letters.insert(offset, id.unwrap_or_else(|| ledger.origin(&view)));
+                    lost.extend(id.is_none().then_some(offset));
+                }
+            }
+        }
     }
 
     fn emitted(&mut self) -> Vec<u32> {

@@ -23,10 +23,10 @@ pub(super) const ALL: &[Script] = &[
     ("catalog", 60, catalog),
     ("strikes", 60, strikes),
     ("close", 40, close),
+    ("cold", 60, cold),
+    ("growth", 100, growth),
+    ("retention", 100, retention),
 ];
-
-/// Scripts that are cut only: with a read that fails, a dead letter goes without its record.
-pub(super) const CUT: &[Script] = &[("cold", 60, cold), ("growth", 100, growth)];
 
 /// The world that a script runs in: only one has a ring that grows.
 pub(super) fn world(name: &str) -> World {
@@ -164,6 +164,8 @@ fn drain(driver: &mut Driver) {
     driver.settle(1, &Said::Accept);
     driver.drain();
     driver.look();
+    driver.produce(2);
+    driver.drain();
 }
 
 fn snapshot(driver: &mut Driver) {
@@ -301,4 +303,26 @@ fn growth(driver: &mut Driver) {
     driver.settle(2, &Said::Accept);
     driver.produce_at_once(3);
     driver.look();
+}
+
+/// A topic without a group forgets what is an hour old: segments, and what is still in the journal.
+fn retention(driver: &mut Driver) {
+    driver.value_bytes = 2_500;
+    driver.create_aged();
+    driver.produce_aged(3);
+    driver.drain();
+    driver.advance(1_200);
+    driver.produce_aged(3);
+    driver.drain();
+    driver.advance(1_500);
+    driver.produce_aged(1);
+    driver.advance(1_000);
+    driver.drain();
+    driver.restart();
+    driver.advance(1_200);
+    driver.produce_aged(1);
+    driver.drain();
+    driver.advance(2_000);
+    driver.close();
+    driver.produce_aged(1);
 }
