@@ -95,6 +95,40 @@ fn a_planted_loss_is_noticed_and_the_record_is_named() {
     panic!("no record was lost");
 }
 
+/// What is not a matter of a moment is noticed within a few kills.
+#[test]
+fn other_planted_mistakes_are_noticed() {
+    let plants: [(&str, &[&str]); 5] = [
+        (
+            "stale-ack",
+            &[
+                "while its accept was acknowledged",
+                "comes again",
+                "to be delivered again",
+            ],
+        ),
+        (
+            "count-not-persisted",
+            &["the delivery count of task ", "its next delivery is number "],
+        ),
+        (
+            "emit-without-ack",
+            &["to be delivered again", "emitted twice", "comes again"],
+        ),
+        ("word-boundary", &["is unknown to the group", "is gone"]),
+        ("start-past-acquired", &["is gone"]),
+    ];
+    for (plant, says) in plants {
+        let folder = Folder::new("");
+        let arguments = ["crash-test", "--for", "60s", "--data-dir", "new", "--plant", plant];
+        let output = folder.run(&arguments);
+        eprintln!("{plant}: {}", output.stdout.lines().next().unwrap());
+        output.failure(1, &["error: ", "hint: the data is kept as it was found: "]);
+        let said = says.iter().any(|says| output.stderr.contains(says));
+        assert!(said, "{plant}: {}", output.stderr);
+    }
+}
+
 #[test]
 fn nobodys_data_is_touched() {
     let folder = Folder::new("");

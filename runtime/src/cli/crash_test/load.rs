@@ -36,7 +36,12 @@ pub(super) fn start<'scope>(
     for index in 0..WORKERS {
         let member = block_on(engine.join(GROUP, &[TASKS])).map_err(text)?;
         let chance = chance(PRODUCERS + index);
-        let worker = Worker { member, chance, pace };
+        let worker = Worker {
+            member,
+            over: Vec::new(),
+            chance,
+            pace,
+        };
         scope.spawn(move || worker.run());
     }
     Ok(())
@@ -81,8 +86,13 @@ fn produce(engine: &Engine, first: u64, mut chance: Chance, pace: &Pace) {
     }
 }
 
+/// Deliveries that are accepted once more after they are over, at most so many with each acquisition.
+const OVER_MAX: usize = 4;
+
 struct Worker<'a> {
     member: Member,
+    /// Deliveries that are over: their leases are worth nothing any more.
+    over: Vec<Delivery>,
     chance: Chance,
     pace: &'a Pace,
 }
@@ -118,7 +128,9 @@ impl Worker<'_> {
             drop(block_on(self.member.renew(leases)));
         }
         let mut plans: Vec<Plan> = deliveries.into_iter().map(|delivery| (delivery, self.verb())).collect();
-        let mut finished = 0;
+        // An accept of these is refused, and changes nothing.
+        let over = std::mem::take(&mut self.over).into_iter();
+        let mut finished = self.settle(over.map(|delivery| (delivery, Some(Verb::Accept))).collect());
         while !plans.is_empty() {
             let some = self.chance.between(1, ACQUIRED_MAX);
             let rest = plans.split_off(plans.len().min(usize::try_from(some).unwrap_or(1)));
@@ -148,6 +160,9 @@ impl Worker<'_> {
             .into_iter()
             .filter_map(|(delivery, verb)| Some((delivery, verb?)))
             .collect();
+        if plans.is_empty() {
+            return 0;
+        }
         let places = || plans.iter().map(|(delivery, verb)| (delivery, *verb));
         say(&runs(places(), Said::Tries));
         let chance = &mut self.chance;
@@ -166,10 +181,15 @@ impl Worker<'_> {
         let not = |result: &SettleResult| matches!(result, SettleResult::Stale | SettleResult::Refused(_));
         said.extend(runs(is(not), Said::Missed));
         say(&said);
-        let ends = |verb: Verb| verb.accepts() || verb == Verb::Reject;
-        is(|result| *result == SettleResult::Applied)
-            .filter(|(_, verb)| ends(*verb))
-            .count() as u64
+        let mut finished = 0;
+        for (delivery, verb) in is(|result| *result == SettleResult::Applied) {
+            match verb {
+                Verb::Accept | Verb::AcceptAndEmit | Verb::Reject => finished += 1,
+                Verb::Release | Verb::Park if self.over.len() < OVER_MAX => self.over.push(delivery.clone()),
+                Verb::Release | Verb::Park | Verb::GiveBack => {}
+            }
+        }
+        finished
     }
 }
 

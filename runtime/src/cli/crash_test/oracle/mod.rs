@@ -231,7 +231,7 @@ impl Oracle {
                 record.held = false;
                 record.trying = None;
             }
-            let after = record.count > lease.count;
+            let after = (record.count, record.continuation) > (lease.count, lease.continuation);
             match verb {
                 Verb::Accept | Verb::AcceptAndEmit => record.fate = Fate::Accepted,
                 Verb::Reject => record.fate = Fate::Archived,

@@ -167,6 +167,13 @@ fn an_accepted_record_that_comes_again_is_found() {
         Kind::Redelivered,
         "while its accept",
     );
+    let stale = [
+        got(0, 1, 1, Some(checkpoint(1, 0))),
+        Said::Tries(Verb::Accept, lease(0, 1, 0)),
+        Said::Done(Verb::Accept, lease(0, 1, 0)),
+    ];
+    let parked = with(vec![produced(1)], &first(Verb::Park));
+    finds(&parked, &stale, Kind::Redelivered, "while its accept");
 }
 
 #[test]
