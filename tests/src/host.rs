@@ -47,6 +47,13 @@ impl Host {
         host
     }
 
+    /// Starts it in an address space of so many bytes and waits until it runs.
+    pub fn start_within(folder: &Folder, bytes: u64) -> Self {
+        let host = Self::spawn_under(folder, &["prlimit", &format!("--as={bytes}")], &[]);
+        host.wait_for(RUNNING);
+        host
+    }
+
     /// Starts it with these environment variables and does not wait.
     pub fn spawn(folder: &Folder, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
         let arguments = [&["run"], arguments].concat();

@@ -171,7 +171,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         Profiled {
             default: "512MiB",
-            edge: "64MiB",
+            edge: "16MiB",
         },
         "What the journal may grow to on disk. Above three quarters of it produce is refused until it drains.",
     ),
@@ -183,7 +183,7 @@ pub(super) const KEYS: &[Key] = &[
         },
         Profiled {
             default: "128MiB",
-            edge: "8MiB",
+            edge: "4MiB",
         },
         "Records kept in memory before they drain into partition logs; a queue that keeps up within it is never written twice.",
     ),

@@ -21,13 +21,16 @@ use super::ticker::Ticker;
 /// How instances get their memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Allocation {
-    /// Pooling where the address space allows it, else on demand.
+    /// Pooling where the address space allows it, else sparing.
     #[default]
     Auto,
     /// Slots reserved up front; a fresh instance costs a quarter. An error where there is no room for it.
     Pooling,
-    /// Mapped when needed: for small address spaces.
+    /// Mapped when needed, with 4 GiB of address space for each memory.
     OnDemand,
+    /// Mapped when needed, and no more of the address space than what is used: for small machines. Every access is checked, and a
+    /// memory that grows may have to move.
+    Sparing,
 }
 
 /// What the engine is built with.
@@ -163,22 +166,26 @@ impl HostEngine {
 
 fn build(config: &HostEngineConfig) -> wasmtime::Result<(Engine, bool)> {
     let pooled = || Engine::new(base_config().allocation_strategy(pool(config))).map(|engine| (engine, true));
-    let on_demand = |cramped| {
-        let mut wanted = base_config();
-        if cramped {
-            // Bounds checks instead of 4 GiB of address space a memory.
-            wanted.memory_reservation(config.memory_max).memory_guard_size(64 << 10);
-        }
-        Engine::new(&wanted).map(|engine| (engine, false))
-    };
+    let on_demand = |wanted: &Config| Engine::new(wanted).map(|engine| (engine, false));
     match config.allocation {
         Allocation::Pooling => pooled(),
-        Allocation::OnDemand => on_demand(false),
+        Allocation::OnDemand => on_demand(&base_config()),
+        Allocation::Sparing => on_demand(&sparing_config()),
         Allocation::Auto => pooled().or_else(|error| {
             tracing::warn!(%error, "address space too small for an instance pool: instances are mapped on demand");
-            on_demand(true)
+            on_demand(&sparing_config())
         }),
     }
+}
+
+/// Bounds checks instead of 4 GiB of address space a memory.
+fn sparing_config() -> Config {
+    let mut config = base_config();
+    config
+        .memory_reservation(0)
+        .memory_reservation_for_growth(GROWTH_BYTES)
+        .memory_guard_size(64 << 10);
+    config
 }
 
 fn base_config() -> Config {
@@ -234,6 +241,8 @@ fn link(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
 
 const TICK_MIN: Duration = Duration::from_millis(1);
 const TICK_MAX: Duration = Duration::from_millis(5);
+/// By which a memory may grow before it has to move, where address space is spared.
+const GROWTH_BYTES: u64 = 1 << 20;
 const BACKTRACE_FRAMES: usize = 16;
 /// Per table, in the pool; deployments have their own limit over all tables.
 pub(super) const TABLE_ELEMENTS_MAX: usize = 100_000;

@@ -335,7 +335,7 @@ pub(crate) fn wasm_config<'a>(
     HostEngineConfig {
         max_instances: slots.saturating_add(SPARE_INSTANCES),
         allocation: if host.profile == Profile::Edge {
-            Allocation::OnDemand
+            Allocation::Sparing
         } else {
             Allocation::Auto
         },

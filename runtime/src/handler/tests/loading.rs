@@ -273,15 +273,17 @@ async fn accepts(loaded: &Arc<LoadedHandler>) {
 
 #[tokio::test]
 async fn without_a_pool() {
-    let engine = engine_with(&HostEngineConfig {
-        allocation: Allocation::OnDemand,
-        ..HostEngineConfig::default()
-    });
-    assert!(!engine.is_pooling());
-    let loaded = engine
-        .load_bytes(Path::new("guest.wasm"), &handler("", ACCEPT), Arc::default())
-        .unwrap();
-    accepts(&loaded).await;
+    for allocation in [Allocation::OnDemand, Allocation::Sparing] {
+        let engine = engine_with(&HostEngineConfig {
+            allocation,
+            ..HostEngineConfig::default()
+        });
+        assert!(!engine.is_pooling());
+        let loaded = engine
+            .load_bytes(Path::new("guest.wasm"), &handler("", ACCEPT), Arc::default())
+            .unwrap();
+        accepts(&loaded).await;
+    }
 }
 
 /// More instances than any address space holds.
