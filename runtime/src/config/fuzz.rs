@@ -116,11 +116,15 @@ env = { TOKEN = { from = "TOKEN" }, MODE = "test" }
             .ok()
             .and_then(|count| count.parse().ok());
         let wanted: u64 = wanted.unwrap_or(20_000);
-        found().iter().for_each(|text| fuzz_manifest(text.as_bytes()));
+        for text in &found() {
+            fuzz_manifest(text.as_bytes());
+        }
         // What the reference says of keys and values gives the pieces.
         let words = include_bytes!("../../../docs/manifest.md");
         let corpus = [EVERYTHING, LEAST];
-        corpus.iter().for_each(|text| fuzz_manifest(text.as_bytes()));
+        for text in corpus {
+            fuzz_manifest(text.as_bytes());
+        }
         let mutator = Mutator::new(3);
         let mut understood = 0;
         for number in 0..wanted {
