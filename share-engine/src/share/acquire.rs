@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use super::block::{Place, bits, run};
 use super::draft::{follow, note_archived};
-use super::partition::{Kind, SharePartition};
+use super::partition::{Jump, Kind, SharePartition};
 use super::tick::{NOT_BEGUN, half, tick, tick_after};
 use super::types::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, Window};
 use super::{ArchiveCause, Change};
@@ -90,6 +90,23 @@ impl SharePartition {
         }
         self.jump_to(found);
         self.since = now.monotonic;
+    }
+
+    /// As [`skip_to`](SharePartition::skip_to), before that is durable.
+    pub(super) fn jump_to(&mut self, start: u64) {
+        self.jumped = Some(Jump {
+            from: self.durable_start(),
+            to: Offset::saturating(start),
+        });
+        self.skip_to(start);
+    }
+
+    /// A start offset is durable, of this jump or an earlier one.
+    pub(super) fn landed(&mut self, start: Offset) {
+        self.jumped = self.jumped.filter(|jump| jump.to > start);
+        if let Some(jump) = &mut self.jumped {
+            jump.from = jump.from.max(start);
+        }
     }
 
     /// How many records may be taken, and up to which offset. `None`: nothing at all.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::block::{Place, Plane, Slot, bits, places};
 use super::member::NOBODY;
-use super::partition::{Jump, SharePartition, state};
+use super::partition::{SharePartition, state};
 use super::tick::{NOT_BEGUN, half, seconds, tick, tick_after, wall, whole};
 use super::types::{ReplayError, ShareOptions};
 use super::{ArchiveCause, Change, Checkpoint};
@@ -103,10 +103,7 @@ impl SharePartition {
             }
             Change::StartOffset { offset } => {
                 self.skip_to(offset.get());
-                self.jumped = self.jumped.filter(|jump| jump.to > *offset);
-                if let Some(jump) = &mut self.jumped {
-                    jump.from = jump.from.max(*offset);
-                }
+                self.landed(*offset);
                 Ok(())
             }
             Change::Reset { epoch, start } => self.apply_reset(*epoch, *start),
@@ -332,15 +329,6 @@ impl SharePartition {
         self.latest = latest;
         self.archive_limit = archive_limit;
         Ok(())
-    }
-
-    /// As [`skip_to`](SharePartition::skip_to), before that is durable.
-    pub(super) fn jump_to(&mut self, start: u64) {
-        self.jumped = Some(Jump {
-            from: self.durable_start(),
-            to: Offset::saturating(start),
-        });
-        self.skip_to(start);
     }
 
     /// The start offset moves to `start`, whatever lies before it.
