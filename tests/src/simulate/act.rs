@@ -89,6 +89,7 @@ impl World {
             let id = self.model.new_id(bytes);
             let limbo = Limbo {
                 topic,
+                asked: self.now(),
                 sure: false,
                 hidden: false,
             };

@@ -6,9 +6,9 @@ use share_engine::record::RecordView;
 use share_engine::time::Instant;
 
 use super::model::value::{self, Id};
-use super::model::{Check, Delivered, Found, Group, Key, Kind, LETTERS, Origin, Topic, Verdict, topic_of};
-use super::plan::{drops, group_of};
-use super::world::{Actor, Answer, Call, Change, Held, Item, World};
+use super::model::{Check, Delivered, Found, Key, Kind, LETTERS, Origin, Verdict, topic_of};
+use super::plan::group_of;
+use super::world::{Actor, Answer, Call, Held, Item, World};
 
 impl World {
     /// Hears an answer.
@@ -28,7 +28,7 @@ impl World {
                 match result {
                     Ok(()) => self.changed(change),
                     Err(AdminError::Fenced(_) | AdminError::Closed) => self.doubt = Some(change),
-                    Err(_) => {}
+                    Err(_) => self.unchanged(change),
                 }
                 Ok(())
             }
@@ -54,13 +54,14 @@ impl World {
 
     fn produced(&mut self, ids: &[Id], mut floors: Vec<u64>, results: Vec<Result<Receipt, ProduceError>>) -> Check {
         self.say(|| format!("! {results:?}"));
+        let now = self.now();
         for (id, result) in ids.iter().zip(results) {
             match result {
                 Ok(receipt) => {
                     let (partition, offset) = (receipt.partition, receipt.offset.get());
                     self.trace.note(&[4, *id, u64::from(partition), offset]);
                     let floor = floors.get(partition as usize).copied().unwrap_or(0);
-                    self.model.produced(*id, partition, offset, floor)?;
+                    self.model.produced(*id, partition, offset, floor, now)?;
                     if let Some(floor) = floors.get_mut(partition as usize) {
                         *floor = offset + 1;
                     }
@@ -121,7 +122,7 @@ impl World {
             return Err(format!("I6: a delivery to group {group}, which is gone"));
         };
         let (lock, capped) = (known.lock, got.began.saturating_add(known.max_lease));
-        let long = got.deadline.saturating_sub(handed_out) > lock + 1_000_000;
+        let long = got.deadline.saturating_sub(handed_out) > known.lock_high + 1_000_000;
         let short = got.deadline < at + lock && got.deadline + 1_500_000_000 < capped;
         if long || short {
             return Err(format!(
@@ -309,6 +310,7 @@ impl World {
 
     fn redriven(&mut self, topic: u8, offset: u64, result: Result<Receipt, AdminError>) -> Check {
         self.hear(&result);
+        let now = self.now();
         let sent = self.model.redriven.get_mut(&(topic, offset));
         match (result, sent) {
             (Ok(_), Some(sent)) if sent.sure => Err(format!("I13: the dead letter {topic} {offset} went back twice")),
@@ -321,7 +323,7 @@ impl World {
                 match logs.and_then(|logs| logs.get_mut(receipt.partition as usize)) {
                     Some(log) => {
                         log.end = log.end.max(receipt.offset.get() + 1);
-                        log.put(receipt.offset.get(), id)
+                        log.put(receipt.offset.get(), id, 0, now)
                     }
                     None => Ok(()),
                 }
@@ -332,78 +334,6 @@ impl World {
                     self.model.redriven.remove(&(topic, offset));
                 }
                 Ok(())
-            }
-        }
-    }
-
-    /// A change of the catalog is durable.
-    pub(crate) fn changed(&mut self, change: Change) {
-        let now = self.now();
-        match change {
-            Change::CreateTopic(topic) => {
-                let config = self.plan.topic(topic);
-                let partitions = config.partitions;
-                self.model.topics.insert(topic, Topic::new(partitions, drops(&config)));
-            }
-            Change::DeleteTopic(topic) => {
-                self.model.forget_topic(topic);
-                self.seen.topics_deleted += 1;
-            }
-            Change::GrowTopic(topic) => {
-                let Some(grown) = self.model.topics.get_mut(&topic) else {
-                    return;
-                };
-                let partition = grown.logs.len() as u32;
-                grown.logs.push(super::model::Log::default());
-                let groups = self.model.groups.iter();
-                let readers = groups.filter(|(_, group)| group.shares.contains_key(&(topic, 0)));
-                let readers: Vec<u8> = readers.map(|(group, _)| *group).collect();
-                for group in readers {
-                    self.model.begin((group, topic, partition), 0);
-                }
-            }
-            Change::CreateGroup(group) => {
-                let config = self.plan.group(group);
-                let known = Group {
-                    limit: config.attempts,
-                    lock: u64::from(config.lock_millis) * 1_000_000,
-                    max_lease: config.max_lease_millis * 1_000_000,
-                    dead_letters: config.dead_letter.is_some(),
-                    ..Group::default()
-                };
-                if known.dead_letters {
-                    let letters = self.model.topics.entry(LETTERS + group);
-                    letters.or_insert_with(|| Topic::new(1, false));
-                }
-                self.model.groups.insert(group, known);
-            }
-            Change::Subscribe(group, topic) => {
-                self.model.loosen(topic, now);
-                let partitions = self.model.topics.get(&topic).map_or(0, |topic| topic.logs.len());
-                for partition in 0..partitions as u32 {
-                    self.model.begin((group, topic, partition), 0);
-                }
-            }
-            Change::DeleteGroup(group) => {
-                self.model.owed.retain(|(place, _)| place.0 != group);
-                for topic in 0..super::plan::TOPICS {
-                    self.model.loosen(topic, now);
-                }
-                self.model.pass_settled(group, now);
-                self.model.groups.remove(&group);
-                self.seen.groups_deleted += 1;
-            }
-            Change::Reset(group) => {
-                for topic in 0..super::plan::TOPICS {
-                    self.model.loosen(topic, now);
-                }
-                let shares = self.model.groups.get(&group).map(|group| &group.shares);
-                let shares = shares.into_iter().flatten();
-                let places: Vec<_> = shares.map(|(place, share)| (*place, share.epoch + 1)).collect();
-                for ((topic, partition), epoch) in places {
-                    self.model.begin((group, topic, partition), epoch);
-                }
-                self.seen.resets += 1;
             }
         }
     }

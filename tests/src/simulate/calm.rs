@@ -14,6 +14,7 @@ impl World {
     /// Faults stop. I4, I10: every record comes to its end, and the engine serves again.
     pub(crate) fn calm(&mut self) -> Check {
         self.heal();
+        self.clock.steady();
         if self.is_broken()? {
             self.crash()?;
             self.heal();

@@ -60,6 +60,7 @@ coverage! {
     letters: "dead letters", 30_000;
     redriven: "dead letters sent back", 3_000;
     retired: "records that retention ended", 20_000;
+    dropped: "records that a topic's start has passed and that must not come back", 20_000;
     drains: "drains", 20_000;
     laps: "times round the ring", 1_000;
     crashes: "crashes", 5_000;
@@ -71,12 +72,18 @@ coverage! {
     acquiring: "crashes with acquisitions on their way", 2_000;
     closes: "clean closes", 2_000;
     faults: "calls of the disk that were to fail", 3_000;
+    stalls: "calls of the disk that took longer than a lease may be late", 10_000;
     full: "full disks", 1_000;
     fences: "fenced engines", 800;
     unopened: "opens that failed", 500;
     flips: "flipped bits", 600;
     caught: "flipped bits that were reported", 400;
     resets: "resets", 1_000;
+    resets_to: "resets to an offset", 200;
+    resets_aged: "resets by age", 50;
+    latest: "beginnings with what comes from then on", 200;
+    topics_altered: "topics altered", 300;
+    groups_altered: "groups altered", 500;
     topics_deleted: "topics deleted", 500;
     groups_deleted: "groups deleted", 200;
     clocks: "wall clocks set", 1_000;

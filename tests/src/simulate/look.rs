@@ -22,6 +22,12 @@ impl World {
             self.doubt = None;
         }
         self.seen.looks += 1;
+        if !self.is_changing() && self.doubt.is_none() {
+            let (groups, now) = (self.plan.groups.clone(), self.now());
+            for (group, config) in &groups {
+                self.model.know_group(*group, config, now);
+            }
+        }
         let mut whole = true;
         let topics: Vec<(u8, usize)> = self
             .model
@@ -71,10 +77,12 @@ impl World {
         let Some(groups) = self.answer_of("groups", answer)? else {
             return Ok(false);
         };
-        if let Some(change) = self.doubt.take()
-            && self.took_place(change, &topics, &groups)?
-        {
-            self.changed(change);
+        if let Some(change) = self.doubt.take() {
+            if self.took_place(change, &topics, &groups)? {
+                self.changed(change);
+            } else {
+                self.unchanged(change);
+            }
         }
         let found: Vec<(String, usize)> = topics
             .iter()
@@ -120,6 +128,12 @@ impl World {
             Change::GrowTopic(number) => {
                 let known = self.model.topics.get(&number).map_or(0, |topic| topic.logs.len());
                 topic(number).is_some_and(|one| one.partitions.len() > known)
+            }
+            Change::AlterTopic(number) => {
+                topic(number).is_some_and(|one| Some(&one.config) == self.wish.topic.as_ref())
+            }
+            Change::AlterGroup(number) => {
+                group(number).is_some_and(|one| Some(&one.config) == self.wish.group.as_ref())
             }
             Change::CreateGroup(number) => group(number).is_some(),
             Change::DeleteGroup(number) => group(number).is_none(),
@@ -170,12 +184,12 @@ impl World {
             };
             // A topic may start amid a batch.
             all.retain(|found| found.offset >= one.start);
+            let now = self.now();
             for found in &all {
-                self.model.found(topic, partition, found)?;
+                self.model.found(topic, partition, found, now)?;
             }
             let offsets: Vec<u64> = all.iter().map(|found| found.offset).collect();
             self.say(|| format!("read {name}/{partition} {} to {}: {offsets:?}", one.start, one.end));
-            let now = self.now();
             self.model.read(topic, partition, one.start, one.end, &offsets, now)?;
         }
         Ok(true)

@@ -12,6 +12,7 @@ mod answers;
 mod calm;
 mod chance;
 mod change;
+mod changed;
 mod clock;
 mod coverage;
 mod crash;
@@ -21,6 +22,7 @@ mod look;
 mod many;
 mod model;
 mod plan;
+mod slow;
 mod trace;
 mod world;
 
@@ -40,7 +42,7 @@ pub use self::many::{Summary, many};
 use self::model::Model;
 use self::plan::{GROUPS, Plan, TOPICS};
 use self::trace::Trace;
-use self::world::{Change, World};
+use self::world::{Change, Wish, World};
 
 /// What a run is told.
 #[derive(Clone, Copy, Debug)]
@@ -139,6 +141,8 @@ fn steps(options: Options, step: &Cell<u64>) -> Result<Report, String> {
     step.set(options.steps + 1);
     world.calm()?;
     world.seen.disk_calls += world.disk.calls();
+    world.seen.dropped += world.model.dropped;
+    world.seen.stalls += world.clock.stalls();
     world.seen.letters = world.model.letters.values().map(|count| u64::from(*count)).sum();
     Ok(Report {
         hash: world.trace.hash(),
@@ -164,6 +168,7 @@ impl World {
             seen: Coverage::default(),
             faulty: false,
             verbose: options.verbose,
+            wish: Wish::default(),
             deciding: None,
             doubt: None,
             emits: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use share_engine::config::{Durability, EngineConfig, GroupConfig, OnFull, Retention, TopicConfig, WindowMode};
+use share_engine::config::{Durability, EngineConfig, GroupConfig, OnFull, Retention, Start, TopicConfig, WindowMode};
 
 use super::chance::Chance;
 use super::model::{LETTERS, group_name, topic_name};
@@ -23,7 +23,9 @@ pub(crate) enum Action {
     CreateTopic,
     DeleteTopic,
     GrowTopic,
+    AlterTopic,
     CreateGroup,
+    AlterGroup,
     Subscribe,
     DeleteGroup,
     Reset,
@@ -47,7 +49,9 @@ impl Action {
             Self::CreateTopic
                 | Self::DeleteTopic
                 | Self::GrowTopic
+                | Self::AlterTopic
                 | Self::CreateGroup
+                | Self::AlterGroup
                 | Self::Subscribe
                 | Self::DeleteGroup
                 | Self::Reset
@@ -70,10 +74,12 @@ const WEIGHTS: &[(Action, u64)] = &[
     (Action::CreateTopic, 3),
     (Action::DeleteTopic, 1),
     (Action::GrowTopic, 1),
+    (Action::AlterTopic, 1),
     (Action::CreateGroup, 3),
+    (Action::AlterGroup, 2),
     (Action::Subscribe, 3),
     (Action::DeleteGroup, 1),
-    (Action::Reset, 2),
+    (Action::Reset, 3),
     (Action::Wait, 60),
     (Action::WaitLong, 16),
     (Action::SetClock, 1),
@@ -104,8 +110,11 @@ pub(crate) struct Plan {
     pub(crate) emits: bool,
     /// Steps of parts after an action at most.
     pub(crate) turns: u64,
-    topics: BTreeMap<u8, TopicConfig>,
-    groups: BTreeMap<u8, GroupConfig>,
+    /// The longest that a call of the disk takes, in nanoseconds; 0: none takes any time.
+    pub(crate) slowness: u64,
+    /// As they are, or will be made next.
+    pub(crate) topics: BTreeMap<u8, TopicConfig>,
+    pub(crate) groups: BTreeMap<u8, GroupConfig>,
 }
 
 /// Topics and groups that there may be; one more topic comes at the end.
@@ -144,6 +153,7 @@ impl Plan {
             commits: chance.pick(&[0, 1, 3, 4]),
             emits: true,
             turns: chance.pick(&[2, 4, 8]),
+            slowness: chance.pick(&[0, 0, 0, 5_000_000, 300_000_000]),
             topics: (0..=TOPICS).map(|number| (number, topic(chance, number))).collect(),
             groups: (0..GROUPS).map(|number| (number, group(chance, number))).collect(),
         }
@@ -164,6 +174,22 @@ impl Plan {
     /// Members only accept from now on.
     pub(crate) fn calm(&mut self) {
         self.emits = false;
+    }
+
+    /// Other settings for a topic.
+    pub(crate) fn other_topic(chance: &mut Chance, number: u8, partitions: u32) -> TopicConfig {
+        TopicConfig {
+            partitions,
+            ..topic(chance, number)
+        }
+    }
+
+    /// Other settings for a group; its dead letters go where they went.
+    pub(crate) fn other_group(&self, chance: &mut Chance, number: u8) -> GroupConfig {
+        GroupConfig {
+            dead_letter: self.groups[&number].dead_letter.clone(),
+            ..group(chance, number)
+        }
     }
 
     pub(crate) fn topic(&self, topic: u8) -> TopicConfig {
@@ -241,7 +267,16 @@ fn group(chance: &mut Chance, group: u8) -> GroupConfig {
             1 => WindowMode::Span(chance.pick(&[10, 100])),
             _ => WindowMode::Acquired(100_000),
         },
-        ..GroupConfig::default()
+        start: start(chance),
+    }
+}
+
+/// Where a group begins, or is set to.
+pub(crate) fn start(chance: &mut Chance) -> Start {
+    match chance.below(8) {
+        0 => Start::Latest,
+        1 => Start::ByDuration(chance.pick(&[0, 500, 20_000])),
+        _ => Start::Earliest,
     }
 }
 

@@ -1,11 +1,13 @@
 //! One engine on one thread: its parts stepped in an order that the seed chooses, a clock and a disk that do as they are
 //! told, and every call that is under way.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use share_engine::engine::{Delivery, Engine, Environment, Member, Part, Pump, Receipt, RecoveryReport};
+use share_engine::config::{GroupConfig, TopicConfig};
+use share_engine::engine::{Delivery, Engine, Environment, Member, Part, Pump, Receipt, RecoveryReport, ResetTo};
 use share_engine::error::{AdminError, Fenced, OpenError, ProduceError, SettleResult};
 use share_engine::hook::Hook;
 use share_engine::ids::LeaseKey;
@@ -19,6 +21,7 @@ use super::coverage::Coverage;
 use super::model::value::Id;
 use super::model::{Check, Model, Place};
 use super::plan::Plan;
+use super::slow::SlowStorage;
 use super::trace::Trace;
 
 /// Everything of one run.
@@ -39,6 +42,8 @@ pub(crate) struct World {
     pub(crate) faulty: bool,
     /// Tell what happens.
     pub(crate) verbose: bool,
+    /// Of the last change of the catalog.
+    pub(crate) wish: Wish,
     /// A change of the catalog whose answer has come, and is heard last.
     pub(crate) deciding: Option<Change>,
     /// A change of the catalog whose answer failed to come.
@@ -130,10 +135,24 @@ pub(crate) enum Change {
     CreateTopic(u8),
     DeleteTopic(u8),
     GrowTopic(u8),
+    AlterTopic(u8),
     CreateGroup(u8),
+    AlterGroup(u8),
     Subscribe(u8, u8),
     DeleteGroup(u8),
     Reset(u8),
+}
+
+/// What a change of topics and groups says besides its name, and what was known when it was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Wish {
+    pub(crate) topic: Option<TopicConfig>,
+    pub(crate) group: Option<GroupConfig>,
+    /// Where a group is to begin.
+    pub(crate) start: Option<ResetTo>,
+    pub(crate) at: u64,
+    /// By topic and partition: what was acknowledged.
+    pub(crate) ends: BTreeMap<(u8, u32), u64>,
 }
 
 /// What was answered.
@@ -166,7 +185,7 @@ impl World {
     /// Opens what is on the disk.
     pub(crate) fn open(&mut self) -> Result<RecoveryReport, OpenError> {
         let environment = Environment {
-            storage: Arc::new(self.disk.clone()),
+            storage: Arc::new(SlowStorage::new(self.disk.clone(), Arc::clone(&self.clock), &self.plan)),
             clock: Arc::clone(&self.clock) as Arc<_>,
             entropy: Arc::new(SeededEntropy::new(self.chance.next())),
             hook: Hook::default(),

@@ -1,6 +1,6 @@
 //! What ends leases without an answer: members that go, acquisitions that are given up, a process that dies or is closed.
 
-use super::{Check, Kind, Model, Record, Rules, State};
+use super::{Check, Kind, Model, Place, Record, Rules, State};
 
 impl Model {
     /// A group may have taken records that nobody has seen yet, and be through with them before anybody does.
@@ -54,13 +54,14 @@ impl Model {
             self.hide(group);
         }
         for (number, group) in &mut self.groups {
-            let (limit, max_lease) = (group.limit, group.max_lease);
+            let (limit, limit_high, max_lease) = (group.limit, group.limit_high, group.max_lease);
             for ((topic, partition), share) in &mut group.shares {
                 let topic = self.topics.get(topic);
                 let drops = topic.is_some_and(|topic| topic.drops);
                 let log = topic.and_then(|topic| topic.logs.get(*partition as usize));
                 let rules = Rules {
                     limit,
+                    limit_high,
                     max_lease,
                     drops,
                     ghosts: share.ghosts,
@@ -91,7 +92,7 @@ impl Model {
         for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
             log.start = 0;
         }
-        self.each_record(now, |record, rules| {
+        self.each_record(now, |_, record, rules| {
             record.states = record.possible(rules);
             record.states.retain(|state| state.kind != Kind::Held);
             record.claims.clear();
@@ -99,7 +100,17 @@ impl Model {
         });
     }
 
-    fn each_record(&mut self, now: u64, mut act: impl FnMut(&mut Record, &Rules)) {
+    /// What may have come of a group's records by itself may have come of them, whatever holds from now on.
+    pub(super) fn settle_down(&mut self, group: u8, now: u64) {
+        self.each_record(now, |place, record, rules| {
+            if place.0 == group {
+                record.remember(rules);
+                record.states = record.possible(rules);
+            }
+        });
+    }
+
+    fn each_record(&mut self, now: u64, mut act: impl FnMut(Place, &mut Record, &Rules)) {
         let groups = self.groups.iter();
         let places = groups.flat_map(|(group, one)| one.shares.keys().map(|share| (*group, share.0, share.1)));
         for place in places.collect::<Vec<_>>() {
@@ -110,7 +121,7 @@ impl Model {
                     && let Some(share) = self.share(place)
                     && let Some(record) = share.records.get_mut(&offset)
                 {
-                    act(record, &rules);
+                    act(place, record, &rules);
                 }
             }
         }

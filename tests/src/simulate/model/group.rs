@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use share_engine::config::GroupConfig;
+
 use super::{Check, Kind, LETTERS, Model, Place, Record, Seen, State};
 
 /// A group that exists.
@@ -9,9 +11,15 @@ use super::{Check, Kind, LETTERS, Model, Place, Record, Seen, State};
 pub(crate) struct Group {
     /// Deliveries of a record at most.
     pub(crate) limit: u16,
-    /// In nanoseconds.
+    /// The same, while the settings change: one of the two holds.
+    pub(crate) limit_high: u16,
+    /// The largest that there ever was: a record that comes after that is one too many.
+    pub(crate) limit_ever: u16,
+    /// In nanoseconds: the shortest that there ever was: a lease, and an attempt, goes by the settings of its time.
     pub(crate) lock: u64,
     pub(crate) max_lease: u64,
+    /// The longest that there ever was.
+    pub(crate) lock_high: u64,
     pub(crate) dead_letters: bool,
     pub(crate) shares: BTreeMap<(u8, u32), Share>,
 }
@@ -22,6 +30,8 @@ pub(crate) struct Share {
     pub(crate) epoch: u32,
     /// Where it began: what lies before is no concern of its.
     pub(crate) base: u64,
+    /// A record that was asked for before this moment may lie before the beginning, too; 0 once the beginning was seen.
+    pub(crate) vague: u64,
     /// The largest start offset that was seen.
     pub(crate) start: u64,
     /// What is not here was never delivered.
@@ -37,6 +47,7 @@ impl Share {
         Self {
             epoch,
             base: start,
+            vague: 0,
             start,
             records: BTreeMap::new(),
             ghosts: false,
@@ -65,6 +76,9 @@ impl Model {
         }
         let from = std::mem::replace(&mut share.start, start);
         self.pass(place, from, start, now)?;
+        if let Some(share) = self.share(place) {
+            share.vague = 0;
+        }
         for (offset, seen) in seen {
             let Some(seen) = seen else { continue };
             let Some(rules) = self.rules(place, *offset, now) else {
@@ -142,7 +156,12 @@ impl Model {
         let Some(rules) = self.rules(place, offset, now) else {
             return true;
         };
-        if offset < share.base {
+        let asked = self
+            .log(place.1, place.2)
+            .and_then(|log| log.entries.get(&offset))
+            .map_or(0, |entry| entry.asked);
+        let vague = asked < share.vague && !share.records.contains_key(&offset);
+        if offset < share.base || vague {
             return true;
         }
         let may_be_over = |record: &Record| record.possible(&rules).iter().any(State::is_over);
@@ -281,11 +300,66 @@ impl Model {
                 entry.gone = true;
             }
         }
+        let before = self.log(topic, partition).map_or(0, |log| log.start);
+        if let Some(log) = self.log_mut(topic, partition).filter(|_| before < start) {
+            let dropped = log.entries.range(before..start).count() as u64;
+            self.dropped += dropped;
+        }
         if let Some(log) = self.log_mut(topic, partition) {
             log.start = start;
             log.end = end;
             log.read = log.read.max(end);
         }
         Ok(())
+    }
+}
+
+impl Group {
+    /// As a group is made.
+    pub(crate) fn new(config: &GroupConfig) -> Self {
+        let lock = u64::from(config.lock_millis) * 1_000_000;
+        Self {
+            limit: config.attempts,
+            limit_high: config.attempts,
+            limit_ever: config.attempts,
+            lock,
+            lock_high: lock,
+            max_lease: config.max_lease_millis * 1_000_000,
+            dead_letters: config.dead_letter.is_some(),
+            shares: BTreeMap::new(),
+        }
+    }
+
+    fn may_become(&mut self, config: &GroupConfig) {
+        let new = Self::new(config);
+        self.limit = self.limit.min(new.limit);
+        self.limit_high = self.limit_high.max(new.limit);
+        self.limit_ever = self.limit_ever.max(new.limit);
+        self.lock = self.lock.min(new.lock);
+        self.lock_high = self.lock_high.max(new.lock);
+        self.max_lease = self.max_lease.min(new.max_lease);
+    }
+}
+
+impl Model {
+    /// A group is about to get other settings: the old or the new ones hold.
+    pub(crate) fn may_alter_group(&mut self, group: u8, config: &GroupConfig, now: u64) {
+        // What has come of it by itself has come by the old ones.
+        self.settle_down(group, now);
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.may_become(config);
+        }
+    }
+
+    /// These settings hold, and nothing is on its way that was decided by others.
+    pub(crate) fn know_group(&mut self, group: u8, config: &GroupConfig, now: u64) {
+        let known = self.groups.get(&group);
+        if known.is_none_or(|group| group.limit == group.limit_high) {
+            return;
+        }
+        self.settle_down(group, now);
+        if let Some(group) = self.groups.get_mut(&group) {
+            (group.limit, group.limit_high) = (config.attempts, config.attempts);
+        }
     }
 }

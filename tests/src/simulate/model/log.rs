@@ -33,6 +33,10 @@ pub(crate) struct Log {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Entry {
     pub(crate) id: Id,
+    /// When it was asked for, if that is known; else 0.
+    pub(crate) asked: u64,
+    /// When it was known to be there.
+    pub(crate) known: u64,
     /// It may be gone already.
     pub(crate) loose: bool,
     /// It was not there when somebody looked. A drop is durable with the next snapshot: until then a restart, when
@@ -69,17 +73,35 @@ impl Topic {
     }
 }
 
+impl super::Model {
+    /// Up to where everything was there before a moment, as far as it is known.
+    pub(crate) fn old_until(&self, topic: u8, partition: u32, moment: u64) -> u64 {
+        let entries = self.log(topic, partition).into_iter().flat_map(|log| &log.entries);
+        let old = entries.take_while(|(_, entry)| entry.known < moment);
+        old.last().map_or(0, |(offset, _)| offset + 1)
+    }
+}
+
 impl Log {
     /// A record lies here.
-    pub(crate) fn put(&mut self, offset: u64, id: Id) -> Check {
+    pub(crate) fn put(&mut self, offset: u64, id: Id, asked: u64, known: u64) -> Check {
         let entry = Entry {
             id,
+            asked,
+            known,
             loose: false,
             gone: false,
         };
-        match self.entries.insert(offset, entry) {
+        match self.entries.get_mut(&offset) {
             Some(other) if other.id != id => Err(format!("I8: offset {offset} is {:#x} and {id:#x}", other.id)),
-            _ => Ok(()),
+            Some(other) => {
+                (other.loose, other.gone) = (false, false);
+                Ok(())
+            }
+            None => {
+                self.entries.insert(offset, entry);
+                Ok(())
+            }
         }
     }
 }

@@ -50,6 +50,8 @@ pub(crate) struct Model {
     stands: BTreeMap<(u8, u64), (Place, u64)>,
     /// Answers do not wait for the disk: loss of power may take back what was acknowledged.
     pub(crate) fickle: bool,
+    /// Records that lie before the start of their topic, and must not come back while the engine runs.
+    pub(crate) dropped: u64,
     produced: u64,
     claimed: u64,
 }
@@ -58,10 +60,21 @@ pub(crate) struct Model {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limbo {
     pub(crate) topic: u8,
+    /// When it was asked for.
+    pub(crate) asked: u64,
     /// It is durable, says the engine.
     pub(crate) sure: bool,
     /// It may have come to its end before anybody saw it.
     pub(crate) hidden: bool,
+}
+
+/// Where a group begins.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Begin {
+    /// Not before this offset.
+    pub(crate) at_least: u64,
+    /// A record that was asked for before this moment may lie before the beginning.
+    pub(crate) before: u64,
 }
 
 /// A dead letter that went back.
@@ -130,6 +143,7 @@ impl Model {
         let loose = entry.is_some_and(|entry| entry.loose || entry.gone);
         Some(Rules {
             limit: group.limit,
+            limit_high: group.limit_high,
             max_lease: group.max_lease,
             drops: topic.drops || loose,
             ghosts: share.ghosts,
@@ -139,7 +153,7 @@ impl Model {
     }
 
     /// I1: a produce was acknowledged.
-    pub(crate) fn produced(&mut self, id: Id, partition: u32, offset: u64, floor: u64) -> Check {
+    pub(crate) fn produced(&mut self, id: Id, partition: u32, offset: u64, floor: u64, now: u64) -> Check {
         if self.buried.remove(&id) {
             return Ok(());
         }
@@ -161,7 +175,7 @@ impl Model {
             return Err(format!("I13: record {id:#x} at {offset}, after one at {}", floor - 1));
         }
         log.end = log.end.max(offset + 1);
-        log.put(offset, id)
+        log.put(offset, id, limbo.asked, now)
     }
 
     /// Whether a record was seen anywhere.
@@ -171,7 +185,7 @@ impl Model {
     }
 
     /// I1, I8: a record was seen in the log.
-    pub(crate) fn found(&mut self, topic: u8, partition: u32, found: &Found) -> Check {
+    pub(crate) fn found(&mut self, topic: u8, partition: u32, found: &Found, now: u64) -> Check {
         let what = || format!("{}/{partition}/{}", topic_name(topic), found.offset);
         let Some(log) = self.log_mut(topic, partition) else {
             return Err(format!("I8: {} is in no log", what()));
@@ -196,7 +210,11 @@ impl Model {
             }
             return Err(format!("I8: {} is {id:#x}, was {:#x}", what(), entry.id));
         }
-        log.put(found.offset, id)?;
+        let asked = self.limbo.get(&id).map_or(0, |limbo| limbo.asked);
+        let Some(log) = self.log_mut(topic, partition) else {
+            return Ok(());
+        };
+        log.put(found.offset, id, asked, now)?;
         if found.offset < log.read
             && let Some(entry) = log.entries.get_mut(&found.offset)
         {
@@ -255,9 +273,10 @@ impl Model {
 
     /// I2, I3, I5: a member got a record.
     pub(crate) fn delivered(&mut self, place: Place, found: &Found, got: &Delivered, now: u64) -> Check {
-        self.found(place.1, place.2, found)?;
+        self.found(place.1, place.2, found, now)?;
         let offset = found.offset;
         let rules = self.rules(place, offset, now);
+        let most = self.groups.get(&place.0).map_or(0, |group| group.limit_ever);
         let (Some(rules), Some(share)) = (rules, self.share(place)) else {
             return Err(format!("I6: a record of {place:?}, which there is not"));
         };
@@ -268,18 +287,25 @@ impl Model {
             ));
         }
         let record = share.records.entry(offset).or_default();
+        if got.key.2 > most {
+            return Err(format!(
+                "I5: {place:?} offset {offset} delivered {} times, the limit is {most}",
+                got.key.2
+            ));
+        }
         let checked = record.deliver(got, &rules);
         checked.map_err(|error| format!("{place:?} offset {offset}: {error}"))
     }
 
     /// A group begins with a partition.
-    pub(crate) fn begin(&mut self, place: Place, epoch: u32) {
+    pub(crate) fn begin(&mut self, place: Place, epoch: u32, begin: Begin) {
         *self.lives.entry(place).or_default() += 1;
         if let Some(group) = self.groups.get_mut(&place.0) {
             let ghosts = group.shares.get(&(place.1, place.2)).is_some_and(|share| share.ghosts);
             let share = Share {
                 ghosts,
-                ..Share::new(epoch, 0)
+                vague: begin.before,
+                ..Share::new(epoch, begin.at_least)
             };
             group.shares.insert((place.1, place.2), share);
         }

@@ -19,6 +19,7 @@ impl Model {
                 share.unseen = true;
                 let rules = Rules {
                     limit: group.limit,
+                    limit_high: group.limit_high,
                     max_lease: group.max_lease,
                     drops: false,
                     ghosts: false,
@@ -60,11 +61,12 @@ impl Model {
             {
                 *count -= 1;
             }
-            let mut sent = self.redriven.values_mut();
-            if let Some(sent) = sent.find(|one| one.id == entry.id && one.to == topic) {
-                sent.arrived = false;
-                sent.sure = false;
-            }
+            // More than one may have gone back as the same record: which of them this was nobody knows.
+            let sent = self
+                .redriven
+                .values_mut()
+                .filter(|one| one.id == entry.id && one.to == topic);
+            sent.for_each(|one| (one.arrived, one.sure) = (false, false));
         }
     }
 }

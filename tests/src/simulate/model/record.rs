@@ -72,7 +72,9 @@ pub(crate) struct Claim {
 /// What of its group and topic matters to a record.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
+    /// Deliveries of a record at most: one of the two.
     pub(crate) limit: u16,
+    pub(crate) limit_high: u16,
     pub(crate) max_lease: u64,
     /// Retention may end it.
     pub(crate) drops: bool,
@@ -134,16 +136,16 @@ impl State {
     }
 
     /// A delivery ended without a result.
-    fn ended(self, rules: &Rules) -> Self {
-        if self.count >= rules.limit {
-            return self.over(Kind::Archived);
-        }
-        Self {
+    fn ended(self, rules: &Rules) -> impl Iterator<Item = Self> + use<> {
+        let archived = (self.count >= rules.limit).then(|| self.over(Kind::Archived));
+        let available = Self {
             kind: Kind::Available,
             again: false,
             due: 0,
             ..self
-        }
+        };
+        let available = (self.count < rules.limit_high).then_some(available);
+        archived.into_iter().chain(available)
     }
 
     fn over(self, kind: Kind) -> Self {
@@ -177,11 +179,16 @@ impl State {
         match verdict {
             Verdict::Accept => into.push(self.over(Kind::Accepted)),
             Verdict::Reject => into.push(self.over(Kind::Archived)),
-            Verdict::Release(length) if length == 0 || self.count >= rules.limit => into.push(self.ended(rules)),
-            Verdict::Release(length) => into.push(parked(length, false)),
+            Verdict::Release(0) => into.extend(self.ended(rules)),
+            Verdict::Release(length) => {
+                into.extend(self.ended(rules).filter(|state| state.kind == Kind::Archived));
+                if self.count < rules.limit_high {
+                    into.push(parked(length, false));
+                }
+            }
             Verdict::Renew(length, mark) => {
                 if self.is_exhausted(rules) {
-                    into.push(self.ended(rules));
+                    into.extend(self.ended(rules));
                 }
                 let parked = parked(length, true);
                 let mark = if mark == 0 { parked.mark } else { mark };
@@ -196,14 +203,11 @@ impl State {
     }
 
     /// What a crash makes of it.
-    fn crashed(self, rules: &Rules) -> Self {
+    fn crashed(self, rules: &Rules) -> Vec<Self> {
         match self.kind {
-            Kind::Held if self.struck => self.over(Kind::Archived),
-            Kind::Held => Self {
-                struck: true,
-                ..self.ended(rules)
-            },
-            _ => self,
+            Kind::Held if self.struck => vec![self.over(Kind::Archived)],
+            Kind::Held => self.ended(rules).map(|state| Self { struck: true, ..state }).collect(),
+            _ => vec![self],
         }
     }
 
@@ -272,7 +276,7 @@ impl Record {
             Kind::Held => {
                 let lease = self.lease.filter(|lease| lease.key.2 == state.count);
                 if lease.is_none_or(|lease| lease.loose || lease.deadline <= rules.now) {
-                    into.push(state.ended(rules));
+                    into.extend(state.ended(rules));
                 }
                 for claim in self.claims.iter().filter(|claim| !claim.passed) {
                     if lease.is_some_and(|lease| lease.key == claim.lease) {
@@ -289,12 +293,12 @@ impl Record {
                     });
                 }
                 if state.again && state.is_exhausted(rules) {
-                    into.push(state.ended(rules));
+                    into.extend(state.ended(rules));
                 }
             }
             Kind::Available => {
                 if state.again && state.is_exhausted(rules) {
-                    into.push(state.ended(rules));
+                    into.extend(state.ended(rules));
                 }
                 if rules.ghosts {
                     // Given back, or ended with the member.
@@ -304,7 +308,7 @@ impl Record {
                         began: u64::MAX,
                         ..state.acquired()
                     });
-                    into.push(state.acquired().ended(rules));
+                    into.extend(state.acquired().ended(rules));
                     // With a full journal it is held by nobody until a lock is over.
                     into.push(state.acquired());
                 }
@@ -335,12 +339,6 @@ impl Record {
                 "I5"
             };
             return Err(format!("{broken}: delivered as {got:?}, may be {possible:?}: {self:?}"));
-        }
-        if got.key.2 > rules.limit {
-            return Err(format!(
-                "I5: delivered {} times, the limit is {}",
-                got.key.2, rules.limit
-            ));
         }
         self.remember(rules);
         self.states.clear();
@@ -440,7 +438,7 @@ impl Record {
         for state in all {
             // With a full journal nobody holds it, and it is not said, until there is room or a lock is over.
             let left = (state.kind == Kind::Held).then_some(state);
-            for state in left.into_iter().chain([state.crashed(rules)]) {
+            for state in left.into_iter().chain(state.crashed(rules)) {
                 if !self.states.contains(&state) {
                     self.states.push(state);
                 }
