@@ -757,3 +757,48 @@ fn leases_that_end_together_and_are_no_neighbours_end_part_by_part() {
         (0, 30_000)
     );
 }
+
+type Spoil = fn(&mut SharePartition);
+
+/// A check that sees nothing proves nothing.
+#[test]
+fn what_breaks_an_invariant_is_seen() {
+    use super::block::{Place, Plane};
+    // New records from 200 on are held and were never struck.
+    let breaks: [(&str, Spoil); 9] = [
+        ("in two planes", |share| {
+            share.window.block_mut(Place::of(200)).parked |= Place::of(200).mask;
+        }),
+        ("in no plane", |share| {
+            share.window.block_mut(Place::of(200)).acquired &= !Place::of(200).mask;
+        }),
+        ("finished at the start", |share| {
+            share.window.put(Place::of(0), Plane::Acknowledged);
+        }),
+        ("a side entry outside the window", |share| {
+            share.side.entry(5_000).continuation = 1;
+        }),
+        ("a side entry without its bit", |share| {
+            share.side.entry(200).continuation = 1;
+        }),
+        ("a side bit without its entry", |share| {
+            share.window.block_mut(Place::of(200)).side |= Place::of(200).mask;
+        }),
+        ("an empty side entry", |share| {
+            share.side.entry(200);
+            share.window.block_mut(Place::of(200)).side |= Place::of(200).mask;
+        }),
+        ("a member holds too little", |share| share.members.add(0, 1)),
+        ("two struck records are out", |share| {
+            share.window.block_mut(Place::of(200)).struck |= Place::of(200).mask;
+        }),
+    ];
+    for (what, spoil) in breaks {
+        let mut host = rich();
+        assert_eq!(host.take_from(5, &[run(200, 204)]).len(), 5);
+        host.share.check();
+        spoil(&mut host.share);
+        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| host.share.check()));
+        assert!(seen.is_err(), "{what}");
+    }
+}

@@ -13,7 +13,10 @@
 
 mod acknowledge;
 mod acquire;
+mod bytes;
+mod corners;
 mod edges;
+mod questions;
 mod recovered;
 mod rig;
 mod throttle;
