@@ -76,7 +76,7 @@ impl GroupBuilder {
             self.buffer.truncate(before);
             return Ok(());
         }
-        if needed > room || self.buffer.len() - GROUP_HEADER > PAYLOAD_MAX {
+        if needed > room {
             self.buffer.truncate(before);
             return Err(DoesNotFit { needed, room });
         }
@@ -161,7 +161,3 @@ pub fn entry_len<'a>(
         .map(|changes| OPERATION_OVERHEAD + codec::changes_len(changes));
     ENTRY_OVERHEAD + batches.sum::<usize>() + changes.sum::<usize>()
 }
-
-/// The payload's length is a 32-bit field; no ring file is larger than this.
-const PAYLOAD_MAX: usize = 1 << 30;
-const _: () = assert!(super::position::FILE_SIZE_MAX == 1 << 30, "no ring file is larger");

@@ -5,6 +5,7 @@
 
 mod basics;
 mod codec;
+mod corners;
 mod crash;
 mod damage;
 mod faults;
