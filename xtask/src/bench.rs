@@ -70,7 +70,10 @@ fn build() -> Result<PathBuf> {
         "sharemill-tests",
         "--package",
         "sharemill",
-        "--bins",
+        "--bin",
+        "bench",
+        "--bin",
+        "sharemill",
         "--features",
         "sharemill-tests/redis",
     ]);

@@ -140,7 +140,7 @@ fn through(rig: &Rig, handler: Handler, count: u64, make: fn(u64) -> NewRecord) 
 }
 
 /// A valid order of two lines.
-fn order(number: u64) -> NewRecord {
+pub(crate) fn order(number: u64) -> NewRecord {
     let value = format!(
         r#"{{"id":"order-{number:010}","customer":"customer-{:06}","lines":[{{"sku":"bolt-m8","quantity":4,"price_cents":25}},{{"sku":"nut-m8","quantity":4,"price_cents":10}}]}}"#,
         number % 1_000

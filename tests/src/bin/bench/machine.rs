@@ -1,11 +1,15 @@
-//! What the machine can do at this moment, to be read beside every figure: a raw `fdatasync`, the load, the process's own time.
+//! What the machine can do at this moment, to be read beside every figure: a raw `fdatasync`, the load, the time that threads have
+//! had, what a process has of memory and has written.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result, anyhow};
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::report::Spread;
@@ -13,18 +17,150 @@ use crate::report::Spread;
 /// Overwrites of a preallocated block of 512 bytes, each followed by `fdatasync`: how long they take.
 pub(crate) fn control(directory: &Path) -> Result<Spread> {
     let path = directory.join("control");
-    let file = OpenOptions::new().create(true).truncate(true).write(true).open(&path)?;
-    file.write_all_at(&vec![0; BLOCK * BLOCKS], 0)?;
-    file.sync_all()?;
+    let file = written(&path)?;
     let mut times = Vec::with_capacity(ROUNDS);
     for round in 0..ROUNDS {
         let began = now();
-        file.write_all_at(&[0xa5; BLOCK], ((round % BLOCKS) * BLOCK) as u64)?;
-        file.sync_data()?;
+        overwrite(&file, round)?;
         times.push(now() - began);
     }
     std::fs::remove_file(path)?;
     Ok(Spread::of(times))
+}
+
+fn written(path: &Path) -> Result<File> {
+    let file = OpenOptions::new().create(true).truncate(true).write(true).open(path)?;
+    file.write_all_at(&vec![0; BLOCK * BLOCKS], 0)?;
+    file.sync_all()?;
+    Ok(file)
+}
+
+fn overwrite(file: &File, round: usize) -> Result<()> {
+    file.write_all_at(&[0xa5; BLOCK], ((round % BLOCKS) * BLOCK) as u64)?;
+    Ok(file.sync_data()?)
+}
+
+/// The same beside a measurement, one overwrite after the other until it ends: when the disk, or the processor, kept everybody
+/// waiting, and when it was us.
+pub(crate) struct Beside {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<Vec<Interval>>>,
+    path: PathBuf,
+}
+
+/// When a call began and ended.
+pub(crate) type Interval = (Duration, Duration);
+
+impl Beside {
+    pub(crate) fn start(directory: &Path) -> Result<Self> {
+        let path = directory.join("beside");
+        let file = written(&path)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || {
+            let mut all = Vec::new();
+            for round in 0.. {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                let began = now();
+                overwrite(&file, round)?;
+                all.push((began, now()));
+                // Five hundred a second at most: it is to see the disk, not to fill it.
+                std::thread::park_timeout(Duration::from_millis(2));
+            }
+            Ok(all)
+        })?;
+        Ok(Self { stop, thread, path })
+    }
+
+    /// Everything that it did.
+    pub(crate) fn end(self) -> Result<Vec<Interval>> {
+        self.stop.store(true, Ordering::Relaxed);
+        let all = self.thread.join().map_err(|_| anyhow!("the control panicked"))??;
+        std::fs::remove_file(self.path)?;
+        Ok(all)
+    }
+}
+
+/// The part of `one` in which no single call of `others` was under way; calls shorter than `least` do not count.
+pub(crate) fn alone(one: Interval, others: &[Interval], least: Duration) -> Duration {
+    let mut left = one.1 - one.0;
+    for other in others.iter().filter(|other| other.1 - other.0 >= least) {
+        let common = one.1.min(other.1).saturating_sub(one.0.max(other.0));
+        left = left.saturating_sub(common);
+    }
+    left
+}
+
+/// Time that this process's threads of these names have had.
+pub(crate) fn cpu_of(names: &[&str]) -> Result<Duration> {
+    let mut nanos = 0;
+    for task in std::fs::read_dir("/proc/self/task")? {
+        let path = task?.path();
+        // A thread may end while we look.
+        let Ok(name) = std::fs::read_to_string(path.join("comm")) else {
+            continue;
+        };
+        if names.contains(&name.trim()) {
+            let text = std::fs::read_to_string(path.join("schedstat")).unwrap_or_default();
+            nanos += text.split_whitespace().next().map_or(Ok(0), str::parse::<u64>)?;
+        }
+    }
+    Ok(Duration::from_nanos(nanos))
+}
+
+/// The threads of an engine that decide and write.
+pub(crate) const ENGINE: &[&str] = &["journal", "shard"];
+
+/// Bytes that `/proc/PID/status` has under `field`, such as `VmRSS` or `VmHWM`.
+pub(crate) fn memory(pid: u32, field: &str) -> Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    Ok(number.with_context(|| format!("no {field}"))?.parse::<u64>()? << 10)
+}
+
+/// Bytes that were given to the disk.
+#[derive(Clone, Copy)]
+pub(crate) struct Writes {
+    /// By the process's calls; what it says to its clients counts as well.
+    calls: u64,
+    /// By everybody on this machine, as the disks count it. `write_bytes` of a process is of no use: it counts whole folios, of up to
+    /// 2 MiB, however little of them is written.
+    disks: u64,
+}
+
+impl Writes {
+    pub(crate) fn of(pid: u32) -> Result<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/io"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("wchar: "));
+        let mut disks = 0;
+        for line in std::fs::read_to_string("/proc/diskstats")?.lines() {
+            let fields: Vec<&str> = line.split_whitespace().collect();
+            // Whole disks only: partitions are counted with theirs.
+            if let [_, _, name, _, _, _, _, _, _, sectors, ..] = fields[..]
+                && Path::new("/sys/block").join(name).exists()
+            {
+                disks += sectors.parse::<u64>()? * 512;
+            }
+        }
+        Ok(Self {
+            calls: line.context("no wchar")?.trim().parse()?,
+            disks,
+        })
+    }
+
+    /// What has been written since, for each of so many records.
+    pub(crate) fn since(self, before: Self, records: u64) -> [(&'static str, f64); 2] {
+        let each = |now: u64, before: u64| now.saturating_sub(before) as f64 / records as f64;
+        [
+            ("bytes written a record", each(self.calls, before.calls)),
+            ("bytes a record, all disks", each(self.disks, before.disks)),
+        ]
+    }
 }
 
 /// Monotonic time.

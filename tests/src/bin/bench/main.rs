@@ -7,15 +7,23 @@
     reason = "rates are floating point; clocks of one process do not run backwards"
 )]
 
+mod child;
+mod contention;
+mod edge;
 mod engine;
+mod goal;
 mod host;
 mod latency;
+mod list;
 mod machine;
+mod recover;
 #[cfg(feature = "redis")]
 mod redis;
 mod report;
 mod rig;
+mod scale;
 mod slots;
+mod stall;
 mod start;
 mod watch;
 
@@ -25,7 +33,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result, ensure};
 use clap::{Parser, ValueEnum};
 
-use report::{Row, Sample};
+use child::CHILD;
+use goal::{Earlier, Standing};
+use list::{BENCHES, Bench};
+use report::Row;
 use rig::Rig;
 
 /// Measure the engine and the host.
@@ -63,155 +74,10 @@ enum Format {
     Json,
 }
 
-/// A benchmark: its name, what it does in a line, and one run of it.
-struct Bench {
-    name: &'static str,
-    what: &'static str,
-    run: fn(&Rig, &'static str) -> Result<Sample>,
-}
-
-/// The same work done by a peer, measured in turn with ours.
-struct Peer {
-    /// Of which benchmark.
-    of: &'static str,
-    name: &'static str,
-    run: fn(&Rig) -> Result<Sample>,
-}
-
-#[cfg(feature = "redis")]
-const PEERS: &[Peer] = &[
-    Peer {
-        of: "p1-batch",
-        name: "p1-redis",
-        run: redis::append,
-    },
-    Peer {
-        of: "p4",
-        name: "p4-redis",
-        run: redis::read_and_acknowledge,
-    },
-    Peer {
-        of: "p9",
-        name: "p9-redis",
-        run: redis::append_to_acknowledgement,
-    },
-];
-#[cfg(not(feature = "redis"))]
-const PEERS: &[Peer] = &[];
-
-/// What is measured beside a benchmark, if it is installed.
-fn peer_of(bench: &Bench) -> Option<&'static Peer> {
-    #[cfg(feature = "redis")]
-    if !redis::is_installed() {
-        return None;
-    }
-    PEERS.iter().find(|peer| peer.of == bench.name)
-}
-
-const BENCHES: &[Bench] = &[
-    Bench {
-        name: "p1-batch",
-        what: "durable produce, 4 callers, batches of 100",
-        run: engine::produce_batches,
-    },
-    Bench {
-        name: "p1-single",
-        what: "durable produce, 4 x 100 callers of one record each",
-        run: engine::produce_singles,
-    },
-    Bench {
-        name: "p3",
-        what: "durable produce, one record at a time",
-        run: latency::produce_one,
-    },
-    Bench {
-        name: "p4",
-        what: "durable acquire and single acknowledgements, 4 x 100, produced in batches",
-        run: engine::settle_batches,
-    },
-    Bench {
-        name: "p4-single",
-        what: "the same, each record produced by itself",
-        run: engine::settle_singles,
-    },
-    Bench {
-        name: "p6",
-        what: "produce and handle at once, stock guest, reused instances",
-        run: host::reused,
-    },
-    Bench {
-        name: "p7",
-        what: "the same, a fresh instance for each record",
-        run: host::fresh,
-    },
-    Bench {
-        name: "p7-lean",
-        what: "the same, lean guest",
-        run: host::fresh_lean,
-    },
-    Bench {
-        name: "p8",
-        what: "the same, handler in native Rust",
-        run: host::native,
-    },
-    Bench {
-        name: "enrich",
-        what: "orders of two lines, each line emitted with the acknowledgement",
-        run: host::enrich,
-    },
-    Bench {
-        name: "p9",
-        what: "produce to durable acknowledgement at 200 records/s",
-        run: latency::produce_to_acknowledgement,
-    },
-    Bench {
-        name: "p11",
-        what: "process start to first durable acknowledgement",
-        run: start::first_record,
-    },
-    Bench {
-        name: "slots-1x1",
-        what: "handler of 20 ms: 1 slot, 1 partition",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-8x1",
-        what: "8 slots, 1 partition",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-64x1",
-        what: "64 slots, 1 partition",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-256x1",
-        what: "256 slots, 1 partition",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-1x4",
-        what: "1 slot, 4 partitions",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-8x4",
-        what: "8 slots, 4 partitions",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-64x4",
-        what: "64 slots, 4 partitions",
-        run: slots::run,
-    },
-    Bench {
-        name: "slots-256x4",
-        what: "256 slots, 4 partitions",
-        run: slots::run,
-    },
-];
-
 fn main() -> Result<()> {
+    if std::env::args().nth(1).is_some_and(|first| first == CHILD) {
+        return child::run(&child::Arguments::parse_from(std::env::args().skip(1)));
+    }
     let arguments = Arguments::parse();
     let wanted = |bench: &&Bench| {
         arguments.only.is_empty() || arguments.only.iter().any(|name| bench.name.starts_with(name.as_str()))
@@ -232,26 +98,41 @@ fn main() -> Result<()> {
     if arguments.format == Format::Table {
         writeln!(out, "{}", report::heading(&machine::load()))?;
     }
+    let mut earlier = Earlier::new();
     for bench in benches {
-        let peer = peer_of(bench);
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..arguments.repeats {
-            ours.push((bench.run)(&rig, bench.name).with_context(|| bench.name)?);
-            if let Some(peer) = peer {
-                theirs.push((peer.run)(&rig).with_context(|| peer.name)?);
-            }
-        }
-        let mut rows = vec![Row::new(bench.name, bench.what, &ours, machine::load())];
-        rows.extend(peer.map(|peer| Row::new(peer.name, PEER, &theirs, machine::load())));
-        for row in rows {
+        for (row, standings) in measure(&rig, bench, arguments.repeats, &mut earlier)? {
             match arguments.format {
-                Format::Table => writeln!(out, "{}", row.line())?,
-                Format::Json => writeln!(out, "{}", row.json())?,
+                Format::Table => writeln!(out, "{}", row.lines(&standings))?,
+                Format::Json => writeln!(out, "{}", row.json(&standings))?,
             }
         }
         out.flush()?;
     }
     Ok(())
+}
+
+/// A benchmark and its peer in turn.
+fn measure(rig: &Rig, bench: &Bench, repeats: u32, earlier: &mut Earlier) -> Result<Vec<(Row, Vec<Standing>)>> {
+    let peer = list::peer_of(bench);
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let runs = if bench.once { 1 } else { repeats };
+    for _ in 0..runs {
+        ours.push((bench.run)(rig, bench.name).with_context(|| bench.name)?);
+        if let Some(peer) = peer {
+            theirs.push((peer.run)(rig).with_context(|| peer.name)?);
+        }
+    }
+    let row = Row::new(bench.name, bench.what, &ours, machine::load());
+    let beside = peer.map(|peer| Row::new(peer.name, PEER, &theirs, machine::load()));
+    let standings = bench
+        .goals
+        .iter()
+        .map(|goal| goal.look(row.figures(), beside.as_ref().map(Row::figures), earlier))
+        .collect();
+    earlier.insert(bench.name, row.figures().clone());
+    let mut rows = vec![(row, standings)];
+    rows.extend(beside.map(|row| (row, Vec::new())));
+    Ok(rows)
 }
 
 const PEER: &str = "the same work by Redis streams, every append synced; cpu with the server's";

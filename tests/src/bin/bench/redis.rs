@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ::redis::aio::MultiplexedConnection;
-use ::redis::streams::StreamReadReply;
+use ::redis::streams::{StreamId, StreamReadReply};
 use ::redis::{AsyncConnectionConfig, Client, Pipeline, Value, cmd, pipe};
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 
 use crate::latency::{INTERVAL, WARM};
 use crate::machine;
-use crate::report::{Sample, Spread};
+use crate::report::{Figures, Sample, Spread};
 use crate::rig::Rig;
 
 /// Whether there is a server to measure.
@@ -98,6 +98,52 @@ pub(crate) fn append_to_acknowledgement(rig: &Rig) -> Result<Sample> {
     })
 }
 
+/// What the server needs more for a million entries that are delivered and not acknowledged.
+pub(crate) fn memory(rig: &Rig) -> Result<Sample> {
+    let server = Server::start(&rig.scratch)?;
+    let count = rig.count(1_000_000);
+    rig.runtime.block_on(async {
+        server.group().await?;
+        append_all(&server, count).await?;
+        let before = machine::memory(server.child.id(), "VmRSS")?;
+        let mut connection = server.connect().await?;
+        while !take(&mut connection, 0, 1_000, false).await?.is_empty() {}
+        let after = machine::memory(server.child.id(), "VmRSS")?;
+        let each = after.saturating_sub(before) as f64 / count as f64;
+        Ok(Sample::of(Figures::from([("bytes a record", each)]), server.control))
+    })
+}
+
+/// How long it takes to be ready again after kill -9 with a million entries.
+pub(crate) fn recover(rig: &Rig) -> Result<Sample> {
+    let mut server = Server::start(&rig.scratch)?;
+    let count = rig.count(1_000_000);
+    rig.runtime.block_on(async {
+        server.group().await?;
+        append_all(&server, count).await?;
+        server.child.kill()?;
+        server.child.wait()?;
+        let began = machine::now();
+        server.child = serve(server.port, server.directory.path())?;
+        let mut connection = server.connect().await?;
+        loop {
+            // It answers that it is loading until it has.
+            let length = cmd("XLEN").arg(STREAM).query_async::<u64>(&mut connection).await;
+            match length {
+                Ok(length) => {
+                    ensure!(length == count, "{length} of {count} entries are there");
+                    break;
+                }
+                Err(error) if machine::now() > began + PATIENCE => return Err(error.into()),
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+        let took = (machine::now() - began).as_secs_f64() * 1e3;
+        let more = Figures::from([("ready after ms", took), ("records", count as f64)]);
+        Ok(Sample::of(more, server.control))
+    })
+}
+
 /// Appends records of 200 bytes on four connections, 100 on their way on each.
 async fn append_all(server: &Server, count: u64) -> Result<()> {
     let mut callers = JoinSet::new();
@@ -129,18 +175,7 @@ type Acknowledged = tokio::sync::mpsc::UnboundedSender<(u64, Duration)>;
 /// Reads and acknowledges. Ends when there is nothing more, or else tells of each acknowledgement and goes on.
 async fn work(mut connection: MultiplexedConnection, worker: u64, most: u64, tell: Option<Acknowledged>) -> Result<()> {
     loop {
-        let mut read = cmd("XREADGROUP");
-        read.arg("GROUP").arg(GROUP).arg(worker).arg("COUNT").arg(most);
-        if tell.is_some() {
-            read.arg("BLOCK").arg(1_000);
-        }
-        read.arg("STREAMS").arg(STREAM).arg(">");
-        let read: Option<StreamReadReply> = read.query_async(&mut connection).await?;
-        let entries: Vec<_> = read
-            .into_iter()
-            .flat_map(|read| read.keys)
-            .flat_map(|key| key.ids)
-            .collect();
+        let entries = take(&mut connection, worker, most, tell.is_some()).await?;
         if entries.is_empty() {
             if tell.is_some() {
                 continue;
@@ -161,6 +196,18 @@ async fn work(mut connection: MultiplexedConnection, worker: u64, most: u64, tel
             tell.send((number, machine::now() - began))?;
         }
     }
+}
+
+async fn take(connection: &mut MultiplexedConnection, worker: u64, most: u64, block: bool) -> Result<Vec<StreamId>> {
+    let mut read = cmd("XREADGROUP");
+    read.arg("GROUP").arg(GROUP).arg(worker).arg("COUNT").arg(most);
+    if block {
+        read.arg("BLOCK").arg(1_000);
+    }
+    read.arg("STREAMS").arg(STREAM).arg(">");
+    let read: Option<StreamReadReply> = read.query_async(connection).await?;
+    let keys = read.into_iter().flat_map(|read| read.keys);
+    Ok(keys.flat_map(|key| key.ids).collect())
 }
 
 /// 200 bytes that begin with the record's number and when it was made.
@@ -188,7 +235,8 @@ struct Server {
     child: Child,
     client: Client,
     control: Spread,
-    _directory: TempDir,
+    port: u16,
+    directory: TempDir,
 }
 
 impl Server {
@@ -196,18 +244,12 @@ impl Server {
         let control = machine::control(scratch)?;
         let directory = TempDir::new_in(scratch)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let child = Command::new(PROGRAM)
-            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
-            .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
-            .arg(directory.path())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("cannot start redis-server")?;
         Ok(Self {
-            child,
+            child: serve(port, directory.path())?,
             client: Client::open(format!("redis://127.0.0.1:{port}/"))?,
             control,
-            _directory: directory,
+            port,
+            directory,
         })
     }
 
@@ -253,6 +295,16 @@ impl Server {
     }
 }
 
+fn serve(port: u16, directory: &Path) -> Result<Child> {
+    Command::new(PROGRAM)
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", ""])
+        .args(["--appendonly", "yes", "--appendfsync", "always", "--dir"])
+        .arg(directory)
+        .stdout(Stdio::null())
+        .spawn()
+        .context("cannot start redis-server")
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         // Whether it has ended by itself does not matter.
@@ -273,7 +325,7 @@ impl Meter {
             took: machine::now() - self.began,
             cpu: Some(machine::cpu() + server.cpu()? - self.cpu),
             latency: None,
-            linear: None,
+            more: Figures::new(),
             control: server.control,
         })
     }

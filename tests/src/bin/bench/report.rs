@@ -1,15 +1,19 @@
 //! Figures of runs, their medians, and how they are printed.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-/// Median and 99th percentile.
+use crate::goal::{Standing, brief};
+
+/// Median, 99th percentile and the longest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spread {
     pub(crate) p50: Duration,
     pub(crate) p99: Duration,
+    pub(crate) longest: Duration,
 }
 
 impl Spread {
@@ -20,6 +24,7 @@ impl Spread {
         Self {
             p50: at(50),
             p99: at(99),
+            longest: times.last().copied().unwrap_or_default(),
         }
     }
 }
@@ -33,11 +38,55 @@ pub(crate) struct Sample {
     pub(crate) cpu: Option<Duration>,
     /// For benchmarks of latency.
     pub(crate) latency: Option<Spread>,
-    /// Part of what so many slots could do at best.
-    pub(crate) linear: Option<f64>,
+    /// What else was measured, by name with its unit.
+    pub(crate) more: Figures,
     /// Raw `fdatasync` straight before.
     pub(crate) control: Spread,
 }
+
+/// Figures by name.
+pub(crate) type Figures = BTreeMap<&'static str, f64>;
+
+impl Sample {
+    /// A run that is not about a rate.
+    pub(crate) fn of(more: Figures, control: Spread) -> Self {
+        Self {
+            records: 0,
+            took: Duration::ZERO,
+            cpu: None,
+            latency: None,
+            more,
+            control,
+        }
+    }
+
+    pub(crate) fn rate(&self) -> Option<f64> {
+        (self.records > 0).then(|| self.records as f64 / self.took.as_secs_f64())
+    }
+
+    /// Everything that was measured.
+    fn figures(&self) -> Figures {
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let cpu = self.cpu.filter(|_| self.records > 0);
+        let mut all = self.more.clone();
+        let mut put = |name, value: Option<f64>| {
+            if let Some(value) = value {
+                all.insert(name, value);
+            }
+        };
+        put("rate", self.rate());
+        put("cpu", cpu.map(|cpu| cpu.as_secs_f64() / self.records as f64 * 1e6));
+        put("p50", self.latency.map(|spread| micros(spread.p50)));
+        put("p99", self.latency.map(|spread| micros(spread.p99)));
+        put("longest", self.latency.map(|spread| micros(spread.longest)));
+        put("sync p50", Some(micros(self.control.p50)));
+        put("sync p99", Some(micros(self.control.p99)));
+        all
+    }
+}
+
+/// Those that have a column of their own.
+const COLUMNS: [&str; 7] = ["rate", "cpu", "p50", "p99", "longest", "sync p50", "sync p99"];
 
 /// Medians of the runs of one benchmark.
 pub(crate) struct Row {
@@ -45,22 +94,17 @@ pub(crate) struct Row {
     what: &'static str,
     load: String,
     runs: usize,
-    rate: f64,
     rates: (f64, f64),
-    cpu: Option<f64>,
-    p50: Option<f64>,
-    p99: Option<f64>,
-    linear: Option<f64>,
-    control_p50: f64,
-    control_p99: f64,
+    figures: Figures,
 }
 
 impl Row {
     pub(crate) fn new(name: &'static str, what: &'static str, samples: &[Sample], load: String) -> Self {
-        let rate = |sample: &Sample| sample.records as f64 / sample.took.as_secs_f64();
-        let rates: Vec<f64> = samples.iter().map(rate).collect();
-        let all = |value: &dyn Fn(&Sample) -> Option<f64>| median(samples.iter().filter_map(value).collect());
-        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        let mut all: BTreeMap<&'static str, Vec<f64>> = BTreeMap::new();
+        for (figure, value) in samples.iter().flat_map(Sample::figures) {
+            all.entry(figure).or_default().push(value);
+        }
+        let rates = all.get("rate").cloned().unwrap_or_default();
         Self {
             name,
             what,
@@ -70,54 +114,78 @@ impl Row {
                 rates.iter().copied().fold(f64::INFINITY, f64::min),
                 rates.iter().copied().fold(0.0, f64::max),
             ),
-            rate: median(rates).unwrap_or(0.0),
-            cpu: all(&|sample| sample.cpu.map(|cpu| cpu.as_secs_f64() / sample.records as f64 * 1e6)),
-            p50: all(&|sample| sample.latency.map(|spread| micros(spread.p50))),
-            p99: all(&|sample| sample.latency.map(|spread| micros(spread.p99))),
-            linear: all(&|sample| sample.linear),
-            control_p50: all(&|sample| Some(micros(sample.control.p50))).unwrap_or(0.0),
-            control_p99: all(&|sample| Some(micros(sample.control.p99))).unwrap_or(0.0),
+            figures: all
+                .into_iter()
+                .filter_map(|(figure, values)| Some((figure, median(values)?)))
+                .collect(),
         }
     }
 
-    /// For people.
-    pub(crate) fn line(&self) -> String {
-        let optional =
-            |value: Option<f64>, digits: usize| value.map_or_else(String::new, |one| format!("{one:.digits$}"));
-        let mut line = String::new();
-        let _ = write!(
-            line,
-            "{:<12} {:>11.0} {:>9} {:>9} {:>9} {:>7} {:>9.0} {:>9.0}  {:<16} {}",
+    /// The medians.
+    pub(crate) fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// For people: a line of columns, a line of what has none, and a line for each goal.
+    pub(crate) fn lines(&self, standings: &[Standing]) -> String {
+        let column = |name: &str, digits: usize| {
+            let value = self.figures.get(name);
+            value.map_or_else(String::new, |value| format!("{value:.digits$}"))
+        };
+        let mut text = format!(
+            "{:<14} {:>11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  {:<17} {}",
             self.name,
-            self.rate,
-            optional(self.cpu, 2),
-            optional(self.p50, 0),
-            optional(self.p99, 0),
-            optional(self.linear, 2),
-            self.control_p50,
-            self.control_p99,
+            column("rate", 0),
+            column("cpu", 2),
+            column("p50", 0),
+            column("p99", 0),
+            column("longest", 0),
+            column("sync p50", 0),
+            column("sync p99", 0),
             self.load,
             self.what,
         );
-        line
+        let more: Vec<String> = self
+            .more()
+            .map(|(name, value)| format!("{name} {}", brief(*value)))
+            .collect();
+        if !more.is_empty() {
+            let _ = write!(text, "\n    {}", more.join(", "));
+        }
+        for standing in standings {
+            let _ = write!(text, "\n{}", standing.line());
+        }
+        text
+    }
+
+    fn more(&self) -> impl Iterator<Item = (&&'static str, &f64)> {
+        self.figures.iter().filter(|(name, _)| !COLUMNS.contains(name))
     }
 
     /// For programs.
-    pub(crate) fn json(&self) -> String {
+    pub(crate) fn json(&self, standings: &[Standing]) -> String {
         let mut object = Map::new();
         let mut put = |name: &str, value: Value| object.insert(name.to_owned(), value);
+        let figure = |name: &str| json!(self.figures.get(name));
         put("name", json!(self.name));
         put("what", json!(self.what));
         put("runs", json!(self.runs));
-        put("records_per_second", json!(self.rate));
+        put("records_per_second", figure("rate"));
         put("slowest", json!(self.rates.0));
         put("fastest", json!(self.rates.1));
-        put("cpu_seconds_per_million", json!(self.cpu));
-        put("p50_us", json!(self.p50));
-        put("p99_us", json!(self.p99));
-        put("share_of_linear", json!(self.linear));
-        put("fdatasync_p50_us", json!(self.control_p50));
-        put("fdatasync_p99_us", json!(self.control_p99));
+        put("cpu_seconds_per_million", figure("cpu"));
+        put("p50_us", figure("p50"));
+        put("p99_us", figure("p99"));
+        put("longest_us", figure("longest"));
+        put("fdatasync_p50_us", figure("sync p50"));
+        put("fdatasync_p99_us", figure("sync p99"));
+        put(
+            "figures",
+            self.more()
+                .map(|(name, value)| ((*name).to_owned(), json!(value)))
+                .collect(),
+        );
+        put("goals", standings.iter().map(Standing::json).collect());
         put("load", json!(self.load));
         Value::Object(object).to_string()
     }
@@ -127,8 +195,8 @@ impl Row {
 pub(crate) fn heading(load: &str) -> String {
     format!(
         "medians; times in us; fdatasync: 512 B over written blocks, same run; load at the start: {load}\n\
-         {:<12} {:>11} {:>9} {:>9} {:>9} {:>7} {:>9} {:>9}  {:<16} what",
-        "name", "records/s", "cpu s/M", "p50", "p99", "linear", "sync p50", "sync p99", "load"
+         {:<14} {:>11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  {:<17} what",
+        "name", "records/s", "cpu s/M", "p50", "p99", "longest", "sync p50", "sync p99", "load"
     )
 }
 

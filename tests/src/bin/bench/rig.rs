@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
 use crate::machine;
-use crate::report::{Sample, Spread};
+use crate::report::{Figures, Sample, Spread};
 
 /// Shared by all benchmarks of a run.
 pub(crate) struct Rig {
@@ -112,7 +112,7 @@ impl Meter {
             took: machine::now() - self.began,
             cpu: Some(machine::cpu() - self.cpu),
             latency: None,
-            linear: None,
+            more: Figures::new(),
             control,
         }
     }

@@ -11,7 +11,7 @@ use sharemill::admin::{Admin as _, AdminClient};
 use tempfile::TempDir;
 
 use crate::machine;
-use crate::report::{Sample, Spread};
+use crate::report::{Figures, Sample, Spread};
 use crate::rig::{GROUP, Rig, TOPIC, component, produce, record};
 
 /// Ten starts; each finds one record, and is asked over its socket until that record is settled.
@@ -49,7 +49,7 @@ pub(crate) fn first_record(rig: &Rig, _: &str) -> Result<Sample> {
             took: machine::now() - began,
             cpu: None,
             latency: Some(Spread::of(times)),
-            linear: None,
+            more: Figures::new(),
             control,
         })
     })
