@@ -150,7 +150,7 @@ mod tests {
         let file = storage.open("x", OpenMode::CreateNew).unwrap();
         let entropy = SeededEntropy::new(7);
         let mut model: Vec<u8> = Vec::new();
-        for turn in 0..300 {
+        for turn in 0..300_usize {
             let draw = |below: usize| (entropy.next_u64() % below as u64) as usize;
             let unit = [1, 512, 4096][draw(3)];
             let len = (1 + draw([600, 5_000, 300_000][draw(3)])).next_multiple_of(unit);
