@@ -79,6 +79,8 @@ impl World {
                 // What is gone by now is gone.
                 let entries = known.logs.iter_mut().flat_map(|log| log.entries.values_mut());
                 entries.for_each(|entry| entry.loose |= known.drops);
+                let unseen = self.model.limbo.values_mut().filter(|limbo| limbo.topic == topic);
+                unseen.for_each(|limbo| limbo.hidden |= known.drops);
                 known.drops = dropping;
             }
             self.plan.topics.insert(topic, config);

@@ -76,7 +76,9 @@ impl Model {
         }
         let from = std::mem::replace(&mut share.start, start);
         self.pass(place, from, start, now)?;
-        if let Some(share) = self.share(place) {
+        if let Some(share) = self.share(place).filter(|share| share.vague > 0) {
+            // What turns up before this later on lay before the beginning, too.
+            share.base = share.base.max(start);
             share.vague = 0;
         }
         for (offset, seen) in seen {
@@ -160,7 +162,8 @@ impl Model {
             .log(place.1, place.2)
             .and_then(|log| log.entries.get(&offset))
             .map_or(0, |entry| entry.asked);
-        let vague = asked < share.vague && !share.records.contains_key(&offset);
+        let given = |record: &Record| record.states.iter().all(|state| state.count > 0);
+        let vague = asked < share.vague && !share.records.get(&offset).is_some_and(given);
         if offset < share.base || vague {
             return true;
         }
