@@ -87,8 +87,9 @@ fn a_planted_loss_is_noticed_and_the_record_is_named() {
         assert!(folder.path().join("new/journal").is_dir(), "what is bad is kept");
         let result: Value = serde_json::from_str(&output.stdout).unwrap();
         assert_eq!(result["data_dir"], folder.path().join("new").to_str().unwrap());
-        if result["lost"].as_u64().unwrap() > 0 {
-            output.failure(1, &["error: task ", " was acknowledged and is "]);
+        // What was lost may have been other things than a produce; then it is tried again.
+        if output.stderr.contains(" was acknowledged and is ") {
+            assert!(result["lost"].as_u64().unwrap() > 0);
             return;
         }
     }
@@ -115,15 +116,20 @@ fn other_planted_mistakes_are_noticed() {
             "emit-without-ack",
             &["to be delivered again", "emitted twice", "comes again"],
         ),
-        ("word-boundary", &["is unknown to the group", "is gone"]),
-        ("start-past-acquired", &["is gone"]),
+        // These two may come to an assertion of the engine before.
+        (
+            "word-boundary",
+            &["is unknown to the group", "is gone", "the engine failed: "],
+        ),
+        ("start-past-acquired", &["is gone", "the engine failed: "]),
     ];
     for (plant, says) in plants {
         let folder = Folder::new("");
         let arguments = ["crash-test", "--for", "60s", "--data-dir", "new", "--plant", plant];
         let output = folder.run(&arguments);
-        eprintln!("{plant}: {}", output.stdout.lines().next().unwrap());
-        output.failure(1, &["error: ", "hint: the data is kept as it was found: "]);
+        // There is no result if the engine failed before the first kill.
+        eprintln!("{plant}: {}", output.stdout.lines().next().unwrap_or("no kill"));
+        output.failure(1, &["error: ", "hint: the data is kept "]);
         let said = says.iter().any(|says| output.stderr.contains(says));
         assert!(said, "{plant}: {}", output.stderr);
     }
