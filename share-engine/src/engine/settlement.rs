@@ -83,3 +83,23 @@ impl Evidence {
         self.cause.len() + text(&self.reason) + text(&self.module) + text(&self.trap) + log
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_as_large_as_all_its_texts() {
+        assert_eq!(Evidence::default().size(), 0);
+        let text = |len| Some("x".repeat(len));
+        let evidence = Evidence {
+            cause: "x".repeat(7),
+            reason: text(20),
+            module: text(300),
+            trap: text(4_000),
+            log: vec!["x".repeat(50_000), "x".repeat(10_000)],
+        };
+        // Each line of the log ends.
+        assert_eq!(evidence.size(), 64_327 + 2);
+    }
+}

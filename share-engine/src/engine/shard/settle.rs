@@ -138,7 +138,6 @@ impl Shard {
         self.hook.reach(Phase::Settling);
         let settled = share.state.settle(&[(item.lease, item.verdict)], now);
         let applied = self.sort_results(call, &[slot], &settled);
-        let counts = Counts::of(&settled);
         let Some(transition) = settled.transition else { return };
         self.open_part(call);
         let mut operations = vec![Operation::Share {
@@ -150,13 +149,8 @@ impl Shard {
         }
         operations.extend(item.emit.into_iter().map(EmitBatch::into_operation));
         let then = Then::Settle { call, slots: applied };
-        self.submit(
-            operations,
-            Pending {
-                counts,
-                ..Pending::new(vec![(key, transition)], then)
-            },
-        );
+        // An acceptance counts for none of the statistics.
+        self.submit(operations, Pending::new(vec![(key, transition)], then));
         self.schedule(key);
     }
 

@@ -36,5 +36,6 @@ mod released;
 mod retention;
 mod room;
 mod scripts;
+mod settling;
 mod waiting;
 mod wire;
