@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use super::harness::*;
 use crate::config::{Retention, TopicConfig};
 use crate::engine::shard::clip;
-use crate::engine::{Member, Outcome};
+use crate::engine::{Member, Outcome, Settlement};
 use crate::error::{RefusedBy, SettleResult};
 use crate::share::AcquireMode;
 
@@ -90,4 +90,29 @@ fn texts_are_cut_between_characters() {
     // Two bytes each, then four: the cut falls into one of them.
     assert_eq!(clip(&"\u{e4}".repeat(5), 8), "\u{e4}\u{e4}...");
     assert_eq!(clip(&"\u{1f600}".repeat(3), 10), "\u{1f600}...");
+}
+
+#[test]
+fn calls_that_are_under_way_together_are_answered_each_with_its_own() {
+    let (_world, mut engine, member) = two_partitions();
+    let held = engine.try_acquire(&member, 2);
+    let call = |index: usize, twice: usize| {
+        let settlement = Settlement {
+            lease: held[index].lease,
+            outcome: accept(),
+            evidence: None,
+        };
+        Box::pin(member.settle(vec![settlement; twice]))
+    };
+    let (mut one, mut other) = (call(0, 2), call(1, 1));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(one.as_mut().poll(&mut context).is_pending());
+    assert!(other.as_mut().poll(&mut context).is_pending());
+    let one = engine.pump.wait(one);
+    let other = engine.pump.wait(other);
+    assert_eq!(
+        (one.len(), &one[0], &other[..]),
+        (2, &SettleResult::Applied, &[SettleResult::Applied][..])
+    );
+    assert!(matches!(&one[1], SettleResult::Refused(_)), "{one:?}");
 }
