@@ -2,7 +2,6 @@
 //! `file` is the only module that touches the file system; `memory` (feature `testing`) loses, reorders and
 //! tears what was not synced. Paths are relative to the data directory.
 
-mod direct;
 mod file;
 #[cfg(any(test, feature = "testing"))]
 mod memory;

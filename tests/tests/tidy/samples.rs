@@ -238,7 +238,7 @@ fn names_from_outside_are_found() {
         "use share_engine::time::D;\n",
     );
     assert_eq!(
-        rule(&Tree::of(&[("share-engine/src/storage/file.rs", "use std::fs;")])),
+        rule(&Tree::of(&[("share-engine/src/storage/file/mod.rs", "use std::fs;")])),
         []
     );
 }

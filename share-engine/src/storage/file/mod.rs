@@ -1,12 +1,14 @@
 //! The storage of a real data directory: the only module that touches the file system. It holds the directory's lock
 //! as long as it lives, so that a data directory has one owner.
 
+mod direct;
+
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::direct::{Direct, Staging};
+use self::direct::{Direct, Staging};
 use super::{File, OpenMode, Storage};
 use crate::sys;
 

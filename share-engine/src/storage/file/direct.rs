@@ -1,5 +1,5 @@
 //! Writes that pass the system's page cache (`O_DIRECT`): what is written once, synced at once and not read soon is copied
-//! neither into memory that the system has to find first nor out of it later. Owned by an open file of `file`; where the
+//! neither into memory that the system has to find first nor out of it later. Owned by an open file; where the
 //! system, the file system or the place of the data does not allow it, the caller writes as always.
 
 use std::fs;
