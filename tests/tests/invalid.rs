@@ -193,17 +193,19 @@ fn is_newer(folder: &Folder, file: &str, version: (usize, u8), crc: usize, cover
     let sum = crc32c::crc32c(&bytes[covered]).to_le_bytes();
     bytes[crc..crc + 4].copy_from_slice(&sum);
     fs::write(&path, &bytes).unwrap();
-    let message = format!(
-        "error: {file} in the data directory has format {}, this program reads up to 1",
-        version.1
-    );
-    let parts = [
-        message.as_str(),
-        "hint: use the newer version of sharemill that wrote it",
-    ];
-    for arguments in [&["run", "--until-idle"][..], &["topic", "list"], &["verify"]] {
-        folder.run(arguments).failure(1, &parts);
+    let reads = format!("has format {}, this program reads up to 1", version.1);
+    let message = format!("error: {file} in the data directory {reads}");
+    let hint = "hint: use the newer version of sharemill that wrote it";
+    for arguments in [&["run", "--until-idle"][..], &["topic", "list"]] {
+        folder.run(arguments).failure(1, &[message.as_str(), hint]);
     }
+    // It reads on, and lists what it cannot read.
+    let verified = folder.run(&["verify"]);
+    verified.failure(1, &["1 place was written by a newer version", hint]);
+    assert!(
+        verified.stdout.contains(file) && verified.stdout.contains(&reads),
+        "{verified:?}"
+    );
     assert!(fs::read(&path).unwrap() == bytes, "what is newer is left as it is");
     fs::write(&path, &good).unwrap();
 }
