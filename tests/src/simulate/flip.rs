@@ -69,8 +69,8 @@ impl World {
                             .get(&number)
                             .and_then(|one| one.logs.get(partition as usize));
                         let known = log.and_then(|log| log.entries.get(&found.offset));
-                        // After a loss of power an open may have put other letters where lost ones stood.
-                        let unknown = number >= LETTERS && log.is_some_and(|log| log.cut);
+                        // What was not synced is a torn tail if it is damaged: the open may put other letters in the place of its own.
+                        let unknown = number >= LETTERS && self.model.fickle;
                         let other = !unknown && known.is_some_and(|entry| Some(entry.id) != found.id);
                         if found.id.is_none() || other {
                             return Err(format!("I9: {file} at {at}: {found:?} is served, was {known:?}"));
