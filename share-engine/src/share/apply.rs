@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::block::{Place, Plane, Slot, bits, places};
 use super::member::NOBODY;
 use super::partition::{SharePartition, state};
+use super::plain::Plain;
 use super::tick::{NOT_BEGUN, half, seconds, tick, tick_after, wall, whole};
 use super::types::{ReplayError, ShareOptions};
 use super::{ArchiveCause, Change, Checkpoint};
@@ -71,13 +72,13 @@ impl SharePartition {
                 at,
             } => self.apply_acquire(*range, *delivery_count, *at, context),
             Change::Continue { offset, begins } => self.apply_continue(offset.get(), *begins, context),
-            Change::Acknowledge { range } => {
-                let live = self.expect(*range, "acknowledge", &[Plane::Acquired])?;
-                self.each(live, |this, place| this.finish(place, Plane::Acknowledged));
-                Ok(())
-            }
+            Change::Acknowledge { range } => self.apply_plain(Plain::Acknowledge, *range),
             Change::Archive { range, cause } => self.apply_archive(*range, *cause),
-            Change::Release { range, note } => self.apply_release(*range, note.as_ref()),
+            Change::Release { range, note: None } => self.apply_plain(Plain::Release, *range),
+            Change::Release {
+                range,
+                note: Some(note),
+            } => self.apply_noted(*range, note),
             Change::Park {
                 offset,
                 delay,
@@ -92,15 +93,7 @@ impl SharePartition {
                 (checkpoint.as_ref(), note.as_ref()),
                 context,
             ),
-            Change::Void { range } => {
-                let live = self.expect(*range, "void", &[Plane::Acquired])?;
-                self.each(live, |this, place| {
-                    this.let_go(place);
-                    this.window.block_mut(place).struck |= place.mask;
-                    this.make_available(place);
-                });
-                Ok(())
-            }
+            Change::Void { range } => self.apply_plain(Plain::Void, *range),
             Change::StartOffset { offset } => {
                 self.skip_to(offset.get());
                 self.landed(*offset);
@@ -237,19 +230,15 @@ impl SharePartition {
         Ok(())
     }
 
-    fn apply_release(&mut self, range: OffsetRange, note: Option<&Bytes>) -> Result<(), ReplayError> {
-        let live = [Plane::Acquired, Plane::Available, Plane::Parked, Plane::Waiting];
-        let live = self.expect(range, "release", &live)?;
+    /// A release that leaves something with each record.
+    fn apply_noted(&mut self, range: OffsetRange, note: &Bytes) -> Result<(), ReplayError> {
+        let live = self.expect(range, Plain::Release.name(), Plain::Release.planes())?;
         self.each(live, |this, place| {
             this.let_go(place);
-            let (side, _) = this.marks(place);
-            let touched = if note.is_some() { place.mask } else { side };
-            for bit in bits(touched) {
+            for bit in bits(place.mask) {
                 this.update_side(place.base + bit as u64, |map, offset| {
                     map.unpark(offset);
-                    if let Some(note) = note {
-                        map.entry(offset).add_note(note.clone());
-                    }
+                    map.entry(offset).add_note(note.clone());
                 });
             }
             this.make_available(place);
@@ -348,7 +337,7 @@ impl SharePartition {
     }
 
     /// The part of `range` that matters, provided that every offset of it is in one of `planes`.
-    fn expect(
+    pub(super) fn expect(
         &self,
         range: OffsetRange,
         change: &'static str,
@@ -358,29 +347,34 @@ impl SharePartition {
             return Ok(None);
         };
         for place in places(range) {
-            let block = self.window.block(place);
-            let allowed = planes.iter().fold(0, |mask, plane| {
-                block.map_or(mask, |block| {
-                    mask | match plane {
-                        Plane::Available => block.available,
-                        Plane::Acquired => block.acquired,
-                        Plane::Parked => block.parked,
-                        Plane::Waiting => block.waiting,
-                        Plane::Acknowledged | Plane::Archived | Plane::Hole => 0,
-                    }
-                })
-            });
-            let wrong = place.mask & !allowed;
-            if wrong != 0 {
-                let offset = place.base + u64::from(wrong.trailing_zeros());
-                return Err(ReplayError::State {
-                    offset: Offset::saturating(offset),
-                    state: self.window.plane(offset).and_then(state),
-                    change,
-                });
-            }
+            self.expect_place(place, change, planes)?;
         }
         Ok(Some(range))
+    }
+
+    pub(super) fn expect_place(&self, place: Place, change: &'static str, planes: &[Plane]) -> Result<(), ReplayError> {
+        let block = self.window.block(place);
+        let allowed = planes.iter().fold(0, |mask, plane| {
+            block.map_or(mask, |block| {
+                mask | match plane {
+                    Plane::Available => block.available,
+                    Plane::Acquired => block.acquired,
+                    Plane::Parked => block.parked,
+                    Plane::Waiting => block.waiting,
+                    Plane::Acknowledged | Plane::Archived | Plane::Hole => 0,
+                }
+            })
+        });
+        let wrong = place.mask & !allowed;
+        if wrong == 0 {
+            return Ok(());
+        }
+        let offset = place.base + u64::from(wrong.trailing_zeros());
+        Err(ReplayError::State {
+            offset: Offset::saturating(offset),
+            state: self.window.plane(offset).and_then(state),
+            change,
+        })
     }
 
     pub(super) fn check_span(&self, last: Offset) -> Result<(), ReplayError> {
@@ -395,21 +389,21 @@ impl SharePartition {
         Ok(())
     }
 
-    fn each(&mut self, range: Option<OffsetRange>, mut act: impl FnMut(&mut Self, Place)) {
+    pub(super) fn each(&mut self, range: Option<OffsetRange>, mut act: impl FnMut(&mut Self, Place)) {
         for place in range.into_iter().flat_map(places) {
             act(self, place);
         }
     }
 
     /// Side and struck bits of a place.
-    fn marks(&self, place: Place) -> (u64, u64) {
+    pub(super) fn marks(&self, place: Place) -> (u64, u64) {
         self.window
             .block(place)
             .map_or((0, 0), |block| (block.side & place.mask, block.struck & place.mask))
     }
 
     /// The members that hold records of this place hold them no more.
-    fn let_go(&mut self, place: Place) {
+    pub(super) fn let_go(&mut self, place: Place) {
         let Some(block) = self.window.block(place) else { return };
         for bit in bits(block.acquired & place.mask) {
             self.members.close(block.member(bit));
@@ -430,7 +424,7 @@ impl SharePartition {
     }
 
     /// The records of a place have ended.
-    fn finish(&mut self, place: Place, end: Plane) {
+    pub(super) fn finish(&mut self, place: Place, end: Plane) {
         self.let_go(place);
         let (side, struck) = self.marks(place);
         for bit in bits(side) {

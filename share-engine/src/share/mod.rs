@@ -26,6 +26,7 @@ mod in_flight;
 mod lease;
 mod member;
 mod partition;
+mod plain;
 mod settle;
 mod side;
 mod snapshot;

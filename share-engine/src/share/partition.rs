@@ -309,10 +309,8 @@ impl SharePartition {
         };
         match result {
             Persisted::Durable => {
-                for change in &changes {
-                    let applied = self.apply_change(change, &context);
-                    assert!(applied.is_ok(), "a change of our own cannot be applied: {applied:?}");
-                }
+                let applied = self.apply_all(&changes, &context);
+                assert!(applied.is_ok(), "a change of our own cannot be applied: {applied:?}");
             }
             Persisted::Refused => self.roll_back(kind, &changes, &context),
         }
