@@ -288,10 +288,11 @@ impl Shard {
     }
 
     fn drop_overtaken(&mut self, pending: Pending, now: Now) {
-        for (key, transition) in pending.transitions {
-            self.persisted(key, transition, Persisted::Refused, now);
+        for (key, transition) in &pending.transitions {
+            self.persisted(*key, *transition, Persisted::Refused, now);
         }
         match pending.then {
+            Then::Expire => self.expired(&pending.transitions),
             Then::Settle { call, slots } => self.settled(call, &slots, &SettleResult::Stale),
             Then::Retire => self.upkeep.retiring -= 1,
             // Nothing else archives.

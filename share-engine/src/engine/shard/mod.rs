@@ -111,6 +111,8 @@ pub(crate) struct Share {
     pub(crate) group: Arc<str>,
     pub(crate) partition: PartitionKey,
     deadline: Option<Instant>,
+    /// Parts of what has run out that are on their way to the disk.
+    expiring: u32,
 }
 
 impl Share {
@@ -120,6 +122,7 @@ impl Share {
             group,
             partition,
             deadline: None,
+            expiring: 0,
         }
     }
 }
@@ -300,7 +303,7 @@ impl Shard {
                 Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Unknown),
                 Then::Admin(continuation) => continuation.fence(&fenced),
                 Then::Deliver { waiting, .. } => waiting.fence(&fenced),
-                Then::Nothing | Then::Retire | Then::Void => {}
+                Then::Nothing | Then::Expire | Then::Retire | Then::Void => {}
             }
         }
         for member in self.members.values_mut() {

@@ -42,6 +42,8 @@ pub(super) enum Then {
         call: u64,
         slots: Vec<usize>,
     },
+    /// Leases ran out.
+    Expire,
     /// A group gave up records that retention is about to drop.
     Retire,
     /// Leases of an earlier process ended.
@@ -77,6 +79,7 @@ impl Shard {
         self.stats.count(&pending.counts);
         match pending.then {
             Then::Nothing | Then::Void => {}
+            Then::Expire => self.expired(&pending.transitions),
             Then::Retire => self.retired(now),
             Then::Deliver { member, waiting, parts } => self.hand_out(member, waiting, parts, now),
             Then::Settle { call, slots } => self.settled(call, &slots, &crate::error::SettleResult::Applied),
@@ -94,6 +97,7 @@ impl Shard {
         }
         match pending.then {
             Then::Nothing => {}
+            Then::Expire => self.expired(&pending.transitions),
             // As soon as there is room.
             Then::Void => self.upkeep.unvoided = true,
             // The next look at what has to go tries it again.

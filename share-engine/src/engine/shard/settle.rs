@@ -14,7 +14,7 @@ use crate::engine::stats::Counts;
 use crate::error::{RefusedBy, RefusedSettlement, SettleResult};
 use crate::hook::Phase;
 use crate::ids::{LeaseKey, Offset, ShareKey};
-use crate::share::{Refusal, Settled, SharePartition, Verdict};
+use crate::share::{Refusal, Settled, SharePartition, TransitionId, Verdict};
 use crate::time::{Instant, Now};
 
 /// A `settle` call whose parts are under way.
@@ -29,6 +29,13 @@ type Plain = (usize, LeaseKey, Verdict, Option<Box<Evidence>>);
 
 /// What a settlement carried for the dead letter, by offset.
 pub(super) type EvidenceOf = (Offset, Box<Evidence>);
+
+/// Large parts of what has run out, of one share partition, that are on their way to the disk at once: while one is written the next is
+/// decided, and whoever asks meanwhile waits for no more than these.
+const PARTS_AT_ONCE: u32 = 2;
+
+/// Changes of a large part.
+const LARGE_PART: usize = 1_024;
 
 impl Shard {
     /// Settlements without emitted records share one entry for each share partition; one with emitted records is an
@@ -294,14 +301,34 @@ impl Shard {
                 continue;
             };
             share.deadline = None;
+            // Scheduled anew by the first of them that is durable.
+            if share.expiring >= PARTS_AT_ONCE {
+                continue;
+            }
             let settled = share.state.handle_timeout(now);
+            let then = if settled.changes.len() < LARGE_PART {
+                Then::Nothing
+            } else {
+                share.expiring += 1;
+                Then::Expire
+            };
             // What the journal has no room for is asked for again when it has moved on, not at once and for ever.
             if !self.stalled.contains(&key) {
                 self.changed.insert(key);
             }
-            self.persist_settled(key, settled, Then::Nothing, &[], now);
+            self.persist_settled(key, settled, then, &[], now);
         }
         worked
+    }
+
+    /// A part of what has run out is durable, or was refused.
+    pub(super) fn expired(&mut self, transitions: &[(ShareKey, TransitionId)]) {
+        for (key, _) in transitions {
+            if let Some(share) = self.world.shares.get_mut(key) {
+                share.expiring = share.expiring.saturating_sub(1);
+            }
+            self.schedule(*key);
+        }
     }
 
     /// At open: what an earlier process held.

@@ -2,6 +2,7 @@
 
 use super::harness::*;
 use crate::config::{Retention, TopicConfig};
+use crate::engine::open::Part;
 use crate::engine::{Delivery, Member, Outcome};
 use crate::error::SettleResult;
 use crate::ids::Offset;
@@ -199,6 +200,23 @@ fn leases_that_end_together_are_as_many_entries_as_it_takes() {
     // What they were on disk: available, so that nothing is void, and no strike is given.
     let engine = world.after(world.storage.crash(crate::storage::CrashPlan::Lose)).open();
     assert_eq!(engine.report.held, 0);
+}
+
+/// All of them were decided before any was written, and everybody else waited for all of them.
+#[test]
+fn no_more_of_what_ends_together_is_decided_than_is_written_meanwhile() {
+    let world = narrow();
+    let mut engine = world.open();
+    let (_member, kept) = apart(&mut engine);
+    engine.pump.set_together(false);
+    world.clock.advance(std::time::Duration::from_secs(31));
+    while engine.pump.step(Part::Shard) {}
+    while engine.pump.step(Part::Journal) {}
+    engine.pump.step(Part::Shard);
+    let expired = engine.engine.stats().expired;
+    assert!(expired > 20_000 && expired < kept.len() as u64, "{expired}");
+    engine.pump.run();
+    assert_eq!(engine.engine.stats().expired, kept.len() as u64);
 }
 
 /// The same with a process that ended: its leases were void for as long as nothing could be written of it.
