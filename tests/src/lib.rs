@@ -15,6 +15,7 @@ pub mod client;
 pub mod folder;
 pub mod guests;
 pub mod host;
+#[cfg(feature = "plant")]
 pub mod simulate;
 pub mod topics;
 

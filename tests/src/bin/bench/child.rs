@@ -107,8 +107,12 @@ async fn fill(arguments: &Arguments) -> Result<(Engine, Vec<Member>)> {
     }
     let pid = std::process::id();
     let megabytes = || Ok::<_, anyhow::Error>(machine::memory(pid, "VmRSS")? as f64 / 1e6);
-    found.insert("before MB", megabytes()?);
     let member = engine.join(GROUP, &[TOPIC]).await?;
+    if arguments.task == Task::Open {
+        hold(&member, 1, |_| ()).await?;
+        found.insert("ready ms", (machine::now() - began).as_secs_f64() * 1e3);
+    }
+    found.insert("before MB", megabytes()?);
     let began = machine::now();
     // What is read ahead, and what a call takes, is there from the first tenth on.
     let mut held = hold(&member, arguments.acquired / 10, |_| ()).await?;

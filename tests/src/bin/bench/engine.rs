@@ -9,10 +9,10 @@ use share_engine::error::SettleResult;
 use share_engine::share::AcquireMode;
 
 use crate::report::Sample;
-use crate::rig::{GROUP, Meter, Rig, TOPIC, produce_all, record};
+use crate::rig::{GROUP, Meter, PRODUCED, Rig, SETTLED, TOPIC, produce_all, record};
 
 pub(crate) fn produce_batches(rig: &Rig, _: &str) -> Result<Sample> {
-    produce(rig, rig.count(600_000), 4, 100)
+    produce(rig, rig.count(PRODUCED), 4, 100)
 }
 
 pub(crate) fn produce_singles(rig: &Rig, _: &str) -> Result<Sample> {
@@ -24,14 +24,15 @@ fn produce(rig: &Rig, count: u64, callers: u64, batch: u64) -> Result<Sample> {
     rig.runtime.block_on(async {
         let meter = Meter::start();
         produce_all(&data.engine, count, callers, batch, record).await?;
-        let sample = meter.sample(count, data.control);
+        let mut sample = meter.sample(count, data.control);
+        sample.more.insert("drains", data.engine.stats().drains as f64);
         data.close().await?;
         Ok(sample)
     })
 }
 
 pub(crate) fn settle_batches(rig: &Rig, _: &str) -> Result<Sample> {
-    settle(rig, rig.count(400_000), 4, 100)
+    settle(rig, rig.count(SETTLED), 4, 100)
 }
 
 pub(crate) fn settle_singles(rig: &Rig, _: &str) -> Result<Sample> {

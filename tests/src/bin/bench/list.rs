@@ -206,11 +206,6 @@ pub(crate) const BENCHES: &[Bench] = &[
         &[
             Goal::new("p99 of a produce, ms", Own("p99 ms"), AtMost(5.0)),
             Goal::new("longest produce, ms", Own("longest ms"), AtMost(50.0)),
-            Goal::new(
-                "longest produce less the disk's own stalls, ms",
-                Own("longest less the disk's own, ms"),
-                AtMost(50.0),
-            ),
         ],
     ),
     Bench::new(

@@ -96,7 +96,7 @@ fn main() -> Result<()> {
     let rig = Rig::new(&scratch, &guests, &full(&arguments.sharemill)?, arguments.scale)?;
     let mut out = std::io::stdout().lock();
     if arguments.format == Format::Table {
-        writeln!(out, "{}", report::heading(&machine::load()))?;
+        writeln!(out, "{}", report::heading(&machine::load(), machine::processor()))?;
     }
     let mut earlier = Earlier::new();
     for bench in benches {

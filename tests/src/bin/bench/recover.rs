@@ -1,4 +1,4 @@
-//! How long an engine that was killed takes to be ready again, by what it had on disk.
+//! How long an engine that was killed takes until it gives somebody a record again, by what it had on disk.
 
 use anyhow::{Context as _, Result};
 use tempfile::TempDir;
@@ -42,7 +42,7 @@ fn killed(rig: &Rig, records: u64, acquired: u64, drain: bool) -> Result<Sample>
         found = child.found()?;
         child.kill()?;
         opened.push((
-            *found.get("open ms").context("no time")?,
+            *found.get("ready ms").context("no time")?,
             *found.get("entries").context("no entries")?,
         ));
     }
@@ -51,6 +51,7 @@ fn killed(rig: &Rig, records: u64, acquired: u64, drain: bool) -> Result<Sample>
     let get = |name: &str| found.get(name).copied().unwrap_or(0.0);
     let more = Figures::from([
         ("ready after ms", millis),
+        ("of it opening ms", get("open ms")),
         ("entries since the checkpoint", entries),
         ("journal MiB at the end", get("journal MiB")),
         ("held", get("held")),

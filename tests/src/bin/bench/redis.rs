@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::latency::{INTERVAL, WARM};
 use crate::machine;
 use crate::report::{Figures, Sample, Spread};
-use crate::rig::Rig;
+use crate::rig::{PRODUCED, Rig, SETTLED};
 
 /// Whether there is a server to measure.
 pub(crate) fn is_installed() -> bool {
@@ -26,7 +26,7 @@ pub(crate) fn is_installed() -> bool {
 
 pub(crate) fn append(rig: &Rig) -> Result<Sample> {
     let server = Server::start(&rig.scratch)?;
-    let count = rig.count(200_000);
+    let count = rig.count(PRODUCED);
     rig.runtime.block_on(async {
         server.group().await?;
         let meter = server.meter()?;
@@ -37,7 +37,7 @@ pub(crate) fn append(rig: &Rig) -> Result<Sample> {
 
 pub(crate) fn read_and_acknowledge(rig: &Rig) -> Result<Sample> {
     let server = Server::start(&rig.scratch)?;
-    let count = rig.count(200_000);
+    let count = rig.count(SETTLED);
     rig.runtime.block_on(async {
         server.group().await?;
         append_all(&server, count).await?;

@@ -192,9 +192,10 @@ impl Row {
 }
 
 /// The line above the table.
-pub(crate) fn heading(load: &str) -> String {
+pub(crate) fn heading(load: &str, processor: f64) -> String {
     format!(
-        "medians; times in us; fdatasync: 512 B over written blocks, same run; load at the start: {load}\n\
+        "medians; times in us; fdatasync: 512 B over written blocks, same run; load at the start: {load}; \
+         an offset into a tree of intervals: {processor:.0} ns (365 where the goals were set)\n\
          {:<14} {:>11} {:>9} {:>9} {:>9} {:>9} {:>9} {:>9}  {:<17} what",
         "name", "records/s", "cpu s/M", "p50", "p99", "longest", "sync p50", "sync p99", "load"
     )

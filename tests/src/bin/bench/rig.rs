@@ -17,6 +17,11 @@ use tokio::runtime::Runtime;
 use crate::machine;
 use crate::report::{Figures, Sample, Spread};
 
+/// As many as the peer appends: more than memory keeps, so that they are drained meanwhile.
+pub(crate) const PRODUCED: u64 = 1_200_000;
+/// As many as the peer reads and acknowledges.
+pub(crate) const SETTLED: u64 = 400_000;
+
 /// Shared by all benchmarks of a run.
 pub(crate) struct Rig {
     pub(crate) runtime: Runtime,
