@@ -53,6 +53,8 @@ plants! {
     ParkedLost: "parked-lost";
     /// What is emitted is written without the acknowledgement that it came with.
     EmitWithoutAck: "emit-without-ack";
+    /// A record that ends by itself, and not by a settlement, leaves no dead letter.
+    LetterLeftOut: "letter-left-out";
 }
 
 impl fmt::Display for Plant {

@@ -225,8 +225,8 @@ impl World {
                 record.applied(&claim, &rules)?;
                 let ended = record.states.iter().all(|state| state.kind == Kind::Archived);
                 let exhausted = record.states.len() > 1;
-                if ended && self.model.groups.get(&place.0).is_some_and(|group| group.dead_letters) {
-                    self.model.owed.insert((place, offset));
+                if ended {
+                    self.model.owe(place, offset);
                 }
                 self.count(claim.verdict, item.emit.len() as u64, exhausted);
             }

@@ -1,10 +1,10 @@
 //! Groups: what each knows of the records of its topics, and whether the engine's view of them can be true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use share_engine::config::GroupConfig;
 
-use super::{Check, Kind, LETTERS, Model, Place, Record, Seen, State};
+use super::{Check, Kind, LETTERS, Model, Place, Record, Rules, Seen, State};
 
 /// A group that exists.
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(crate) struct Share {
     pub(crate) ghosts: bool,
     /// There may have been some when the process died, of records that nobody knew of.
     pub(crate) unseen: bool,
+    /// Records whose dead letters were seen.
+    pub(crate) lettered: BTreeSet<u64>,
 }
 
 impl Share {
@@ -52,6 +54,7 @@ impl Share {
             records: BTreeMap::new(),
             ghosts: false,
             unseen: false,
+            lettered: BTreeSet::new(),
         }
     }
 }
@@ -101,7 +104,10 @@ impl Model {
                 record.crash(&rules, true);
             }
             let checked = record.see(*seen, tight, &rules);
-            checked.map_err(|error| format!("I4: {place:?} offset {offset}: {error}"))?;
+            let after = checked.map_err(|error| format!("I4: {place:?} offset {offset}: {error}"))?;
+            if leaves_letter(&after, &rules) {
+                self.owe(place, *offset);
+            }
         }
         // What has a change under way was not compared.
         let whole = !tight && seen.iter().all(|one| one.1.is_some());
@@ -133,17 +139,50 @@ impl Model {
         }
         for offset in passed {
             let rules = self.rules(place, offset, now);
+            let vague = self.may_lie_before(place, offset);
             if let (Some(rules), Some(share)) = (rules, self.share(place)) {
                 let record = share.records.entry(offset).or_default();
                 record.remember(&rules);
-                record.states = vec![State {
-                    kind: Kind::Archived,
-                    ..State::FRESH
-                }];
+                record.states = record.possible(&rules);
+                record.states.retain(State::is_over);
+                let owes = !vague && leaves_letter(&record.states, &rules);
+                if record.states.is_empty() {
+                    record.states.push(State {
+                        kind: Kind::Archived,
+                        ..State::FRESH
+                    });
+                }
                 record.lease = None;
+                if owes {
+                    self.owe(place, offset);
+                }
             }
         }
         Ok(())
+    }
+
+    /// I6: a record has ended in a way that leaves a dead letter, which has to be there if it was not seen yet.
+    pub(crate) fn owe(&mut self, place: Place, offset: u64) {
+        let Some(group) = self.groups.get(&place.0).filter(|group| group.dead_letters) else {
+            return;
+        };
+        let share = group.shares.get(&(place.1, place.2));
+        if share.is_some_and(|share| !share.lettered.contains(&offset)) {
+            self.owed.insert((place, offset));
+        }
+    }
+
+    /// Whether a record may lie before the beginning of a group.
+    fn may_lie_before(&self, place: Place, offset: u64) -> bool {
+        let group = self.groups.get(&place.0);
+        let Some(share) = group.and_then(|group| group.shares.get(&(place.1, place.2))) else {
+            return true;
+        };
+        let entry = self.log(place.1, place.2).and_then(|log| log.entries.get(&offset));
+        let asked = entry.map_or(0, |entry| entry.asked);
+        let given = |record: &Record| record.states.iter().all(|state| state.count > 0);
+        let vague = asked < share.vague && !share.records.get(&offset).is_some_and(given);
+        offset < share.base || vague
     }
 
     /// Whether a group may be through with a record.
@@ -158,13 +197,7 @@ impl Model {
         let Some(rules) = self.rules(place, offset, now) else {
             return true;
         };
-        let asked = self
-            .log(place.1, place.2)
-            .and_then(|log| log.entries.get(&offset))
-            .map_or(0, |entry| entry.asked);
-        let given = |record: &Record| record.states.iter().all(|state| state.count > 0);
-        let vague = asked < share.vague && !share.records.get(&offset).is_some_and(given);
-        if offset < share.base || vague {
+        if self.may_lie_before(place, offset) {
             return true;
         }
         let may_be_over = |record: &Record| record.possible(&rules).iter().any(State::is_over);
@@ -249,6 +282,12 @@ impl Model {
             }
         }
     }
+}
+
+/// Whether what may have become of a record, all of it, leaves a dead letter. What its topic drops ends in a way of its own.
+fn leaves_letter(states: &[State], rules: &Rules) -> bool {
+    let ended = |state: &State| state.kind == Kind::Archived && state.count > 0;
+    !rules.drops && !states.is_empty() && states.iter().all(ended)
 }
 
 /// A record that nobody was given.

@@ -196,7 +196,8 @@ impl Model {
         if found.offset < log.start {
             return Err(format!("I8: {} was dropped, and is back", what()));
         }
-        if log.cut && topic >= LETTERS && log.entries.get(&found.offset).is_some_and(|entry| entry.id != id) {
+        let other = log.entries.get(&found.offset).is_some_and(|entry| entry.id != id);
+        if log.cut && topic >= LETTERS && (other || self.stands_for_another(topic, found)) {
             self.cut(topic, partition, found.offset);
         }
         let Some(log) = self.log_mut(topic, partition) else {
@@ -239,6 +240,15 @@ impl Model {
         }
     }
 
+    /// Whether another dead letter was seen here.
+    fn stands_for_another(&self, topic: u8, found: &Found) -> bool {
+        let known = self.stands.get(&(topic, found.offset));
+        known.is_some_and(|(place, offset)| {
+            let same = |letter: Origin| (letter.topic, letter.partition, letter.offset) == (place.1, place.2, *offset);
+            !found.letter.is_some_and(same)
+        })
+    }
+
     /// I6: a dead letter stands for a record that has ended, and there is one for each.
     fn letter(&mut self, topic: u8, found: &Found, id: Id) -> Check {
         let group = topic - LETTERS;
@@ -251,6 +261,9 @@ impl Model {
         self.origins.insert((topic, found.offset), letter.topic);
         self.owed.remove(&(place, letter.offset));
         self.stands.insert((topic, found.offset), (place, letter.offset));
+        if let Some(share) = self.share(place) {
+            share.lettered.insert(letter.offset);
+        }
         let lives = self.lives.get(&place).copied().unwrap_or(0);
         let count = self.letters.entry((place, letter.offset)).or_default();
         *count += 1;

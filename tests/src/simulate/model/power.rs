@@ -54,12 +54,13 @@ impl Model {
         for (offset, entry) in log.entries.split_off(&end) {
             self.origins.remove(&(topic, offset));
             self.redriven.remove(&(topic, offset));
-            if let Some(count) = self
-                .stands
-                .remove(&(topic, offset))
-                .and_then(|of| self.letters.get_mut(&of))
-            {
-                *count -= 1;
+            if let Some(of) = self.stands.remove(&(topic, offset)) {
+                if let Some(count) = self.letters.get_mut(&of) {
+                    *count -= 1;
+                }
+                if let Some(share) = self.share(of.0) {
+                    share.lettered.remove(&of.1);
+                }
             }
             // More than one may have gone back as the same record: which of them this was nobody knows.
             let sent = self

@@ -448,8 +448,8 @@ impl Record {
         self.claims.clear();
     }
 
-    /// The engine says how it stands.
-    pub(crate) fn see(&mut self, seen: Seen, tight: bool, rules: &Rules) -> Check {
+    /// The engine says how it stands. Returns what of all that it may be fits.
+    pub(crate) fn see(&mut self, seen: Seen, tight: bool, rules: &Rules) -> Result<Vec<State>, String> {
         let possible = self.possible(rules);
         let fits: Vec<State> = possible.iter().filter(|state| state.looks(seen)).copied().collect();
         if fits.is_empty() {
@@ -461,8 +461,8 @@ impl Record {
             if seen.kind != Kind::Held {
                 self.lease = None;
             }
-            self.states = fits;
+            self.states.clone_from(&fits);
         }
-        Ok(())
+        Ok(fits)
     }
 }
