@@ -55,6 +55,8 @@ plants! {
     EmitWithoutAck: "emit-without-ack";
     /// A record that ends by itself, and not by a settlement, leaves no dead letter.
     LetterLeftOut: "letter-left-out";
+    /// An open with `durability = "os"` leaves what it read in the page cache.
+    OpenNotSynced: "open-not-synced";
 }
 
 impl fmt::Display for Plant {

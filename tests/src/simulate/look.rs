@@ -43,6 +43,9 @@ impl World {
         if whole && let Some(owed) = owed.intersection(&self.model.owed).next() {
             return Err(format!("I6: {owed:?} ended without its dead letter"));
         }
+        if restarted && whole {
+            self.model.logs_synced();
+        }
         let groups: Vec<u8> = self.model.groups.keys().copied().collect();
         for group in groups {
             whole &= self.look_at_group(group)?;

@@ -41,6 +41,15 @@ impl Model {
         }
     }
 
+    /// Everything was read after an open: so much was synced by it. What an open writes itself, it writes to the dead
+    /// letters: they may end later by now.
+    pub(crate) fn logs_synced(&mut self) {
+        let topics = self.topics.iter_mut().filter(|(topic, _)| **topic < LETTERS);
+        for log in topics.flat_map(|(_, topic)| &mut topic.logs) {
+            log.synced = log.end;
+        }
+    }
+
     /// A log ended at `end`, and what lay behind is lost.
     pub(super) fn cut(&mut self, topic: u8, partition: u32, end: u64) {
         let Some(log) = self.log_mut(topic, partition) else {
@@ -49,8 +58,6 @@ impl Model {
         log.cut = false;
         log.end = end;
         log.read = log.read.min(end);
-        // What an open writes itself, it writes to the dead letters: they may end later by now than the loss left them.
-        log.synced = if topic < LETTERS { end } else { 0 };
         for (offset, entry) in log.entries.split_off(&end) {
             self.origins.remove(&(topic, offset));
             self.redriven.remove(&(topic, offset));
