@@ -61,7 +61,8 @@ impl SharePartition {
         {
             return None;
         }
-        let deadline = self.capped(tick_after(now.monotonic, self.options.lock), slot.began, now);
+        let lock = self.options.lock / if planted!(RenewedForHalf) { 2 } else { 1 };
+        let deadline = self.capped(tick_after(now.monotonic, lock), slot.began, now);
         self.window
             .block_mut(place)
             .slots_mut()

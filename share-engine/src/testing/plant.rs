@@ -57,6 +57,8 @@ plants! {
     LetterLeftOut: "letter-left-out";
     /// An open with `durability = "os"` leaves what it read in the page cache.
     OpenNotSynced: "open-not-synced";
+    /// A renewal gives half a lock.
+    RenewedForHalf: "renewed-for-half";
 }
 
 impl fmt::Display for Plant {

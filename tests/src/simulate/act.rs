@@ -298,7 +298,8 @@ impl World {
         leases.extend(self.past.first().filter(|_| self.chance.one_in(4)));
         let member = actor.member.clone();
         let keys = leases.iter().map(|held| held.lease).collect();
-        self.start(Call::Extend { leases }, async move {
+        let at = self.now();
+        self.start(Call::Extend { leases, at }, async move {
             Answer::Extended(member.renew(keys).await)
         })
     }

@@ -17,7 +17,7 @@ impl World {
             (Call::Produce { ids, floors }, Answer::Produced(results)) => self.produced(&ids, floors, results),
             (Call::Acquire { actor, at }, Answer::Acquired(result)) => self.acquired(actor, at, result),
             (Call::Settle { actor, items }, Answer::Settled(results)) => self.settled(actor, items, results),
-            (Call::Extend { leases }, Answer::Extended(results)) => self.extended(&leases, results),
+            (Call::Extend { leases, at }, Answer::Extended(results)) => self.extended(&leases, at, results),
             (Call::Join { group }, Answer::Joined(result)) => {
                 self.joined(group, result);
                 Ok(())
@@ -121,12 +121,16 @@ impl World {
         let Some(known) = self.model.groups.get(&group) else {
             return Err(format!("I6: a delivery to group {group}, which is gone"));
         };
-        let (lock, capped) = (known.lock, got.began.saturating_add(known.max_lease));
-        let long = got.deadline.saturating_sub(handed_out) > known.lock_high + 1_000_000;
-        let short = got.deadline < at + lock && got.deadline + 1_500_000_000 < capped;
-        if long || short {
+        // It was granted after it was asked for, after the record was, and after the engine had last nothing to do.
+        let log = self.model.log(topic, delivery.partition);
+        let asked = log
+            .and_then(|log| log.entries.get(&found.offset))
+            .map_or(0, |entry| entry.asked);
+        let granted = at.max(asked).max(self.rested);
+        let fits = known.bounds.fit(got.deadline, got.began, granted, handed_out);
+        if !fits || handed_out < granted || handed_out > self.now() {
             return Err(format!(
-                "I7: {place:?} {}: {got:?} asked at {at}, {handed_out}",
+                "I7: {place:?} {}: {got:?} asked at {at}, granted after {granted}, {handed_out}",
                 found.offset
             ));
         }
@@ -257,7 +261,7 @@ impl World {
         } += 1;
     }
 
-    fn extended(&mut self, leases: &[Held], results: Vec<Result<Instant, Refusal>>) -> Check {
+    fn extended(&mut self, leases: &[Held], at: u64, results: Vec<Result<Instant, Refusal>>) -> Check {
         let (now, fenced) = (self.now(), self.is_fenced());
         for (held, result) in leases.iter().zip(results) {
             let offset = held.lease.offset.get();
@@ -265,11 +269,12 @@ impl World {
                 continue;
             };
             let changing = self.is_changing_at(held.place) || self.is_tight();
-            let Some(record) = self
-                .model
-                .share(held.place)
-                .and_then(|share| share.records.get_mut(&offset))
-            else {
+            let place = (held.place.1, held.place.2);
+            let Some(group) = self.model.groups.get_mut(&held.place.0) else {
+                continue;
+            };
+            let (bounds, share) = (group.bounds, group.shares.get_mut(&place));
+            let Some(record) = share.and_then(|share| share.records.get_mut(&offset)) else {
                 continue;
             };
             let key = key(held);
@@ -279,7 +284,13 @@ impl World {
                     let Some(lease) = lease else {
                         return Err(format!("I3: {held:?} was extended, and is over: {record:?}"));
                     };
-                    lease.deadline = deadline.as_nanos();
+                    let deadline = deadline.as_nanos();
+                    if !bounds.fit(deadline, lease.began, at, now) {
+                        return Err(format!(
+                            "I7: {held:?} asked at {at}, extended at {now} to {deadline}: {lease:?}"
+                        ));
+                    }
+                    lease.deadline = deadline;
                     self.seen.extended += 1;
                 }
                 // A fenced engine says so of every lease.

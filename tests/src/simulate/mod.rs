@@ -173,6 +173,7 @@ impl World {
             doubt: None,
             emits: Vec::new(),
             laps: 0,
+            rested: 0,
             closed: None,
         }
     }

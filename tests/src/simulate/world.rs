@@ -51,6 +51,8 @@ pub(crate) struct World {
     /// Emitted records whose settlement was not answered.
     pub(crate) emits: Vec<(Held, Vec<Id>)>,
     pub(crate) laps: u64,
+    /// When the engine had last done all there was to do: what was asked for by then was granted by then, or later.
+    pub(crate) rested: u64,
     /// What a close came to, once it has.
     pub(crate) closed: Option<bool>,
 }
@@ -105,6 +107,8 @@ pub(crate) enum Call {
     },
     Extend {
         leases: Vec<Held>,
+        /// When it was asked.
+        at: u64,
     },
     Join {
         group: u8,
@@ -255,6 +259,7 @@ impl World {
                 worked |= self.step_part(part)?;
             }
             if !worked {
+                self.rested = self.now();
                 return Ok(());
             }
         }

@@ -54,7 +54,7 @@ impl Model {
             self.hide(group);
         }
         for (number, group) in &mut self.groups {
-            let (limit, limit_high, max_lease) = (group.limit, group.limit_high, group.max_lease);
+            let (limit, limit_high, max_lease) = (group.limit, group.limit_high, group.bounds.max_lease);
             for ((topic, partition), share) in &mut group.shares {
                 let topic = self.topics.get(topic);
                 let drops = topic.is_some_and(|topic| topic.drops);

@@ -15,13 +15,31 @@ pub(crate) struct Group {
     pub(crate) limit_high: u16,
     /// The largest that there ever was: a record that comes after that is one too many.
     pub(crate) limit_ever: u16,
-    /// In nanoseconds: the shortest that there ever was: a lease, and an attempt, goes by the settings of its time.
-    pub(crate) lock: u64,
-    pub(crate) max_lease: u64,
-    /// The longest that there ever was.
-    pub(crate) lock_high: u64,
+    pub(crate) bounds: Bounds,
     pub(crate) dead_letters: bool,
     pub(crate) shares: BTreeMap<(u8, u32), Share>,
+}
+
+/// How long leases may last, in nanoseconds. A lease, and an attempt, goes by the settings of its time.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// The shortest that there ever was.
+    lock: u64,
+    /// The longest that there ever was.
+    pub(crate) lock_high: u64,
+    /// The shortest that there ever was.
+    pub(crate) max_lease: u64,
+}
+
+impl Bounds {
+    /// I7: whether a lease may end at `deadline` that was granted between two moments.
+    pub(crate) fn fit(&self, deadline: u64, began: u64, from: u64, to: u64) -> bool {
+        // The engine counts in whole milliseconds, and keeps whole seconds over a restart.
+        let capped = began.saturating_add(self.max_lease);
+        let long = deadline > to + self.lock_high + 1_000_000;
+        let short = deadline < from + self.lock && deadline + 1_500_000_000 < capped;
+        !long && !short
+    }
 }
 
 /// One share partition.
@@ -364,9 +382,11 @@ impl Group {
             limit: config.attempts,
             limit_high: config.attempts,
             limit_ever: config.attempts,
-            lock,
-            lock_high: lock,
-            max_lease: config.max_lease_millis * 1_000_000,
+            bounds: Bounds {
+                lock,
+                lock_high: lock,
+                max_lease: config.max_lease_millis * 1_000_000,
+            },
             dead_letters: config.dead_letter.is_some(),
             shares: BTreeMap::new(),
         }
@@ -377,9 +397,10 @@ impl Group {
         self.limit = self.limit.min(new.limit);
         self.limit_high = self.limit_high.max(new.limit);
         self.limit_ever = self.limit_ever.max(new.limit);
-        self.lock = self.lock.min(new.lock);
-        self.lock_high = self.lock_high.max(new.lock);
-        self.max_lease = self.max_lease.min(new.max_lease);
+        let (old, new) = (&mut self.bounds, new.bounds);
+        old.lock = old.lock.min(new.lock);
+        old.lock_high = old.lock_high.max(new.lock_high);
+        old.max_lease = old.max_lease.min(new.max_lease);
     }
 }
 

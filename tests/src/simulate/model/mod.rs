@@ -144,7 +144,7 @@ impl Model {
         Some(Rules {
             limit: group.limit,
             limit_high: group.limit_high,
-            max_lease: group.max_lease,
+            max_lease: group.bounds.max_lease,
             drops: topic.drops || loose,
             ghosts: share.ghosts,
             fickle: self.fickle,

@@ -20,7 +20,7 @@ impl Model {
                 let rules = Rules {
                     limit: group.limit,
                     limit_high: group.limit_high,
-                    max_lease: group.max_lease,
+                    max_lease: group.bounds.max_lease,
                     drops: false,
                     ghosts: false,
                     fickle: true,

@@ -40,6 +40,8 @@ pub(crate) struct Lease {
     pub(crate) key: Key,
     /// It does not end before.
     pub(crate) deadline: u64,
+    /// When its attempt began.
+    pub(crate) began: u64,
     pub(crate) member: u32,
     /// It may have ended all the same: its member left, its group was reset.
     pub(crate) loose: bool,
@@ -357,6 +359,7 @@ impl Record {
         self.lease = Some(Lease {
             key: got.key,
             deadline: got.deadline,
+            began: got.began,
             member: got.member,
             loose: false,
         });
