@@ -82,9 +82,9 @@ fn main() -> ExitCode {
             for failure in &summary.failures {
                 eprintln!("{failure}");
                 if let Some(plant) = options.plant {
-                    let promise = failure.promise().unwrap_or("nothing");
+                    let noticed = failure.noticed().unwrap_or_else(|| "broke nothing".to_owned());
                     println!(
-                        "{plant}: seed {} broke {promise} at step {}",
+                        "{plant}: seed {} {noticed} at step {}",
                         failure.options.seed, failure.step
                     );
                 }

@@ -96,8 +96,16 @@ impl std::fmt::Display for Failure {
 }
 
 impl Failure {
-    /// The promise that was broken, such as `I7`; `None` if it is not said, as after a panic.
-    pub fn promise(&self) -> Option<&str> {
+    /// What noticed a bug: the promise that was broken, or the engine's own assertions. `None` if it is neither.
+    pub fn noticed(&self) -> Option<String> {
+        let tripped = || self.what.starts_with(PANICKED).then(|| "tripped the engine".to_owned());
+        self.promise()
+            .map(|promise| format!("broke {promise}"))
+            .or_else(tripped)
+    }
+
+    /// The promise that was broken, such as `I7`.
+    fn promise(&self) -> Option<&str> {
         let mut words = self.what.split([' ', '\n']).filter_map(|word| word.strip_suffix(':'));
         words.find(|word| {
             let number = word.strip_prefix('I');
@@ -105,6 +113,9 @@ impl Failure {
         })
     }
 }
+
+/// How a failure begins that is a panic.
+const PANICKED: &str = "panicked: ";
 
 /// Does one run.
 ///
@@ -125,7 +136,7 @@ pub fn run(options: Options) -> Result<Report, Failure> {
         Err(payload) => {
             let text = payload.downcast_ref::<&'static str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            Err(failure(format!("panicked: {}", text.unwrap_or("without a message"))))
+            Err(failure(format!("{PANICKED}{}", text.unwrap_or("without a message"))))
         }
     }
 }
