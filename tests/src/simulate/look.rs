@@ -50,6 +50,7 @@ impl World {
         for group in groups {
             whole &= self.look_at_group(group)?;
         }
+        self.seen.strict += u64::from(whole && !self.is_tight());
         if restarted && whole {
             self.look_at_emits()?;
             self.model.decide()?;

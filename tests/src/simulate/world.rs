@@ -63,8 +63,9 @@ pub(crate) struct Running {
     pub(crate) pump: Pump,
     /// A call was told so.
     pub(crate) fenced: bool,
-    /// The journal had no room some time: the end of a lease may be in memory alone.
-    tight: bool,
+    /// When the journal had last no room, if what that kept from happening may not have happened yet: the end of a
+    /// lease may be in memory alone.
+    tight: Option<u64>,
 }
 
 /// A member of a group.
@@ -171,6 +172,9 @@ pub(crate) enum Answer {
     Closed(Result<(), Fenced>),
 }
 
+/// How long after its lock a lease may still be there that nobody holds, in nanoseconds: upkeep looks once a second.
+const LATEST: u64 = 1_500_000_000;
+
 const PARTS: [Part; 4] = [Part::Shard, Part::Journal, Part::Drain, Part::Reader];
 
 impl World {
@@ -199,7 +203,7 @@ impl World {
             engine,
             pump,
             fenced: false,
-            tight: false,
+            tight: None,
         });
         Ok(report)
     }
@@ -224,7 +228,9 @@ impl World {
         }
         let worked = running.pump.step(part);
         let (used, capacity) = running.pump.ring();
-        running.tight |= used > capacity / 4 * 3;
+        if used > capacity / 4 * 3 {
+            running.tight = Some(self.clock.nanos());
+        }
         if worked {
             self.seen.parts += 1;
             self.trace.note(&[1, part as u64]);
@@ -260,10 +266,24 @@ impl World {
             }
             if !worked {
                 self.rested = self.now();
+                self.breathe();
                 return Ok(());
             }
         }
         Err("I12: the engine never rests".to_owned())
+    }
+
+    /// Nothing is left to do. With room for longer than a lock, every lease has ended that was to end meanwhile; on the disk
+    /// some have not.
+    fn breathe(&mut self) {
+        let locks = self.model.groups.values().map(|group| group.bounds.lock_high);
+        let (lock, now) = (locks.max().unwrap_or(0), self.now());
+        if let Some(running) = &mut self.engine
+            && running.tight.is_some_and(|last| last + lock + LATEST < now)
+        {
+            running.tight = None;
+            self.model.cramped();
+        }
     }
 
     /// Runs a query while nothing else is asked. `None` if there is no answer.
@@ -342,7 +362,7 @@ impl World {
 
     /// Whether the end of a lease may be in memory alone.
     pub(crate) fn is_tight(&self) -> bool {
-        self.engine.as_ref().is_none_or(|running| running.tight)
+        self.engine.as_ref().is_none_or(|running| running.tight.is_some())
     }
 
     /// The engine that takes calls.

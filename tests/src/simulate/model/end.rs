@@ -85,19 +85,15 @@ impl Model {
 
     /// The engine was closed, after everybody had left: nobody holds anything.
     pub(crate) fn closed(&mut self, tight: bool, now: u64) {
-        if tight {
+        let shares = || self.groups.values().flat_map(|group| group.shares.values());
+        if tight || shares().any(|share| share.cramped) {
             // There may have been no room for the end of a lease: the next open finds it held.
             return self.crash(|_| true, now);
         }
         for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
             log.start = 0;
         }
-        self.each_record(now, |_, record, rules| {
-            record.states = record.possible(rules);
-            record.states.retain(|state| state.kind != Kind::Held);
-            record.claims.clear();
-            record.lease = None;
-        });
+        self.each_record(now, |_, record, rules| record.close(rules));
     }
 
     /// What may have come of a group's records by itself may have come of them, whatever holds from now on.

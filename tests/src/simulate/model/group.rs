@@ -58,6 +58,8 @@ pub(crate) struct Share {
     pub(crate) ghosts: bool,
     /// There may have been some when the process died, of records that nobody knew of.
     pub(crate) unseen: bool,
+    /// The journal had no room some time since everything was compared: a lease may be over in memory alone.
+    pub(crate) cramped: bool,
     /// Records whose dead letters were seen.
     pub(crate) lettered: BTreeSet<u64>,
 }
@@ -72,6 +74,7 @@ impl Share {
             records: BTreeMap::new(),
             ghosts: false,
             unseen: false,
+            cramped: false,
             lettered: BTreeSet::new(),
         }
     }
@@ -112,14 +115,17 @@ impl Model {
                 continue;
             }
             let Some(share) = self.share(place) else { return Ok(()) };
-            let unseen = share.unseen;
+            let (unseen, cramped) = (share.unseen, share.cramped);
             let known = share.records.contains_key(offset);
-            if *seen == FRESH && !known {
+            if *seen == FRESH && !known && !cramped {
                 continue;
             }
             let record = share.records.entry(*offset).or_default();
             if !known && unseen {
                 record.crash(&rules, true);
+            }
+            if cramped && !tight {
+                record.lag(*seen, &rules);
             }
             let checked = record.see(*seen, tight, &rules);
             let after = checked.map_err(|error| format!("I4: {place:?} offset {offset}: {error}"))?;
@@ -132,8 +138,15 @@ impl Model {
         if let Some(share) = self.share(place).filter(|_| whole) {
             share.ghosts = false;
             share.unseen = false;
+            share.cramped = false;
         }
         Ok(())
+    }
+
+    /// The journal has room again after it had none.
+    pub(crate) fn cramped(&mut self) {
+        let shares = self.groups.values_mut().flat_map(|group| group.shares.values_mut());
+        shares.for_each(|share| share.cramped = true);
     }
 
     fn has(&self, place: Place, offset: u64) -> bool {
@@ -160,18 +173,8 @@ impl Model {
             let vague = self.may_lie_before(place, offset);
             if let (Some(rules), Some(share)) = (rules, self.share(place)) {
                 let record = share.records.entry(offset).or_default();
-                record.remember(&rules);
-                record.states = record.possible(&rules);
-                record.states.retain(State::is_over);
-                let owes = !vague && leaves_letter(&record.states, &rules);
-                if record.states.is_empty() {
-                    record.states.push(State {
-                        kind: Kind::Archived,
-                        ..State::FRESH
-                    });
-                }
-                record.lease = None;
-                if owes {
+                record.pass(&rules);
+                if !vague && leaves_letter(&record.states, &rules) {
                     self.owe(place, offset);
                 }
             }

@@ -93,6 +93,8 @@ pub(crate) struct Record {
     pub(crate) states: Vec<State>,
     /// How it stood at some time since it was last known to be synced; kept where loss of power may take it back.
     pub(crate) past: Vec<State>,
+    /// How it may stand on the disk, after a lease has ended in memory alone.
+    behind: Vec<State>,
     pub(crate) lease: Option<Lease>,
     pub(crate) claims: Vec<Claim>,
 }
@@ -230,6 +232,7 @@ impl Default for Record {
         Self {
             states: vec![State::FRESH],
             past: Vec::new(),
+            behind: Vec::new(),
             lease: None,
             claims: Vec::new(),
         }
@@ -343,6 +346,7 @@ impl Record {
             return Err(format!("{broken}: delivered as {got:?}, may be {possible:?}: {self:?}"));
         }
         self.remember(rules);
+        self.behind.clear();
         self.states.clear();
         for state in before {
             let state = State {
@@ -432,6 +436,7 @@ impl Record {
     pub(crate) fn crash(&mut self, rules: &Rules, unseen: bool) {
         self.remember(rules);
         let mut all = self.possible(rules);
+        all.append(&mut self.behind);
         if unseen {
             let taken = all.iter().filter(|state| state.kind == Kind::Available);
             let taken: Vec<State> = taken.map(|state| state.acquired()).collect();
@@ -449,6 +454,38 @@ impl Record {
         }
         self.lease = None;
         self.claims.clear();
+    }
+
+    /// The journal had no room, and has some now: what ended a lease in memory alone was never written.
+    pub(crate) fn lag(&mut self, seen: Seen, rules: &Rules) {
+        if seen.kind == Kind::Available {
+            let open = self
+                .possible(rules)
+                .into_iter()
+                .filter(|state| !state.is_over() && !state.looks(seen));
+            self.behind.extend(open);
+        }
+    }
+
+    /// It has ended, in one way or another.
+    pub(crate) fn pass(&mut self, rules: &Rules) {
+        self.remember(rules);
+        self.states = self.possible(rules);
+        self.states.retain(State::is_over);
+        if self.states.is_empty() {
+            self.states.push(State::FRESH.over(Kind::Archived));
+        }
+        self.behind.clear();
+        self.lease = None;
+    }
+
+    /// The engine was closed: nobody holds it, but for what the disk may not know.
+    pub(crate) fn close(&mut self, rules: &Rules) {
+        self.states = self.possible(rules);
+        self.states.retain(|state| state.kind != Kind::Held);
+        self.states.append(&mut self.behind);
+        self.claims.clear();
+        self.lease = None;
     }
 
     /// The engine says how it stands. Returns what of all that it may be fits.
