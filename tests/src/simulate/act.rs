@@ -353,7 +353,7 @@ impl World {
     pub(crate) fn leave_one(&mut self, index: usize) -> Check {
         let actor = self.actors.swap_remove(index);
         let number = actor.number;
-        self.model.left(actor.group, number, self.waits(number) > 0);
+        self.model.left(actor.group, number, self.waits(number));
         for held in actor.held {
             self.keep(held);
         }
@@ -364,8 +364,8 @@ impl World {
     /// Every member is about to go.
     pub(crate) fn leave_all(&mut self) {
         for index in 0..self.actors.len() {
-            let actor = &self.actors[index];
-            self.model.left(actor.group, actor.number, true);
+            let (group, number) = (self.actors[index].group, self.actors[index].number);
+            self.model.left(group, number, self.waits(number));
         }
     }
 

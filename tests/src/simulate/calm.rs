@@ -142,8 +142,8 @@ impl World {
     }
 
     /// How many calls wait for records.
-    pub(crate) fn waits(&self, number: u32) -> usize {
+    pub(crate) fn waits(&self, number: u32) -> u32 {
         let mine = |call: &Call| matches!(call, Call::Acquire { actor, .. } if *actor == number);
-        self.flights.iter().filter(|flight| mine(&flight.call)).count()
+        self.flights.iter().filter(|flight| mine(&flight.call)).count() as u32
     }
 }

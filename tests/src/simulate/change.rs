@@ -68,7 +68,7 @@ impl World {
                 .map(|one| one.number)
                 .collect();
             for number in numbers {
-                self.model.left(group, number, true);
+                self.model.left(group, number, self.waits(number));
             }
         }
         let asked = self.ask_for(change, engine);

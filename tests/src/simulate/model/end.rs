@@ -13,16 +13,16 @@ impl Model {
         }
     }
 
-    /// A member left: its leases end some time soon. `acquiring`: what was on its way to it comes back.
-    pub(crate) fn left(&mut self, group: u8, member: u32, acquiring: bool) {
-        if acquiring {
+    /// A member left: its leases end some time soon. `acquiring`: so many calls were to bring it more, which comes back.
+    pub(crate) fn left(&mut self, group: u8, member: u32, acquiring: u32) {
+        if acquiring > 0 {
             self.hide(group);
         }
         let Some(group) = self.groups.get_mut(&group) else {
             return;
         };
         for share in group.shares.values_mut() {
-            share.ghosts |= acquiring;
+            share.ghosts.add(acquiring);
             let leases = share.records.values_mut().filter_map(|record| record.lease.as_mut());
             for lease in leases.filter(|lease| lease.member == member) {
                 lease.loose = true;
@@ -35,7 +35,7 @@ impl Model {
         self.hide(group);
         let shares = self.groups.get_mut(&group).map(|group| group.shares.values_mut());
         for share in shares.into_iter().flatten() {
-            share.ghosts = true;
+            share.ghosts.add(1);
         }
     }
 
@@ -55,6 +55,7 @@ impl Model {
         }
         for (number, group) in &mut self.groups {
             let (limit, limit_high, max_lease) = (group.limit, group.limit_high, group.bounds.max_lease);
+            let limit_least = group.limit_least;
             for ((topic, partition), share) in &mut group.shares {
                 let topic = self.topics.get(topic);
                 let drops = topic.is_some_and(|topic| topic.drops);
@@ -62,13 +63,14 @@ impl Model {
                 let rules = Rules {
                     limit,
                     limit_high,
+                    limit_least,
                     max_lease,
                     drops,
                     ghosts: share.ghosts,
                     fickle: self.fickle,
                     now,
                 };
-                let unseen = unseen(*number) || share.ghosts;
+                let unseen = unseen(*number) || share.ghosts.are_there();
                 share.unseen |= unseen;
                 if unseen {
                     // What nobody was given may have been on its way.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use share_engine::config::GroupConfig;
 
-use super::{Check, Kind, LETTERS, Model, Place, Record, Rules, Seen, State};
+use super::{Check, Ghosts, Kind, LETTERS, Model, Place, Record, Rules, Seen, State};
 
 /// A group that exists.
 #[derive(Debug, Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Group {
     pub(crate) limit_high: u16,
     /// The largest that there ever was: a record that comes after that is one too many.
     pub(crate) limit_ever: u16,
+    /// The smallest: an acquisition that reached nobody may have ended by it.
+    pub(crate) limit_least: u16,
     pub(crate) bounds: Bounds,
     pub(crate) dead_letters: bool,
     pub(crate) shares: BTreeMap<(u8, u32), Share>,
@@ -55,7 +57,7 @@ pub(crate) struct Share {
     /// What is not here was never delivered.
     pub(crate) records: BTreeMap<u64, Record>,
     /// There may have been acquisitions that reached nobody.
-    pub(crate) ghosts: bool,
+    pub(crate) ghosts: Ghosts,
     /// There may have been some when the process died, of records that nobody knew of.
     pub(crate) unseen: bool,
     /// The journal had no room some time since everything was compared: a lease may be over in memory alone.
@@ -72,7 +74,7 @@ impl Share {
             vague: 0,
             start,
             records: BTreeMap::new(),
-            ghosts: false,
+            ghosts: Ghosts::default(),
             unseen: false,
             cramped: false,
             lettered: BTreeSet::new(),
@@ -136,7 +138,7 @@ impl Model {
         // What has a change under way was not compared.
         let whole = !tight && seen.iter().all(|one| one.1.is_some());
         if let Some(share) = self.share(place).filter(|_| whole) {
-            share.ghosts = false;
+            share.ghosts.end();
             share.unseen = false;
             share.cramped = false;
         }
@@ -385,6 +387,7 @@ impl Group {
             limit: config.attempts,
             limit_high: config.attempts,
             limit_ever: config.attempts,
+            limit_least: config.attempts,
             bounds: Bounds {
                 lock,
                 lock_high: lock,
@@ -400,6 +403,7 @@ impl Group {
         self.limit = self.limit.min(new.limit);
         self.limit_high = self.limit_high.max(new.limit);
         self.limit_ever = self.limit_ever.max(new.limit);
+        self.limit_least = self.limit_least.min(new.limit);
         let (old, new) = (&mut self.bounds, new.bounds);
         old.lock = old.lock.min(new.lock);
         old.lock_high = old.lock_high.max(new.lock_high);

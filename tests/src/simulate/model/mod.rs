@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use group::{Group, Share};
 pub(crate) use log::{Found, Log, Origin, Topic};
-pub(crate) use record::{Claim, Delivered, Key, Kind, Record, Rules, Seen, State, Verdict};
+pub(crate) use record::{Claim, Delivered, Ghosts, Key, Kind, Record, Rules, Seen, State, Verdict};
 
 use value::Id;
 
@@ -144,6 +144,7 @@ impl Model {
         Some(Rules {
             limit: group.limit,
             limit_high: group.limit_high,
+            limit_least: group.limit_least,
             max_lease: group.bounds.max_lease,
             drops: topic.drops || loose,
             ghosts: share.ghosts,
@@ -314,9 +315,9 @@ impl Model {
     pub(crate) fn begin(&mut self, place: Place, epoch: u32, begin: Begin) {
         *self.lives.entry(place).or_default() += 1;
         if let Some(group) = self.groups.get_mut(&place.0) {
-            let ghosts = group.shares.get(&(place.1, place.2)).is_some_and(|share| share.ghosts);
+            let ghosts = group.shares.get(&(place.1, place.2)).map(|share| share.ghosts);
             let share = Share {
-                ghosts,
+                ghosts: ghosts.unwrap_or_default(),
                 vague: begin.before,
                 ..Share::new(epoch, begin.at_least)
             };

@@ -1,7 +1,7 @@
 //! Loss of power where answers do not wait for the disk: what was acknowledged since the last known sync may be lost, from
 //! some moment on and everywhere. What is left has to be how everything stood at that moment.
 
-use super::{LETTERS, Model, Rules};
+use super::{Ghosts, LETTERS, Model, Rules};
 
 impl Model {
     /// The power was lost, after [`Model::crash`].
@@ -20,9 +20,10 @@ impl Model {
                 let rules = Rules {
                     limit: group.limit,
                     limit_high: group.limit_high,
+                    limit_least: group.limit_least,
                     max_lease: group.bounds.max_lease,
                     drops: false,
-                    ghosts: false,
+                    ghosts: Ghosts::default(),
                     fickle: true,
                     now,
                 };

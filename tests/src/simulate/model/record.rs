@@ -29,6 +29,37 @@ pub(crate) struct State {
     pub(crate) due: u64,
     /// When its attempt began.
     pub(crate) began: u64,
+    /// The last acquisition without a member that may have taken it.
+    pub(crate) ghost: u32,
+}
+
+/// Acquisitions that may have reached nobody, in the order in which they were given up: those behind `from`, up to `to`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Ghosts {
+    from: u32,
+    to: u32,
+}
+
+impl Ghosts {
+    pub(crate) fn are_there(self) -> bool {
+        self.from < self.to
+    }
+
+    /// So many more.
+    pub(crate) fn add(&mut self, number: u32) {
+        self.to += number;
+    }
+
+    /// What they did was seen.
+    pub(crate) fn end(&mut self) {
+        self.from = self.to;
+    }
+
+    /// The first that may have come after another.
+    fn after(self, last: u32) -> Option<u32> {
+        let next = last.max(self.from) + 1;
+        (next <= self.to).then_some(next)
+    }
 }
 
 /// What tells deliveries of one record apart: share partition, epoch, count, continuation.
@@ -77,11 +108,13 @@ pub(crate) struct Rules {
     /// Deliveries of a record at most: one of the two.
     pub(crate) limit: u16,
     pub(crate) limit_high: u16,
+    /// The smallest that there ever was.
+    pub(crate) limit_least: u16,
     pub(crate) max_lease: u64,
     /// Retention may end it.
     pub(crate) drops: bool,
-    /// An acquisition may have taken it that reached nobody.
-    pub(crate) ghosts: bool,
+    /// Acquisitions that may have taken it and reached nobody.
+    pub(crate) ghosts: Ghosts,
     /// Loss of power may take it back to how it stood before.
     pub(crate) fickle: bool,
     pub(crate) now: u64,
@@ -127,6 +160,7 @@ impl State {
         mark: 0,
         due: 0,
         began: 0,
+        ghost: 0,
     };
 
     pub(crate) fn is_over(&self) -> bool {
@@ -305,7 +339,8 @@ impl Record {
                 if state.again && state.is_exhausted(rules) {
                     into.extend(state.ended(rules));
                 }
-                if rules.ghosts {
+                if let Some(ghost) = rules.ghosts.after(state.ghost) {
+                    let state = State { ghost, ..state };
                     // Given back, or ended with the member.
                     into.push(State {
                         kind: Kind::Available,
@@ -313,7 +348,11 @@ impl Record {
                         began: u64::MAX,
                         ..state.acquired()
                     });
-                    into.extend(state.acquired().ended(rules));
+                    let least = Rules {
+                        limit: rules.limit_least,
+                        ..*rules
+                    };
+                    into.extend(state.acquired().ended(&least));
                     // With a full journal it is held by nobody until a lock is over.
                     into.push(state.acquired());
                 }
