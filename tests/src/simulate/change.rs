@@ -90,13 +90,17 @@ impl World {
             Change::GrowTopic(topic) => {
                 let partitions = self.model.topics[&topic].logs.len() as u32 + 1;
                 let config = self.plan.topic(topic);
-                self.wish.topic = Some(TopicConfig { partitions, ..config });
+                let config = TopicConfig { partitions, ..config };
+                if let Some(known) = self.model.topics.get_mut(&topic) {
+                    known.drops = known.drops.or(drops(&config));
+                }
+                self.wish.topic = Some(config);
             }
             Change::AlterTopic(topic) => {
                 let partitions = self.model.topics[&topic].logs.len() as u32;
                 let config = Plan::other_topic(&mut self.chance, topic, partitions);
                 if let Some(known) = self.model.topics.get_mut(&topic) {
-                    known.drops |= drops(&config);
+                    known.drops = known.drops.or(drops(&config).later());
                 }
                 self.wish.topic = Some(config);
             }

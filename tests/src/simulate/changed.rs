@@ -3,7 +3,7 @@
 use share_engine::config::Start;
 use share_engine::engine::ResetTo;
 
-use super::model::{Begin, Group, LETTERS, Log, Topic};
+use super::model::{Begin, Drops, Group, LETTERS, Log, Topic};
 use super::plan::drops;
 use super::world::{Change, World};
 
@@ -45,7 +45,7 @@ impl World {
                 let known = Group::new(&self.plan.group(group));
                 if known.dead_letters {
                     let letters = self.model.topics.entry(LETTERS + group);
-                    letters.or_insert_with(|| Topic::new(1, false));
+                    letters.or_insert_with(|| Topic::new(1, Drops::Never));
                 }
                 self.model.groups.insert(group, known);
             }
@@ -74,13 +74,13 @@ impl World {
 impl World {
     fn was_altered(&mut self, topic: u8) {
         if let Some(config) = self.wish.topic.take() {
-            let dropping = drops(&config);
+            let dropping = drops(&config).later();
             if let Some(known) = self.model.topics.get_mut(&topic) {
                 // What is gone by now is gone.
                 let entries = known.logs.iter_mut().flat_map(|log| log.entries.values_mut());
-                entries.for_each(|entry| entry.loose |= known.drops);
+                entries.for_each(|entry| entry.loose |= known.drops.any());
                 let unseen = self.model.limbo.values_mut().filter(|limbo| limbo.topic == topic);
-                unseen.for_each(|limbo| limbo.hidden |= known.drops);
+                unseen.for_each(|limbo| limbo.hidden |= known.drops.any());
                 known.drops = dropping;
             }
             self.plan.topics.insert(topic, config);
@@ -109,7 +109,7 @@ impl World {
     /// A change of the catalog was not made.
     pub(crate) fn unchanged(&mut self, change: Change) {
         if let Change::AlterTopic(topic) = change {
-            let dropping = drops(&self.plan.topic(topic));
+            let dropping = drops(&self.plan.topic(topic)).later();
             if let Some(known) = self.model.topics.get_mut(&topic) {
                 known.drops = dropping;
             }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use share_engine::config::{Durability, EngineConfig, GroupConfig, OnFull, Retention, Start, TopicConfig, WindowMode};
 
 use super::chance::Chance;
-use super::model::{LETTERS, group_name, topic_name};
+use super::model::{Drops, LETTERS, group_name, topic_name};
 
 /// What a step may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -280,9 +280,22 @@ pub(crate) fn start(chance: &mut Chance) -> Start {
     }
 }
 
-/// Whether a topic's records may go before its groups are through with them.
-pub(crate) fn drops(config: &TopicConfig) -> bool {
-    config.on_full == OnFull::DropOldest || matches!(config.retention, Retention::Bounded { .. })
+/// When a topic's records may go before its groups are through with them. They go by the segment, whose size is a quarter
+/// of the limit or a batch, and what is being produced counts.
+pub(crate) fn drops(config: &TopicConfig) -> Drops {
+    match (config.on_full, config.max_bytes, &config.retention) {
+        (OnFull::DropOldest, Some(_), _) if config.partitions > 1 => Drops::Ever,
+        (OnFull::DropOldest, Some(bytes), _) => Drops::Above(bytes / 4),
+        (
+            _,
+            _,
+            Retention::Bounded {
+                millis: Some(millis), ..
+            },
+        ) => Drops::Old(millis * 1_000_000),
+        (_, _, Retention::Bounded { bytes: Some(bytes), .. }) => Drops::Above(bytes / 2),
+        _ => Drops::Never,
+    }
 }
 
 /// The number of a group by its name.

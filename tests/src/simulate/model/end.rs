@@ -58,7 +58,7 @@ impl Model {
             let limit_least = group.limit_least;
             for ((topic, partition), share) in &mut group.shares {
                 let topic = self.topics.get(topic);
-                let drops = topic.is_some_and(|topic| topic.drops);
+                let drops = topic.is_some_and(|topic| topic.drops.any());
                 let log = topic.and_then(|topic| topic.logs.get(*partition as usize));
                 let rules = Rules {
                     limit,
@@ -159,7 +159,7 @@ impl Model {
     /// All logs were read after a crash: what was on its way is there now, or never will be.
     pub(crate) fn decide(&mut self) -> Check {
         for (id, limbo) in std::mem::take(&mut self.limbo) {
-            let kept = self.topics.get(&limbo.topic).is_some_and(|topic| !topic.drops);
+            let kept = self.topics.get(&limbo.topic).is_some_and(|topic| !topic.drops.any());
             if limbo.sure && kept && !limbo.hidden {
                 return Err(format!("I1: record {id:#x} of {limbo:?} is lost"));
             }

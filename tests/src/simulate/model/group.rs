@@ -343,6 +343,9 @@ impl Model {
         if log.cut {
             self.cut(topic, partition, end);
         }
+        if let Some(log) = self.log_mut(topic, partition) {
+            log.end = end;
+        }
         let Some(log) = self.log(topic, partition) else {
             return Ok(());
         };
@@ -354,9 +357,8 @@ impl Model {
                 missing.push(*offset);
             }
         }
-        let drops = self.topics[&topic].drops;
         for offset in missing {
-            let dropped = drops && offset < start;
+            let dropped = offset < start && self.may_drop(topic, partition, offset, now);
             if !dropped && !self.may_be_gone(topic, partition, offset, now) {
                 return Err(format!("I1: {name}/{partition} offset {offset} is lost"));
             }
@@ -372,7 +374,6 @@ impl Model {
         }
         if let Some(log) = self.log_mut(topic, partition) {
             log.start = start;
-            log.end = end;
             log.read = log.read.max(end);
         }
         Ok(())

@@ -9,8 +9,40 @@ use super::value::Id;
 #[derive(Debug, Default)]
 pub(crate) struct Topic {
     pub(crate) logs: Vec<Log>,
-    /// Records may go before their groups are through.
-    pub(crate) drops: bool,
+    pub(crate) drops: Drops,
+}
+
+/// When records may go before their groups are through.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Drops {
+    #[default]
+    Never,
+    /// At an age of so many nanoseconds.
+    Old(u64),
+    /// If there is at least so much behind them, in bytes.
+    Above(u64),
+    /// The settings change, or one partition's records go for another's.
+    Ever,
+}
+
+impl Drops {
+    /// Whether they may go at all.
+    pub(crate) fn any(self) -> bool {
+        self != Self::Never
+    }
+
+    /// While one or the other holds.
+    pub(crate) fn or(self, other: Self) -> Self {
+        if self == other { self } else { Self::Ever }
+    }
+
+    /// After a change of settings: a segment that was made before it is as large as it is, and goes as a whole.
+    pub(crate) fn later(self) -> Self {
+        match self {
+            Self::Above(_) => Self::Ever,
+            other => other,
+        }
+    }
 }
 
 /// One partition.
@@ -44,6 +76,17 @@ pub(crate) struct Entry {
     pub(crate) gone: bool,
 }
 
+/// Bytes of a record at most, with a batch for itself.
+const LARGEST: u64 = 2_048;
+
+impl Entry {
+    /// Bytes on the disk at most, with a batch for itself; with what a dead letter says, if it may have come from one.
+    fn bytes(&self) -> u64 {
+        let headers = if self.asked == 0 { 512 } else { 0 };
+        (self.id >> 32) + 128 + headers
+    }
+}
+
 /// A record as it was read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Found {
@@ -65,7 +108,7 @@ pub(crate) struct Origin {
 }
 
 impl Topic {
-    pub(crate) fn new(partitions: u32, drops: bool) -> Self {
+    pub(crate) fn new(partitions: u32, drops: Drops) -> Self {
         Self {
             logs: (0..partitions).map(|_| Log::default()).collect(),
             drops,
@@ -80,9 +123,34 @@ impl super::Model {
         let old = entries.take_while(|(_, entry)| entry.known < moment);
         old.last().map_or(0, |(offset, _)| offset + 1)
     }
+
+    /// Whether a topic's settings may have ended a record of it.
+    pub(super) fn may_drop(&self, topic: u8, partition: u32, offset: u64, now: u64) -> bool {
+        let drops = self.topics.get(&topic).map(|topic| topic.drops).unwrap_or_default();
+        let Some(log) = self.log(topic, partition) else {
+            return true;
+        };
+        match drops {
+            Drops::Never => false,
+            Drops::Ever => true,
+            // Records bear whole milliseconds of wall time.
+            Drops::Old(age) => {
+                let asked = log.entries.get(&offset).map_or(0, |entry| entry.asked);
+                asked == 0 || self.jumped || asked + age <= now + 1_000_000
+            }
+            Drops::Above(bytes) => log.bytes_from(offset) >= bytes,
+        }
+    }
 }
 
 impl Log {
+    /// What lies here and behind takes so many bytes at most.
+    fn bytes_from(&self, offset: u64) -> u64 {
+        let known = self.entries.range(offset..).map(|(_, entry)| entry.bytes());
+        let unknown = (self.end.saturating_sub(offset)).saturating_sub(known.clone().count() as u64);
+        known.sum::<u64>() + unknown * LARGEST
+    }
+
     /// A record lies here.
     pub(crate) fn put(&mut self, offset: u64, id: Id, asked: u64, known: u64) -> Check {
         let entry = Entry {

@@ -11,7 +11,7 @@ pub(crate) mod value;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use group::{Group, Share};
-pub(crate) use log::{Found, Log, Origin, Topic};
+pub(crate) use log::{Drops, Found, Log, Origin, Topic};
 pub(crate) use record::{Claim, Delivered, Ghosts, Key, Kind, Record, Rules, Seen, State, Verdict};
 
 use value::Id;
@@ -146,7 +146,7 @@ impl Model {
             limit_high: group.limit_high,
             limit_least: group.limit_least,
             max_lease: group.bounds.max_lease,
-            drops: topic.drops || loose,
+            drops: topic.drops.any() || loose,
             ghosts: share.ghosts,
             fickle: self.fickle,
             now,
