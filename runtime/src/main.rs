@@ -2,9 +2,11 @@
 
 use std::process::ExitCode;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sharemill::{cli, output};
 
 fn main() -> ExitCode {
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -22,4 +24,15 @@ fn main() -> ExitCode {
             failure.exit().into()
         }
     }
+}
+
+/// To what this process is allowed: every file of a journal is held open, and many systems start programs with few.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // It stays as it is then; the engine says so where that is too few.
+    let _ = setrlimit(Resource::Nofile, raised);
 }

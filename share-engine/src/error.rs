@@ -52,6 +52,18 @@ pub enum OpenError {
     /// Damage in what must be whole.
     #[error("damaged: {0}")]
     Corrupt(String),
+    /// Every file of the journal is held open, and this process may not have so many open. Nothing was changed.
+    #[error(
+        "the journal may come to {files} files, and this process may have {limit} open, {spare} of them for other things"
+    )]
+    OpenFiles {
+        /// Files that the journal has, or may grow to.
+        files: u64,
+        /// Files that the process may have open.
+        limit: u64,
+        /// How many of those are not for the journal.
+        spare: u64,
+    },
     /// The file system failed.
     #[error("{context}: {source}")]
     Io {

@@ -32,16 +32,35 @@ pub(crate) fn write_all_at(file: &File, data: &[u8], position: u64) -> io::Resul
     std::os::unix::fs::FileExt::write_all_at(file, data, position)
 }
 
-/// Opens an existing file for writes that pass the page cache; refused where there is no such thing.
+/// Writes some of `data` at `position`; at least one byte unless `data` is empty or the file takes no more.
+pub(crate) fn write_at(file: &File, data: &[u8], position: u64) -> io::Result<usize> {
+    std::os::unix::fs::FileExt::write_at(file, data, position)
+}
+
+/// Opens the file behind a descriptor once more, for writes that pass the page cache. Not by its name: that may lead elsewhere by
+/// now. Refused where there is no such thing; `NotFound` where there is no `/proc`.
 #[cfg(target_os = "linux")]
-pub(crate) fn open_direct(path: &Path) -> io::Result<File> {
+pub(crate) fn reopen_direct(file: &File) -> io::Result<File> {
+    use std::os::fd::AsRawFd as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     let flags = i32::try_from(rustix::fs::OFlags::DIRECT.bits()).unwrap_or(0);
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
     File::options().write(true).custom_flags(flags).open(path)
 }
 
-/// Opens an existing file for writes that pass the page cache; refused where there is no such thing.
+/// Opens the file behind a descriptor once more, for writes that pass the page cache.
 #[cfg(not(target_os = "linux"))]
-pub(crate) fn open_direct(_: &Path) -> io::Result<File> {
+pub(crate) fn reopen_direct(_: &File) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
+}
+
+/// Whether the process, or the system, has as many files open as it may have.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+/// How many files this process may have open at once; `None` for no limit.
+pub(crate) fn open_files_max() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Nofile).current
 }

@@ -259,6 +259,25 @@ fn a_record_that_is_too_large_and_an_unknown_topic() {
 }
 
 #[test]
+fn fewer_open_files_than_the_journal_may_need() {
+    let folder = Folder::new("[topics.orders]\n");
+    let under = |limit: &str| {
+        let mut command = folder.command_under(&["prlimit", limit], &["produce", "orders", "a"]);
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said) = under("--nofile=100:127");
+    let message = "the journal may come to 64 files, and this process may have 127 open, 64 of them for other things";
+    let hint =
+        "hint: raise the hard limit on open files of this process (ulimit -Hn, LimitNOFILE=), or lower journal-size";
+    assert!(said.contains(message) && said.contains(hint), "{said}");
+    assert_eq!(code, Some(1), "{said}");
+    // What it starts with counts for nothing: it raises that as far as it may.
+    let (code, said) = under("--nofile=100:128");
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
 fn an_emit_to_a_topic_that_is_not_granted() {
     let manifest = r#"
 [topics.secrets]

@@ -176,6 +176,8 @@ pub(super) fn require(place: &Place) -> Result<(), Failure> {
 }
 
 /// Where there is none.
+pub(super) const RAISE_OPEN_FILES: &str =
+    "raise the hard limit on open files of this process (ulimit -Hn, LimitNOFILE=), or lower journal-size";
 pub(super) const NAME_ANOTHER: &str = "sharemill run makes it; name another with --data-dir DIR or --manifest FILE";
 
 /// The data directory that the arguments, the environment or the manifest name, in this order.

@@ -26,12 +26,19 @@ pub fn engine_config(source: &EmbeddedSource, profile: Profile) -> EngineConfig 
         engine.limits.produce_bytes = EDGE_FILE_BYTES;
         engine.limits.read_ahead_bytes = 1 << 20;
     }
-    engine.journal_file_bytes = engine.journal_file_bytes.min(source.journal_size / 2 / 512 * 512);
+    let wished = source.journal_size.div_ceil(RING_FILES_MAX).next_power_of_two();
+    engine.journal_file_bytes = engine
+        .journal_file_bytes
+        .max(wished)
+        .min(source.journal_size / 2 / 512 * 512);
     engine.limits.group_bytes = engine.limits.group_bytes.min(engine.journal_file_bytes / 2);
     engine
 }
 
 const EDGE_FILE_BYTES: u64 = 4 << 20;
+
+/// Every ring file is held open: a larger ring has larger files, not more.
+const RING_FILES_MAX: u64 = 512;
 
 /// Makes and changes topics and groups; returns one line for each thing done.
 pub(super) async fn apply(manifest: &Manifest, engine: &Engine) -> Result<Vec<String>, AdminError> {
@@ -238,6 +245,22 @@ mod tests {
             let beyond = loaded(&format!("{key} = {beyond}"));
             assert!(beyond.problems.has_errors(), "{key}: the range is wider than this test");
         }
+    }
+
+    #[test]
+    fn a_large_journal_has_large_files_not_many() {
+        let file_bytes = |journal_size: &str, profile| {
+            let manifest = loaded(&format!("journal-size = \"{journal_size}\"")).manifest;
+            engine_config(&manifest.sources["main"], profile).journal_file_bytes
+        };
+        for (journal_size, expected) in [("16MiB", 8), ("512MiB", 8), ("4GiB", 8), ("5GiB", 16), ("64GiB", 128)] {
+            assert_eq!(
+                file_bytes(journal_size, Profile::Default),
+                expected << 20,
+                "{journal_size}"
+            );
+        }
+        assert_eq!(file_bytes("16MiB", Profile::Edge), 4 << 20);
     }
 
     /// The engine adds to names what it makes beside a group.

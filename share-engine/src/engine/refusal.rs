@@ -37,6 +37,7 @@ impl From<JournalError> for OpenError {
                 _ => Self::Corrupt(JournalError::Visitor { position, source }.to_string()),
             },
             JournalError::Corrupt(damage) => Self::Corrupt(damage.to_string()),
+            JournalError::OpenFiles { files, limit, spare } => Self::OpenFiles { files, limit, spare },
             JournalError::Options { option, value, rule } => Self::Config(ConfigError::Journal { option, value, rule }),
             other => Self::Corrupt(other.to_string()),
         }

@@ -78,6 +78,18 @@ pub enum JournalError {
         /// The file, relative to the data directory.
         file: String,
     },
+    /// This process may not have as many files open as the ring has, or may grow to.
+    #[error(
+        "the journal may come to {files} files, and this process may have {limit} open, {spare} of them for other things"
+    )]
+    OpenFiles {
+        /// Files of the ring.
+        files: u64,
+        /// Files that the process may have open.
+        limit: u64,
+        /// How many of those are not for the ring.
+        spare: u64,
+    },
     /// The options contradict each other or lie out of range.
     #[error("journal option {option} is {value}, {rule}")]
     Options {

@@ -23,6 +23,7 @@ impl Journal {
         directory_id: u128,
     ) -> Result<Self, JournalError> {
         let geometry = options.check()?;
+        ring::check_open_files(&*storage, options.files_max(geometry))?;
         ring::remove_unused(&*storage)?;
         storage
             .create_dir(DIRECTORY)
@@ -55,6 +56,7 @@ impl Journal {
             });
         }
         let ring = Ring::load(&*storage, directory_id)?;
+        ring::check_open_files(&*storage, options.files_max(ring.geometry))?;
         let scanned = recovery::scan(&ring, from, visit).map_err(|stopped| stopped.error)?;
         options.hook.reach(Phase::Recovered);
         let report = scanned.report;

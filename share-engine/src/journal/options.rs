@@ -50,6 +50,11 @@ impl JournalOptions {
         }
         Ok(geometry)
     }
+
+    /// The number of files that a ring may grow to: of files of that size, which is not always the one that is wished now.
+    pub(super) fn files_max(&self, geometry: Geometry) -> u64 {
+        (self.journal_size / geometry.file_size()).min(u64::from(FILES_MAX))
+    }
 }
 
 const SIZE_RULE: &str = "not a multiple of 512 between 2 KiB and 1 GiB";

@@ -48,10 +48,12 @@ impl Ring {
     /// Opens every file and checks its header. Changes nothing on disk.
     pub(super) fn load(storage: &dyn Storage, directory_id: u128) -> Result<Self, JournalError> {
         let names = storage.list(DIRECTORY).map_err(JournalError::io("list", DIRECTORY))?;
+        let names: Vec<_> = names.iter().filter(|name| name.ends_with(SUFFIX)).collect();
+        check_open_files(storage, names.len() as u64)?;
         let mut slots: Vec<Slot> = Vec::new();
-        for name in names.iter().filter(|name| name.ends_with(SUFFIX)) {
+        for name in names {
             let expected = slot_number(slots.len());
-            if *name != file_name(expected) {
+            if **name != file_name(expected) {
                 return Err(missing(&slot_path(expected)));
             }
             slots.push(load_slot(storage, expected, directory_id)?);
@@ -275,6 +277,7 @@ pub(super) fn make_file(
         }
         file.write_all_at(&header.encode(), 0)?;
         file.sync_data()?;
+        file.pause();
         Ok(file)
     };
     let made = fill().map_err(|error| {
@@ -293,6 +296,18 @@ pub(super) fn make_file(
         header,
         dirty: false,
     })
+}
+
+/// Every file of the ring is held open as long as the journal is: better refused here than in the midst of writing.
+pub(super) fn check_open_files(storage: &dyn Storage, files: u64) -> Result<(), JournalError> {
+    match storage.open_files_max() {
+        Some(limit) if files.saturating_add(SPARE_OPEN_FILES) > limit => Err(JournalError::OpenFiles {
+            files,
+            limit,
+            spare: SPARE_OPEN_FILES,
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Removes what a creation that was cut short left behind; refuses if a group was ever written.
@@ -447,6 +462,9 @@ const SUFFIX: &str = ".ring";
 
 /// How many missing files are named: more say nothing more, and a header can claim four billion.
 const MISSING_NAMED: usize = 64;
+
+/// Files that a process has open beside the ring: streams, the lock, a segment and a snapshot that are being written, sockets.
+pub(super) const SPARE_OPEN_FILES: u64 = 64;
 
 /// Zeros are written in pieces of this size.
 const ZERO_CHUNK: usize = 1 << 20;

@@ -176,8 +176,7 @@ impl Journal {
 
     /// Whether the ring may still grow and no growth is under way.
     fn can_grow(&self) -> bool {
-        let grown = (self.ring.slots.len() as u64 + 1).saturating_mul(self.ring.geometry.file_size());
-        !self.growing && grown <= self.options.journal_size
+        !self.growing && (self.ring.slots.len() as u64) < self.options.files_max(self.ring.geometry)
     }
 
     /// Whether one more file is being made.
@@ -187,7 +186,7 @@ impl Journal {
 
     /// [`Journal::capacity`] once the ring has grown to all of its size.
     pub fn capacity_max(&self) -> u64 {
-        let files = self.options.journal_size / self.ring.geometry.file_size();
+        let files = self.options.files_max(self.ring.geometry);
         self.capacity().max(files.saturating_mul(self.ring.geometry.room()))
     }
 
@@ -312,6 +311,9 @@ impl Journal {
             return Err(self.full(geometry.room()).into());
         };
         let header = self.header(index, sequence, self.tail);
+        if let Some(left) = self.ring.slots.get(self.current) {
+            left.file.pause();
+        }
         self.current = index;
         if let Err(error) = self.ring.write_header(index, header) {
             return Err(self.fence("write", index, &error));

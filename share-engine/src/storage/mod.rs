@@ -5,6 +5,7 @@
 mod file;
 #[cfg(any(test, feature = "testing"))]
 mod memory;
+mod through;
 
 use std::io;
 
@@ -39,6 +40,8 @@ pub trait File: Send + Sync {
     fn write_through_at(&self, data: &[u8], position: u64) -> io::Result<()> {
         self.write_all_at(data, position)
     }
+    /// Nothing is written through for some time: gives back what is kept for that alone.
+    fn pause(&self) {}
     /// Makes written data and the length durable (`fdatasync`). After an error nothing is known about unsynced data.
     fn sync_data(&self) -> io::Result<()>;
     /// Cuts or extends (with zeros).
@@ -65,6 +68,10 @@ pub trait Storage: Send + Sync {
     fn sync_dir(&self, directory: &str) -> io::Result<()>;
     /// Bytes that an unprivileged writer may still use.
     fn free_space(&self) -> io::Result<u64>;
+    /// How many files this process may have open at once; `None` for no limit.
+    fn open_files_max(&self) -> Option<u64> {
+        None
+    }
     /// The directory as a person would name it, for messages.
     fn describe(&self) -> String;
     /// What became of the directory, in words, if it is not the one any more that was taken.

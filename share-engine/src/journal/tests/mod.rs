@@ -10,6 +10,7 @@ mod crash;
 mod damage;
 mod faults;
 mod fuzz;
+mod open_files;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -83,6 +83,19 @@ impl FileStorage {
         &self.root
     }
 
+    fn open_file(&self, path: &str, mode: OpenMode) -> io::Result<OpenFile> {
+        let mut options = fs::OpenOptions::new();
+        match mode {
+            OpenMode::Read => options.read(true),
+            OpenMode::ReadWrite => options.read(true).write(true),
+            OpenMode::CreateNew => options.read(true).write(true).create_new(true),
+        };
+        Ok(OpenFile {
+            file: options.open(self.resolve(path)?)?,
+            direct: (mode != OpenMode::Read).then(|| Direct::new(&self.staging)),
+        })
+    }
+
     fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         let inside = Path::new(path)
             .components()
@@ -100,19 +113,7 @@ impl FileStorage {
 
 impl Storage for FileStorage {
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Box<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        match mode {
-            OpenMode::Read => options.read(true),
-            OpenMode::ReadWrite => options.read(true).write(true),
-            OpenMode::CreateNew => options.read(true).write(true).create_new(true),
-        };
-        let path = self.resolve(path)?;
-        let file = options.open(&path)?;
-        let direct = match mode {
-            OpenMode::Read => None,
-            OpenMode::ReadWrite | OpenMode::CreateNew => Direct::open(&path, &self.staging),
-        };
-        Ok(Box::new(OpenFile { file, direct }))
+        Ok(Box::new(self.open_file(path, mode)?))
     }
 
     fn list(&self, directory: &str) -> io::Result<Vec<String>> {
@@ -149,6 +150,10 @@ impl Storage for FileStorage {
 
     fn free_space(&self) -> io::Result<u64> {
         sys::free_space(&self.root)
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        sys::open_files_max()
     }
 
     fn describe(&self) -> String {
@@ -188,7 +193,7 @@ impl File for OpenFile {
         let Some(direct) = &self.direct else {
             return self.write_all_at(data, position);
         };
-        let written = direct.write(data, position)?;
+        let written = direct.write(&self.file, data, position)?;
         let (head, rest) = data.split_at(written.start);
         let tail = rest.get(written.len()..).unwrap_or_default();
         for (part, start) in [(head, 0), (tail, written.end)] {
@@ -197,6 +202,12 @@ impl File for OpenFile {
             }
         }
         Ok(())
+    }
+
+    fn pause(&self) {
+        if let Some(direct) = &self.direct {
+            direct.close();
+        }
     }
 
     fn sync_data(&self) -> io::Result<()> {

@@ -39,6 +39,7 @@ struct State {
     entropy: SeededEntropy,
     /// Of all files together.
     capacity: u64,
+    open_files: Option<u64>,
 }
 
 impl MemoryStorage {
@@ -89,6 +90,11 @@ impl MemoryStorage {
     /// Bytes that all files together may have.
     pub fn set_capacity(&self, bytes: u64) {
         self.state().capacity = bytes;
+    }
+
+    /// Files that may be open at once.
+    pub fn set_open_files(&self, files: u64) {
+        self.state().open_files = Some(files);
     }
 
     /// Paths of all files, sorted.
@@ -153,6 +159,7 @@ impl MemoryStorage {
             faults: Faults::default(),
             entropy: SeededEntropy::new(seed),
             capacity,
+            open_files: None,
         })))
     }
 
@@ -183,12 +190,22 @@ impl State {
 
 impl Storage for MemoryStorage {
     fn open(&self, path: &str, mode: OpenMode) -> io::Result<Box<dyn File>> {
-        let id = if mode == OpenMode::CreateNew {
-            self.enter(CallKind::Create, path)?.tree.create(path)?
+        let call = if mode == OpenMode::CreateNew {
+            CallKind::Create
         } else {
-            self.enter(CallKind::Open, path)?.tree.file(path)?
+            CallKind::Open
         };
-        *self.state().tree.handles.entry(id).or_default() += 1;
+        let mut state = self.enter(call, path)?;
+        let open: u64 = state.tree.handles.values().map(|handles| u64::from(*handles)).sum();
+        if state.open_files.is_some_and(|limit| open >= limit) {
+            return Err(rustix::io::Errno::MFILE.into());
+        }
+        let id = match mode {
+            OpenMode::CreateNew => state.tree.create(path)?,
+            OpenMode::Read | OpenMode::ReadWrite => state.tree.file(path)?,
+        };
+        *state.tree.handles.entry(id).or_default() += 1;
+        drop(state);
         Ok(Box::new(OpenFile {
             storage: self.clone(),
             path: path.to_owned(),
@@ -224,6 +241,10 @@ impl Storage for MemoryStorage {
     fn free_space(&self) -> io::Result<u64> {
         let state = self.enter(CallKind::FreeSpace, "")?;
         Ok(state.capacity.saturating_sub(state.tree.used()))
+    }
+
+    fn open_files_max(&self) -> Option<u64> {
+        self.state().open_files
     }
 
     fn describe(&self) -> String {
