@@ -18,6 +18,20 @@ pub(super) fn direct_part(len: usize, position: u64) -> Range<usize> {
     head..head + blocks * BLOCK
 }
 
+/// The calls by which all of such a write is made, in order: the pieces of its direct part, then what lies before and behind that.
+#[cfg(any(test, feature = "testing"))]
+pub(super) fn calls(len: usize, position: u64) -> impl Iterator<Item = Range<usize>> {
+    let part = direct_part(len, position);
+    let pieces = part
+        .clone()
+        .step_by(PIECE)
+        .map(move |start| start..part.end.min(start + PIECE));
+    let part = direct_part(len, position);
+    pieces
+        .chain([0..part.start, part.end..len])
+        .filter(|call| !call.is_empty())
+}
+
 /// The smallest unit of a device.
 pub(super) const SECTOR: usize = 512;
 /// A page, and the largest unit of a device.
@@ -40,5 +54,24 @@ mod tests {
         assert_eq!(direct_part(WORTH + 4095, 1), 4095..WORTH + 4095);
         assert_eq!(direct_part(WORTH + 4094, 1), 0..0);
         assert_eq!(direct_part(100, 4095), 0..0);
+    }
+
+    #[test]
+    fn calls_are_the_pieces_then_the_head_then_the_tail() {
+        let all = |len, position| calls(len, position).collect::<Vec<_>>();
+        assert_eq!(calls(512, 512).next(), Some(0..512));
+        assert_eq!(calls(512, 512).count(), 1);
+        assert_eq!(calls(100, 3).next(), Some(0..100));
+        assert_eq!(calls(100, 3).count(), 1);
+        assert!(all(0, 3).is_empty());
+        assert_eq!(
+            all(2 * PIECE + 512, 512),
+            [0..PIECE, PIECE..2 * PIECE, 2 * PIECE..2 * PIECE + 512]
+        );
+        assert_eq!(
+            all(WORTH + 4097, 1),
+            [4095..WORTH + 4095, 0..4095, WORTH + 4095..WORTH + 4097]
+        );
+        assert_eq!(all(WORTH + 1, 0), [0..WORTH, WORTH..WORTH + 1]);
     }
 }

@@ -25,7 +25,7 @@ pub use faults::{CallKind, Fault, FaultKind};
 
 use self::faults::Faults;
 use self::tree::Tree;
-use super::{File, OpenMode, Storage};
+use super::{File, OpenMode, Storage, through};
 use crate::entropy::Entropy;
 use crate::testing::SeededEntropy;
 
@@ -311,6 +311,15 @@ impl File for OpenFile {
         state.admit(self.id, position + data.len() as u64)?;
         state.tree.content(self.id).write(data, position);
         fault.map_or(Ok(()), |kind| Err(kind.error()))
+    }
+
+    /// By as many calls as the real storage makes: the process may be killed between two of them, and any may fail.
+    fn write_through_at(&self, data: &[u8], position: u64) -> io::Result<()> {
+        for part in through::calls(data.len(), position) {
+            let start = position + part.start as u64;
+            self.write_all_at(&data[part], start)?;
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {

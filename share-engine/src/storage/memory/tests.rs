@@ -145,3 +145,26 @@ fn a_renamed_directory_keeps_its_files() {
         );
     }
 }
+
+/// What goes past the cache goes by other calls than what lies around it.
+#[test]
+fn what_is_written_through_can_break_off_between_its_parts() {
+    let (len, position) = (200_000_usize, 1_000_u64);
+    let data: Vec<u8> = (0..=250).cycle().take(len).collect();
+    let parts = [3_096..196_608 + 3_096, 0..3_096, 199_704..200_000];
+    for failing in 1..=4 {
+        let storage = MemoryStorage::new(1);
+        let file = storage.open("x", OpenMode::CreateNew).unwrap();
+        file.set_len(position + len as u64).unwrap();
+        storage.fail(Fault::nth(FaultKind::Io, failing).on(CallKind::Write));
+        let calls = storage.calls();
+        let written = file.write_through_at(&data, position);
+        assert_eq!(written.is_ok(), failing == 4);
+        assert_eq!(storage.calls() - calls, failing.min(3));
+        let mut expected = vec![0; 1_000 + len];
+        for part in &parts[..usize::try_from(failing).unwrap() - 1] {
+            expected[1_000 + part.start..1_000 + part.end].copy_from_slice(&data[part.clone()]);
+        }
+        assert!(storage.contents("x") == expected, "call {failing}");
+    }
+}
