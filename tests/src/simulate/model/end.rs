@@ -101,7 +101,7 @@ impl Model {
     /// What may have come of a group's records by itself may have come of them, whatever holds from now on.
     pub(super) fn settle_down(&mut self, group: u8, now: u64) {
         self.each_record(now, |place, record, rules| {
-            if place.0 == group {
+            if place.0 == group && !record.is_over() {
                 record.remember(rules);
                 record.states = record.possible(rules);
             }

@@ -223,15 +223,14 @@ impl Model {
         if self.may_lie_before(place, offset) {
             return true;
         }
-        let may_be_over = |record: &Record| record.possible(&rules).iter().any(State::is_over);
         if let Some(record) = share.records.get(&offset) {
-            return may_be_over(record);
+            return record.may_be_over(&rules);
         }
         let mut record = Record::default();
         if share.unseen {
             record.crash(&rules, true);
         }
-        may_be_over(&record)
+        record.may_be_over(&rules)
     }
 
     /// Whether the engine may have dropped a record: every group of its topic is through with it.

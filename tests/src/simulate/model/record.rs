@@ -167,6 +167,20 @@ impl State {
         matches!(self.kind, Kind::Accepted | Kind::Archived)
     }
 
+    /// Adds it to a list, unless that has it, or has it with more acquisitions without a member to come.
+    fn join(self, list: &mut Vec<Self>) {
+        let covers = |one: &Self| {
+            one.ghost <= self.ghost
+                && Self {
+                    ghost: self.ghost,
+                    ..*one
+                } == self
+        };
+        if !list.iter().any(covers) {
+            list.push(self);
+        }
+    }
+
     fn looks(&self, seen: Seen) -> bool {
         self.kind == seen.kind
             && (self.is_over()
@@ -274,13 +288,21 @@ impl Default for Record {
 }
 
 impl Record {
+    /// Whether it has ended, so that nothing comes of it any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.states.iter().all(State::is_over)
+    }
+
+    /// Whether it may have ended by now.
+    pub(crate) fn may_be_over(&self, rules: &Rules) -> bool {
+        self.states.iter().any(State::is_over) || self.possible(rules).iter().any(State::is_over)
+    }
+
     /// What it may be now is about to change.
     pub(crate) fn remember(&mut self, rules: &Rules) {
         if rules.fickle {
             for state in self.possible(rules) {
-                if !self.past.contains(&state) {
-                    self.past.push(state);
-                }
+                State { ghost: 0, ..state }.join(&mut self.past);
             }
         }
     }
@@ -301,9 +323,7 @@ impl Record {
             self.follow(state, rules, &mut all);
             let new = all.split_off(from);
             for state in new {
-                if !all.contains(&state) {
-                    all.push(state);
-                }
+                state.join(&mut all);
             }
         }
         all
@@ -392,9 +412,7 @@ impl Record {
                 began: got.began,
                 ..state.acquired()
             };
-            if !self.states.contains(&state) {
-                self.states.push(state);
-            }
+            state.join(&mut self.states);
         }
         for claim in &mut self.claims {
             claim.passed = true;
@@ -473,6 +491,11 @@ impl Record {
 
     /// The process has died; `unseen`: acquisitions were on their way.
     pub(crate) fn crash(&mut self, rules: &Rules, unseen: bool) {
+        if self.is_over() && self.behind.is_empty() {
+            self.lease = None;
+            self.claims.clear();
+            return;
+        }
         self.remember(rules);
         let mut all = self.possible(rules);
         all.append(&mut self.behind);
@@ -486,9 +509,7 @@ impl Record {
             // With a full journal nobody holds it, and it is not said, until there is room or a lock is over.
             let left = (state.kind == Kind::Held).then_some(state);
             for state in left.into_iter().chain(state.crashed(rules)) {
-                if !self.states.contains(&state) {
-                    self.states.push(state);
-                }
+                state.join(&mut self.states);
             }
         }
         self.lease = None;
