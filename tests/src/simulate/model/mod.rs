@@ -6,13 +6,15 @@ mod group;
 mod log;
 mod power;
 mod record;
+mod state;
 pub(crate) mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use group::{Group, Share};
 pub(crate) use log::{Drops, Found, Log, Origin, Topic};
-pub(crate) use record::{Claim, Delivered, Ghosts, Key, Kind, Record, Rules, Seen, State, Verdict};
+pub(crate) use record::{Claim, Delivered, Key, Record, Rules, Verdict};
+pub(crate) use state::{Ghosts, Kind, Seen, State};
 
 use value::Id;
 
