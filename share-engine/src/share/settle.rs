@@ -132,10 +132,10 @@ impl SharePartition {
     }
 
     /// Offsets of acquired records that are not in transition and fit `wanted`, as many as one call deals with: up to
-    /// the limit of those that may have to be archived, and of runs.
+    /// the limit of those that may have to be archived, and of runs of neighbours that fare alike.
     fn some_acquired(&self, wanted: impl Fn(super::block::Slot) -> bool) -> Vec<u64> {
         let mut found: Vec<u64> = Vec::new();
-        let (mut doomed, mut runs) = (0, 0);
+        let (mut doomed, mut runs, mut fate) = (0, 0, None);
         for number in self.window.acquired_chunks() {
             let Some(chunk) = self.window.chunk(number) else {
                 continue;
@@ -148,8 +148,11 @@ impl SharePartition {
                         return found;
                     }
                     let offset = base + bit as u64;
-                    doomed += u32::from(self.is_last(block.slot(bit).count) || block.struck & (1 << bit) != 0);
-                    runs += usize::from(found.last().is_none_or(|last| last + 1 != offset));
+                    let (last, struck) = (self.is_last(block.slot(bit).count), block.struck & (1 << bit) != 0);
+                    doomed += u32::from(last || struck);
+                    runs +=
+                        usize::from(fate != Some((last, struck)) || found.last().is_none_or(|end| end + 1 != offset));
+                    fate = Some((last, struck));
                     found.push(offset);
                 }
             }

@@ -113,12 +113,16 @@ impl Host {
 
     /// The process dies and another one opens the directory: what was durable is all there is.
     fn crash(&mut self) -> Settled {
-        let mut bytes = BytesMut::new();
-        self.share.encode(&mut bytes);
-        self.share = SharePartition::decode(KEY, *self.share.options(), &bytes, self.now).unwrap();
+        self.share = self.restarted();
         let settled = self.share.void_leases(true, self.now);
         self.durable(settled.transition);
         settled
+    }
+
+    fn restarted(&self) -> SharePartition {
+        let mut bytes = BytesMut::new();
+        self.share.encode(&mut bytes);
+        SharePartition::decode(KEY, *self.share.options(), &bytes, self.now).unwrap()
     }
 
     fn state(&self, offset: u64) -> RecordState {
@@ -757,6 +761,55 @@ fn leases_that_end_together_and_are_no_neighbours_end_part_by_part() {
         (0, 30_000)
     );
 }
+
+/// Neighbours of which every second one ends for good are a change each: twenty thousand were one entry, for which a small
+/// ring file has no room.
+#[test]
+fn neighbours_that_fare_differently_end_part_by_part() {
+    const RECORDS: u64 = 20_000;
+    let all = [run(0, RECORDS - 1)];
+    let mut host = host(ShareOptions {
+        delivery_limit: DeliveryCount(2),
+        ..options()
+    });
+    let odd: Vec<_> = host
+        .take_from(20_000, &all)
+        .into_iter()
+        .filter(|lease| lease.offset.get() % 2 == 1)
+        .map(|lease| {
+            (
+                lease,
+                Verdict::Release {
+                    after: None,
+                    note: None,
+                },
+            )
+        })
+        .collect();
+    let settled = host.share.settle(&odd, host.now);
+    host.durable(settled.transition);
+    assert_eq!(host.take_from(20_000, &all).len(), 10_000);
+    let mut restarted = Host {
+        share: host.restarted(),
+        now: host.now,
+    };
+    let member_goes: End = |host| host.share.release_member(MemberIndex(1), host.now);
+    let process_died: End = |host| host.share.void_leases(true, host.now);
+    for (host, end) in [(&mut host, member_goes), (&mut restarted, process_died)] {
+        let mut parts = vec![end(host)];
+        while let Some(transition) = parts.last().unwrap().transition {
+            host.durable(Some(transition));
+            parts.push(end(host));
+        }
+        assert_eq!(parts.iter().map(|part| part.changes.len()).sum::<usize>(), 20_000);
+        // One entry of the smallest ring file holds them all, at five bytes a change.
+        assert!(parts.iter().all(|part| part.changes.len() * 5 < 64 << 10));
+        let counts = host.share.counts();
+        assert_eq!((counts.acquired, counts.available + counts.waiting), (0, 10_000));
+    }
+}
+
+type End = fn(&mut Host) -> Settled;
 
 type Spoil = fn(&mut SharePartition);
 
