@@ -238,6 +238,7 @@ impl Drainer {
         let mut logs = Vec::new();
         let mut images = Vec::new();
         for part in &job.partitions {
+            self.look()?;
             let state = self.drain_partition(part)?;
             images.push(PartitionImage {
                 key: part.key,
@@ -278,6 +279,7 @@ impl Drainer {
         for log in &logs {
             self.known.insert(log.key, log.state.clone());
         }
+        self.look()?;
         self.clean_up(job);
         Ok(logs)
     }

@@ -1,5 +1,6 @@
 //! From open to close: what is left alone, what is told, and how an engine ends whatever happens to its threads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::harness::*;
@@ -175,6 +176,53 @@ fn what_is_not_a_log_of_ours_is_left_alone() {
     left.sort();
     assert_eq!(left, ["lost+found", "orders-3", "readme"]);
     assert!(logs.join("lost+found/inside").exists());
+}
+
+/// A drain looked twice whether the directory is still its own: what was taken away in between, it wrote to all the same, or removed
+/// files of.
+#[test]
+fn a_drain_that_loses_its_directory_goes_no_further() {
+    let mut seen = BTreeSet::new();
+    for after in 0.. {
+        let world = World::new();
+        let mut engine = world.open();
+        let config = TopicConfig {
+            partitions: 3,
+            ..TopicConfig::default()
+        };
+        engine.pump.wait(engine.engine.create_topic("orders", config)).unwrap();
+        for _ in 0..2 {
+            for partition in 0..3 {
+                let results = engine
+                    .pump
+                    .wait(engine.engine.produce("orders", Some(partition), vec![record("a")]));
+                assert!(results.iter().all(Result::is_ok), "{results:?}");
+            }
+            if world.storage.files().iter().all(|file| !file.starts_with("snapshots/")) {
+                engine.drain();
+            }
+        }
+        let names = |start: &str, end: &str| -> Vec<String> {
+            let mut files = world.storage.files();
+            files.retain(|file| file.starts_with(start) && file.ends_with(end));
+            files
+        };
+        let logs = names("logs/", ".log");
+        let lengths = || logs.iter().map(|file| world.storage.contents(file).len());
+        let before: Vec<_> = lengths().collect();
+        world.storage.lose_after(world.storage.calls() + after);
+        let drained = engine.pump.wait(engine.engine.drain());
+        let grown = lengths().zip(&before).filter(|(now, before)| now > *before).count();
+        seen.insert((grown, names("snapshots/", ".snap").len()));
+        if drained.is_ok() {
+            break;
+        }
+    }
+    // Logs that were written to, and snapshots.
+    assert_eq!(
+        seen.into_iter().collect::<Vec<_>>(),
+        [(0, 1), (1, 1), (2, 1), (3, 1), (3, 2)]
+    );
 }
 
 /// Nothing is synced between two drains, so that the whole ring was written once more with each open.

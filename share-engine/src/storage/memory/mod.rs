@@ -40,6 +40,7 @@ struct State {
     /// Of all files together.
     capacity: u64,
     open_files: Option<u64>,
+    lost_after: Option<u64>,
 }
 
 impl MemoryStorage {
@@ -95,6 +96,11 @@ impl MemoryStorage {
     /// Files that may be open at once.
     pub fn set_open_files(&self, files: u64) {
         self.state().open_files = Some(files);
+    }
+
+    /// After the n-th call (counted from the beginning, as [`MemoryStorage::calls`] does) the directory is another's.
+    pub fn lose_after(&self, calls: u64) {
+        self.state().lost_after = Some(calls);
     }
 
     /// Paths of all files, sorted.
@@ -160,6 +166,7 @@ impl MemoryStorage {
             entropy: SeededEntropy::new(seed),
             capacity,
             open_files: None,
+            lost_after: None,
         })))
     }
 
@@ -249,6 +256,12 @@ impl Storage for MemoryStorage {
 
     fn describe(&self) -> String {
         "memory".to_owned()
+    }
+
+    fn lost(&self) -> Option<String> {
+        let state = self.state();
+        let lost = state.lost_after.is_some_and(|calls| state.faults.calls() >= calls);
+        lost.then(|| "the directory was taken away".to_owned())
     }
 }
 
