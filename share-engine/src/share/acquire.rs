@@ -7,12 +7,20 @@ use std::ops::ControlFlow;
 
 use super::block::{Place, bits, run};
 use super::draft::{follow, note_archived};
-use super::partition::{Jump, Kind, SharePartition};
+use super::partition::{Kind, SharePartition};
 use super::tick::{NOT_BEGUN, half, tick, tick_after};
 use super::types::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, Window};
 use super::{ArchiveCause, Change};
 use crate::ids::{Continuation, DeliveryCount, Offset, OffsetRange};
 use crate::time::Now;
+
+/// A move of the start offset that holds in memory alone. It is written until it is durable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Jump {
+    /// Where the start offset would be after a restart.
+    pub(super) from: Offset,
+    pub(super) to: Offset,
+}
 
 impl SharePartition {
     /// Takes records for a member. They count as acquired, and may be handed out, once the transition is durable; their

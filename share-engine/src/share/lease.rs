@@ -136,7 +136,8 @@ impl SharePartition {
 
     /// The log begins at `start` now: what lies before it is lost to this group. Takes effect at once and cannot be
     /// rolled back; until its change is durable the [durable start](SharePartition::durable_start) stays behind. If the
-    /// change is refused, it comes along with the next acquisition, or with another call of this.
+    /// change is refused, it comes along with the next acquisition, or with another call of this; what it lost is counted with
+    /// the next call that writes anything.
     ///
     /// Records that are held are lost as well: their leases are stale from now on. Those whose settlement is on its way
     /// to the disk are not reported.
@@ -145,10 +146,11 @@ impl SharePartition {
         let (old, next, new) = (self.window.start(), self.window.next(), start.get());
         if new <= old {
             return match self.jumped {
-                Some(jump) if jump.from < start => self.write_start(settled, jump.to),
+                Some(jump) if jump.from < start => self.write_start(settled, jump.to, 0),
                 _ => settled,
             };
         }
+        let mut lost = new.saturating_sub(next);
         if let Some(passed) = self.window.clamp(run(old, new - 1)) {
             for place in places(passed) {
                 let Some(block) = self.window.block(place) else {
@@ -157,7 +159,7 @@ impl SharePartition {
                 for bit in bits(!block.done & !block.transition & place.mask) {
                     let count = block.slot(bit).count;
                     if count == DeliveryCount(0) {
-                        settled.dropped += 1;
+                        lost += 1;
                     } else {
                         let at = Offset::saturating(place.base + bit as u64);
                         note_archived(&mut settled.archived, at, ArchiveCause::Retention, count);
@@ -165,16 +167,19 @@ impl SharePartition {
                 }
             }
         }
-        settled.dropped += new.saturating_sub(next);
         self.jump_to(new);
         self.since = now.monotonic;
         self.moved(now);
-        self.write_start(settled, start)
+        self.write_start(settled, start, lost)
     }
 
-    fn write_start(&mut self, mut settled: Settled, offset: Offset) -> Settled {
+    fn write_start(&mut self, mut settled: Settled, offset: Offset, lost: u64) -> Settled {
         settled.changes.push(Change::StartOffset { offset });
         settled.transition = self.begin(Kind::Settle, &settled.changes);
+        if let Some(open) = settled.transition.and_then(|id| self.open.get_mut(&id)) {
+            open.lost = lost + std::mem::take(&mut self.uncounted);
+            settled.dropped = open.lost;
+        }
         settled
     }
 }

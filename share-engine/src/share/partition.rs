@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::acquire::Jump;
 use super::apply::Context;
 use super::block::{Place, Plane, Slot, bits, places, run};
 use super::in_flight::InFlight;
@@ -39,16 +40,10 @@ pub struct SharePartition {
     pub(super) struck: Option<u64>,
     /// The start offset has moved over what the log does not have any more, and that is not durable yet.
     pub(super) jumped: Option<Jump>,
+    /// Records that such a move lost and that nobody counts: the entry that told of them was refused.
+    pub(super) uncounted: u64,
     /// Records that one call may archive.
     pub(super) archive_limit: u32,
-}
-
-/// A move of the start offset that holds in memory alone. It is written until it is durable.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Jump {
-    /// Where the start offset would be after a restart.
-    pub(super) from: Offset,
-    pub(super) to: Offset,
 }
 
 /// What waits for the journal under one transition.
@@ -56,6 +51,8 @@ pub(super) struct Jump {
 pub(super) struct Open {
     pub(super) kind: Kind,
     pub(super) changes: Vec<Change>,
+    /// Records that are lost whether or not this becomes durable, and that are counted when it does.
+    pub(super) lost: u64,
 }
 
 /// What its changes need besides themselves, and what a refusal means.
@@ -98,6 +95,7 @@ impl SharePartition {
             resetting: false,
             struck: None,
             jumped: None,
+            uncounted: 0,
             archive_limit: u32::MAX,
         }
     }
@@ -287,7 +285,7 @@ impl SharePartition {
     /// A refused expiry is not rolled back: the records it would have released are available, those it would have
     /// archived are tried again after 100 ms.
     pub fn handle_persisted(&mut self, transition: TransitionId, result: Persisted, now: Now) {
-        let Some(Open { kind, changes }) = self.open.remove(&transition) else {
+        let Some(Open { kind, changes, lost }) = self.open.remove(&transition) else {
             return;
         };
         let context = match kind {
@@ -312,7 +310,10 @@ impl SharePartition {
                 let applied = self.apply_all(&changes, &context);
                 assert!(applied.is_ok(), "a change of our own cannot be applied: {applied:?}");
             }
-            Persisted::Refused => self.roll_back(kind, &changes, &context),
+            Persisted::Refused => {
+                self.uncounted += lost;
+                self.roll_back(kind, &changes, &context);
+            }
         }
         if let Kind::Acquire { member, .. } = kind {
             self.members.close(member);
@@ -377,7 +378,7 @@ impl SharePartition {
         self.last_transition += 1;
         let id = TransitionId(self.last_transition);
         let changes = changes.to_vec();
-        self.open.insert(id, Open { kind, changes });
+        self.open.insert(id, Open { kind, changes, lost: 0 });
         Some(id)
     }
 
