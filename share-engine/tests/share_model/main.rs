@@ -82,7 +82,7 @@ fn ops() -> impl Strategy<Value = Ops> {
 }
 
 /// What must have happened in a run of many cases, under any rules.
-const ALWAYS: [&str; 31] = [
+const ALWAYS: [&str; 34] = [
     "acknowledged several batches",
     "archived in parts",
     "archived: Crash",
@@ -102,17 +102,20 @@ const ALWAYS: [&str; 31] = [
     "holes",
     "in transition",
     "jumped",
+    "log start answered in a reset",
     "more than asked for",
     "no request",
     "no state",
     "parked",
     "refused",
     "refused expiry",
+    "refused log start",
     "rolled back after a batch that fits",
     "split",
     "stale",
     "given back",
     "struck",
+    "two log starts under way",
     "waiting",
 ];
 

@@ -65,6 +65,8 @@ pub(crate) struct Plan {
     pub(crate) timeout: bool,
     /// The start offset that is written along.
     pub(crate) jump: u64,
+    /// The log begins elsewhere: what that drops is lost, even if it is refused.
+    pub(crate) log_start: bool,
     pub(crate) expired: u64,
     pub(crate) exhausted: u32,
     pub(crate) dropped: u64,
@@ -129,6 +131,10 @@ pub(crate) struct Model {
     pub(crate) next: u64,
     /// The start has moved over a hole to the first from the second, and the journal does not know.
     pub(crate) jumped: Option<(u64, u64)>,
+    /// Where the start was when the newest snapshot was taken.
+    pub(crate) snapped: u64,
+    /// Records that a refused log start dropped: the next one tells of them.
+    pub(crate) uncounted: u64,
     /// Records of acquisitions on their way to the journal.
     pub(crate) coming: u64,
     /// The one struck record that may be held.
@@ -144,6 +150,11 @@ pub(crate) struct Model {
 }
 
 impl Model {
+    /// What a crash leaves of the start.
+    pub(crate) fn durable_start(&self) -> u64 {
+        self.jumped.map_or(self.start, |jumped| jumped.1.max(self.snapped))
+    }
+
     pub(crate) fn live(&self) -> impl Iterator<Item = (u64, &Rec)> {
         self.recs.range(self.start..).map(|(offset, rec)| (*offset, rec))
     }

@@ -584,8 +584,12 @@ impl World {
             Persisted::Refused
         };
         self.share.handle_persisted(id, result, self.clock());
+        saw("refused log start", !durable && plan.log_start);
         if durable {
             self.journal.extend(changes);
+            if plan.log_start {
+                self.batches.retain(|batch| batch.1 >= plan.jump);
+            }
             for (_, to) in &plan.to {
                 saw("parked", to.state == State::Parked && to.until > self.now);
                 let causes = [
@@ -606,28 +610,30 @@ impl World {
 
     fn log_start(&mut self, by: u64) {
         let start = (self.model.start + by).min(self.log_end);
-        let mut settled = self.share.handle_log_start(at(start), self.clock());
+        let settled = self.share.handle_log_start(at(start), self.clock());
         let plan = self.model.log_start(start);
-        self.journal.append(&mut settled.changes);
-        if let Some(transition) = settled.transition.take() {
-            assert!(self.share.durable_start() < at(start));
-            self.share
-                .handle_persisted(transition, Persisted::Durable, self.clock());
-        }
-        assert_eq!(self.share.durable_start(), self.share.start_offset());
         assert_eq!(told(&settled.archived), told_of(&plan), "{plan:?}");
-        let lost = Plan { to: Vec::new(), ..plan };
-        let told_already = Settled {
-            archived: Vec::new(),
-            ..settled
-        };
-        self.open(told_already, lost);
-        self.batches.retain(|batch| batch.1 >= start);
+        assert_eq!(settled.dropped, plan.dropped, "{plan:?}");
+        assert_eq!(settled.transition.is_some(), plan.jump > 0, "{plan:?}");
+        saw("dropped", plan.dropped);
+        saw(
+            "two log starts under way",
+            plan.jump > 0 && self.pending.iter().any(|pending| pending.plan.log_start),
+        );
+        if let Some(id) = settled.transition {
+            let changes = settled.changes;
+            // What it passes is lost at once.
+            let plan = Plan { to: Vec::new(), ..plan };
+            self.pending.push_back(Pending { id, changes, plan });
+        }
         self.given_up = self.given_up.max(start);
     }
 
     fn reset(&mut self, by: u64) {
-        self.persist_all();
+        let overtakes = by == 1;
+        if !overtakes {
+            self.persist_all();
+        }
         let start = self.model.start.saturating_sub(by);
         let settled = self.share.reset(self.share.epoch().next(), at(start), self.clock());
         assert!(!self.share.can_acquire());
@@ -635,6 +641,11 @@ impl World {
         if let Some(lease) = lease {
             let refused = self.share.settle(&[(key(lease), Verdict::Accept)], self.clock());
             assert_eq!(refused.results, [Err(Refusal::InTransition(at(lease.offset)))]);
+        }
+        // What was on its way before is answered before.
+        while let Some(pending) = self.pending.front() {
+            saw("log start answered in a reset", pending.plan.log_start);
+            self.persist(self.pending.len().is_multiple_of(2));
         }
         let durable = by != 2;
         let result = if durable {
@@ -652,6 +663,8 @@ impl World {
                 start,
                 next: start,
                 jumped: None,
+                snapped: 0,
+                uncounted: 0,
                 out: None,
                 epoch: model.epoch + 1,
                 ..model
@@ -664,7 +677,7 @@ impl World {
         self.snapshot.clear();
         self.share.encode(&mut self.snapshot);
         self.journal.clear();
-        self.model.jumped = None;
+        self.model.snapped = self.model.start;
         for rec in self.model.recs.values_mut() {
             rec.disk = None;
         }
@@ -694,7 +707,7 @@ impl World {
             "crash behind a refused expiry",
             self.model.count(|rec| rec.disk.is_some()),
         );
-        saw("crash behind a jump", self.model.jumped.is_some());
+        saw("crash behind a jump", self.model.durable_start() < self.model.start);
         self.pending.clear();
         let before = self.model.clone();
         self.model.crash(self.now);
@@ -733,7 +746,7 @@ impl World {
 
     /// Snapshot and journal give what is in memory, and a snapshot of that is the same bytes.
     fn compare_durable(&mut self) {
-        if self.model.jumped.is_some() || self.model.count(|rec| rec.disk.is_some()) > 0 {
+        if self.model.durable_start() < self.model.start || self.model.count(|rec| rec.disk.is_some()) > 0 {
             return;
         }
         let mut replica = self.replay();

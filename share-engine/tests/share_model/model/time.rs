@@ -8,10 +8,17 @@ const RETRY: u64 = 100;
 impl Model {
     /// What was decided is durable, or was refused. What time alone decides is not rolled back, or tried again.
     pub(crate) fn persisted(&mut self, plan: &Plan, durable: bool, now: u64) {
-        self.jumped = self.jumped.filter(|jumped| !durable || jumped.0 > plan.jump);
+        if durable {
+            self.jumped = self.jumped.filter(|jumped| jumped.0 > plan.jump);
+            self.jumped = self.jumped.map(|(to, from)| (to, from.max(plan.jump)));
+        } else if plan.log_start {
+            self.uncounted += plan.dropped;
+        }
         for (offset, to) in plan.to.iter().cloned() {
             self.coming -= u64::from(to.state == State::Held);
             if offset < self.start {
+                // It comes back with a crash, as long as the journal does not know of the start.
+                self.recs.extend(durable.then_some((offset, Rec { disk: None, ..to })));
                 continue;
             }
             let (mut new, mut old) = (to, self.recs[&offset].clone());
@@ -99,6 +106,7 @@ impl Model {
     /// What lies before `start` is lost at once; held records as well.
     pub(crate) fn log_start(&mut self, start: u64) -> Plan {
         let mut plan = Plan::default();
+        plan.log_start = true;
         for offset in self.found(|rec| !rec.busy && !rec.done()) {
             let (lost, known) = (offset < start, self.recs[&offset].count > 0);
             plan.dropped += u64::from(lost && !known);
@@ -107,10 +115,14 @@ impl Model {
         }
         if start > self.start {
             plan.dropped += start.saturating_sub(self.next);
-            (self.start, self.next, self.jumped) = (start, self.next.max(start), None);
+            self.jumped = Some((start, self.jumped.map_or(self.start, |jumped| jumped.1)));
+            (self.start, self.next) = (start, self.next.max(start));
         }
-        // What is in memory alone is written now.
-        self.jumped = self.jumped.filter(|jumped| start <= jumped.1);
+        // What is in memory alone is written, again if need be.
+        if let Some((to, _)) = self.jumped.filter(|jumped| start > jumped.1) {
+            plan.jump = to;
+            plan.dropped += std::mem::take(&mut self.uncounted);
+        }
         self.advance();
         self.turn();
         plan
@@ -130,7 +142,7 @@ impl Model {
     /// The process dies: what was on its way is forgotten, leases are void and strike their records, attempts are
     /// remembered in seconds.
     pub(crate) fn crash(&mut self, now: u64) {
-        self.start = self.jumped.take().map_or(self.start, |jumped| jumped.1);
+        (self.start, self.jumped, self.uncounted) = (self.durable_start(), None, 0);
         self.coming = 0;
         for rec in self.recs.values_mut() {
             *rec = rec.disk.take().map_or_else(|| rec.clone(), |disk| *disk);
