@@ -10,8 +10,10 @@ use std::time::Duration;
 use share_engine::config::{EngineConfig, GroupConfig, Limits, Retention, TopicConfig};
 use share_engine::engine::{Engine, block_on};
 
-use super::said::{FINISH, Said, Task};
-use super::{load, look};
+use super::load::{self, Load};
+use super::look;
+use super::patience::Patience;
+use super::said::{FINISH, Known, Said, Task};
 
 /// Topic of the tasks.
 pub(super) const TASKS: &str = "tasks";
@@ -23,6 +25,8 @@ pub(super) const LETTERS: &str = "tasks.dead";
 pub(super) const GROUP: &str = "workers";
 /// Partitions of the tasks.
 pub(super) const PARTITIONS: u32 = 4;
+/// Bytes of results that are kept.
+pub(super) const RESULTS_BYTES: u64 = 16 << 20;
 
 /// Does what the first line on standard input says, until it is killed, or told to finish.
 pub(super) fn run(data: &Path) -> Result<(), ()> {
@@ -43,26 +47,32 @@ fn work(data: &Path, task: &Task) -> Result<(), String> {
     let (engine, _) = Engine::open(data, config()).map_err(text)?;
     block_on(make(&engine))?;
     say(&[Said::Ready]);
-    let known = block_on(look::all(&engine, task.known))?;
+    block_on(look::all(&engine, task.known))?;
     let pace = Pace::new(block_on(left(&engine))?);
     std::thread::scope(|scope| {
         scope.spawn(|| obey(&pace));
-        let worked = load::start(scope, &engine, task, &pace).and_then(|()| {
-            pace.until_finishing();
-            work_off(&engine, &pace)?;
-            block_on(look::all(&engine, known))?;
-            pace.end();
-            // Ends the threads, which wait for records.
-            block_on(engine.close()).map_err(text)
-        });
+        let worked = load::start(scope, &engine, task, &pace).and_then(|load| finish(&engine, &pace, load));
         if let Err(why) = worked {
             // The threads may wait for ever.
             say(&[Said::Failed(why)]);
             give_up();
         }
     });
+    drop(engine);
     say(&[Said::Finished]);
     Ok(())
+}
+
+/// Works off what is there, looks at all of it from the beginning and closes the engine.
+fn finish(engine: &Engine, pace: &Pace, load: Load<'_>) -> Result<(), String> {
+    pace.until_finishing();
+    // Whatever they had under way is told when they have ended: nothing is left out of what is counted and looked at then.
+    let workers = load.end_producers();
+    work_off(engine, pace)?;
+    pace.end();
+    workers.end()?;
+    block_on(look::all(engine, Known::default()))?;
+    block_on(engine.close()).map_err(text)
 }
 
 /// The engine is to make a mistake.
@@ -111,7 +121,7 @@ async fn make(engine: &Engine) -> Result<(), String> {
     let results = TopicConfig {
         retention: Retention::Bounded {
             millis: None,
-            bytes: Some(16 << 20),
+            bytes: Some(RESULTS_BYTES),
         },
         ..TopicConfig::default()
     };
@@ -145,10 +155,14 @@ async fn left(engine: &Engine) -> Result<u64, String> {
 }
 
 fn work_off(engine: &Engine, pace: &Pace) -> Result<(), String> {
-    while block_on(left(engine))? > 0 || !pace.is_quiet() {
-        pace.rest(LOOK_AGAIN);
+    let mut patience = Patience::new(engine, LOOK_AGAIN);
+    loop {
+        let left = block_on(left(engine))?;
+        if left == 0 {
+            return Ok(());
+        }
+        patience.rest(left, |turn| pace.rest(turn))?;
     }
-    Ok(())
 }
 
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
@@ -198,8 +212,6 @@ pub(super) struct Pace {
 struct State {
     /// Tasks that are not finished.
     left: u64,
-    /// Producers and workers that are at it.
-    busy: u32,
     stage: Stage,
 }
 
@@ -223,7 +235,7 @@ impl Pace {
         }
     }
 
-    /// Waits until more may be produced; false when nothing is produced any more. What is begun has to be `ended`.
+    /// Waits until more may be produced; false when nothing is produced any more.
     pub(super) fn may_produce(&self, count: u64) -> bool {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = |state: &mut State| state.stage == Stage::Load && state.left + count > LEFT_MAX;
@@ -233,23 +245,16 @@ impl Pace {
             return false;
         }
         state.left += count;
-        state.busy += 1;
         true
     }
 
-    /// A call has ended after which so many tasks are not left any more.
-    pub(super) fn ended(&self, finished: u64) {
+    /// So many tasks are not left any more.
+    pub(super) fn finished(&self, count: u64) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Tasks that a kill left without an answer were not counted.
-        state.left = state.left.saturating_sub(finished);
-        state.busy = state.busy.saturating_sub(1);
+        state.left = state.left.saturating_sub(count);
         drop(state);
         self.changed.notify_all();
-    }
-
-    /// A call begins that does not produce.
-    pub(super) fn begins(&self) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).busy += 1;
     }
 
     /// Whether everything is to be accepted.
@@ -257,7 +262,7 @@ impl Pace {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stage != Stage::Load
     }
 
-    /// Whether the engine is closed.
+    /// Whether everything is finished.
     pub(super) fn has_ended(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).stage == Stage::Ended
     }
@@ -267,10 +272,6 @@ impl Pace {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let waits = |state: &mut State| state.stage != Stage::Ended;
         drop(self.changed.wait_timeout_while(state, limit, waits));
-    }
-
-    fn is_quiet(&self) -> bool {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).busy == 0
     }
 
     fn until_finishing(&self) {

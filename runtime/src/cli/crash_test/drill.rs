@@ -263,7 +263,7 @@ fn reached(said: &Said) -> Option<Stage> {
     match said {
         Said::Opening => Some(Stage::Opening),
         Said::Ready => Some(Stage::Looking),
-        Said::Looked(_) => Some(Stage::Loaded),
+        Said::Looked { .. } => Some(Stage::Loaded),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! The load of a crash test's child: producers that wait for their answers, and members of the group that settle what they get in
 //! every way there is. Everything that the engine acknowledges is told at once.
 
-use std::thread::Scope;
+use std::thread::{Builder, Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use share_engine::engine::{AcquireMode, Delivery, EmitRecord, Engine, Member, Outcome, Settlement, block_on};
@@ -19,32 +19,72 @@ const WORKERS: u32 = 4;
 const PRODUCED_MAX: u64 = 48;
 const ACQUIRED_MAX: u64 = 32;
 
-/// Starts all threads. They end when the engine is closed.
+/// The threads of the load.
+pub(super) struct Load<'scope> {
+    producers: Vec<ScopedJoinHandle<'scope, ()>>,
+    workers: Workers<'scope>,
+}
+
+/// The workers among them, and the members that they are.
+pub(super) struct Workers<'scope>(Vec<(Member, ScopedJoinHandle<'scope, ()>)>);
+
+impl<'scope> Load<'scope> {
+    /// Waits until the producers have ended, which they do once nothing is to be produced any more, and told everything.
+    pub(super) fn end_producers(self) -> Workers<'scope> {
+        for producer in self.producers {
+            // A panic ends the process.
+            drop(producer.join());
+        }
+        self.workers
+    }
+}
+
+impl Workers<'_> {
+    /// Lets the members leave, and waits until the workers have told everything.
+    pub(super) fn end(self) -> Result<(), String> {
+        for (member, worker) in self.0 {
+            block_on(member.leave()).map_err(text)?;
+            drop(worker.join());
+        }
+        Ok(())
+    }
+}
+
+/// Starts all threads.
 pub(super) fn start<'scope>(
     scope: &'scope Scope<'scope, '_>,
     engine: &'scope Engine,
     task: &Task,
     pace: &'scope Pace,
-) -> Result<(), String> {
+) -> Result<Load<'scope>, String> {
+    let mut producers = Vec::new();
+    let mut workers = Vec::new();
     let chance = |stream: u32| Chance::new(task.seed, u64::from(task.round) << 32 | u64::from(stream));
     for index in 0..PRODUCERS {
         // Numbers that no other producer of any child uses.
         let first = (u64::from(task.round) << 40) | (u64::from(index) << 36);
         let chance = chance(index);
-        scope.spawn(move || produce(engine, first, chance, pace));
+        let body = move || produce(engine, first, chance, pace);
+        producers.push(named("producer").spawn_scoped(scope, body).map_err(text)?);
     }
     for index in 0..WORKERS {
         let member = block_on(engine.join(GROUP, &[TASKS])).map_err(text)?;
         let chance = chance(PRODUCERS + index);
         let worker = Worker {
-            member,
+            member: member.clone(),
             over: Vec::new(),
             chance,
             pace,
         };
-        scope.spawn(move || worker.run());
+        let thread = named("worker").spawn_scoped(scope, move || worker.run());
+        workers.push((member, thread.map_err(text)?));
     }
-    Ok(())
+    let workers = Workers(workers);
+    Ok(Load { producers, workers })
+}
+
+fn named(name: &str) -> Builder {
+    Builder::new().name(name.to_owned())
 }
 
 fn produce(engine: &Engine, first: u64, mut chance: Chance, pace: &Pace) {
@@ -77,7 +117,7 @@ fn produce(engine: &Engine, first: u64, mut chance: Chance, pace: &Pace) {
             });
         }
         say(&said);
-        pace.ended(refused);
+        pace.finished(refused);
         if refused > 0 {
             // The journal is full, or the engine is at its end; then the workers say so.
             pace.rest(Duration::from_millis(1));
@@ -114,9 +154,8 @@ impl Worker<'_> {
                     return;
                 }
             };
-            self.pace.begins();
             let finished = self.handle(deliveries);
-            self.pace.ended(finished);
+            self.pace.finished(finished);
         }
     }
 

@@ -8,11 +8,12 @@ use share_engine::ids::Offset;
 use share_engine::record::RecordView;
 
 use super::child::{GROUP, LETTERS, PARTITIONS, RESULTS, TASKS, say, text};
-use super::said::{Known, Run, Said, State};
+use super::patience::Patience;
+use super::said::{Known, Run, Said, Span, State};
 use super::task;
 
-/// Tells all of it, and returns up to where the topics that only grow are known now.
-pub(super) async fn all(engine: &Engine, known: Known) -> Result<Known, String> {
+/// Tells all of it, but what is known of the topics that only grow.
+pub(super) async fn all(engine: &Engine, known: Known) -> Result<(), String> {
     for partition in 0..PARTITIONS {
         stands(engine, partition).await?;
     }
@@ -24,25 +25,39 @@ pub(super) async fn all(engine: &Engine, known: Known) -> Result<Known, String> 
     for partition in 0..PARTITIONS {
         lies(engine, partition).await?;
     }
-    let known = Known {
-        results: each(engine, RESULTS, 0, known.results, |record| Some(emitted(record))).await?,
-        letters: each(engine, LETTERS, 0, known.letters, |record| Some(letter(record))).await?,
-    };
-    say(&[Said::Looked(known)]);
-    Ok(known)
+    let results = grown(engine, RESULTS, known.results, emitted).await?;
+    let letters = grown(engine, LETTERS, known.letters, letter).await?;
+    say(&[Said::Looked { results, letters }]);
+    Ok(())
+}
+
+/// A topic of one partition that only grows, from an offset on.
+async fn grown(engine: &Engine, topic: &str, from: u64, tell: fn(&RecordView<'_>) -> Said) -> Result<Span, String> {
+    let read = each(engine, topic, 0, from, |record| Some(tell(record))).await?;
+    let now = engine.describe_topic(topic).await.map_err(text)?;
+    let partition = now.partitions.first();
+    Ok(Span {
+        from,
+        // It may have become shorter than what is known of it.
+        end: partition.map_or(0, |partition| partition.end).min(read),
+        start: partition.map_or(0, |partition| partition.start),
+        bytes: now.bytes,
+    })
 }
 
 /// Where the records of a partition stand, as soon as the open has done with those that were held.
 async fn stands(engine: &Engine, partition: u32) -> Result<(), String> {
+    let mut patience = Patience::new(engine, TURN);
     let records = loop {
         let records = engine.records(GROUP, TASKS, partition, Offset::ZERO, usize::MAX);
         let records = records.await.map_err(text)?;
-        let unsettled = |record: &RecordInfo| record.in_transition || record.state == "acquired";
-        if !records.iter().any(unsettled) {
+        let unsettled = |record: &&RecordInfo| record.in_transition || record.state == "acquired";
+        let count = records.iter().filter(unsettled).count();
+        if count == 0 {
             break records;
         }
         // Nothing tells when; it is a matter of one commit.
-        std::thread::park_timeout(Duration::from_millis(1));
+        patience.rest(count as u64, std::thread::park_timeout)?;
     };
     let mut said: Vec<Said> = Vec::new();
     for record in records {
@@ -67,6 +82,8 @@ async fn stands(engine: &Engine, partition: u32) -> Result<(), String> {
     say(&said);
     Ok(())
 }
+
+const TURN: Duration = Duration::from_millis(1);
 
 /// Which records lie in a partition of the tasks.
 async fn lies(engine: &Engine, partition: u32) -> Result<(), String> {
@@ -102,6 +119,7 @@ fn emitted(record: &RecordView<'_>) -> Said {
         let mut parts = key.splitn(3, '/');
         let (partition, offset, count) = (parts.next()?, parts.next()?, parts.next()?);
         Some(Said::Emitted {
+            at: record.offset.get(),
             partition: partition.parse().ok()?,
             offset: offset.parse().ok()?,
             count: count.parse().ok()?,
@@ -119,8 +137,12 @@ fn letter(record: &RecordView<'_>) -> Said {
     let place = || {
         let partition = header("__dlq.errors.partition")?.parse().ok()?;
         let offset = header("__dlq.errors.offset")?.parse().ok()?;
-        task::number(record).ok()?;
-        Some(Said::Letter { partition, offset })
+        Some(Said::Letter {
+            at: record.offset.get(),
+            partition,
+            offset,
+            number: task::number(record).ok()?,
+        })
     };
     let wrong = || Said::Wrong(format!("dead letter {} is damaged", record.offset));
     place().unwrap_or_else(wrong)

@@ -7,6 +7,7 @@ mod drill;
 mod load;
 mod look;
 mod oracle;
+mod patience;
 mod place;
 mod report;
 mod said;

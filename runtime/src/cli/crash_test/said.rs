@@ -25,6 +25,19 @@ pub(super) struct Known {
     pub(super) letters: u64,
 }
 
+/// What was looked at of a topic that only grows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Span {
+    /// First offset that was asked for.
+    pub(super) from: u64,
+    /// Next offset of the topic, behind all that was read.
+    pub(super) end: u64,
+    /// Oldest offset that the topic keeps.
+    pub(super) start: u64,
+    /// Bytes that it holds.
+    pub(super) bytes: u64,
+}
+
 /// The line on standard input that ends the load: what is there is worked off and the engine is closed.
 pub(super) const FINISH: &str = "finish";
 
@@ -113,6 +126,8 @@ pub(super) enum Said {
     },
     /// Looked at: a record that was emitted by this delivery.
     Emitted {
+        /// Its own offset.
+        at: u64,
         /// Partition of its task.
         partition: u32,
         /// Offset of its task.
@@ -120,15 +135,24 @@ pub(super) enum Said {
         /// Delivery count of its task.
         count: u16,
     },
-    /// Looked at: the dead letter of a record.
+    /// Looked at: the dead letter of a task.
     Letter {
-        /// Its partition.
+        /// Its own offset.
+        at: u64,
+        /// Partition of its task.
         partition: u32,
-        /// Its offset.
+        /// Offset of its task.
         offset: u64,
+        /// The number that its content belongs to.
+        number: u64,
     },
     /// Everything has been looked at.
-    Looked(Known),
+    Looked {
+        /// What of the emitted records.
+        results: Span,
+        /// What of the dead letters.
+        letters: Span,
+    },
     /// These records were acknowledged to their producer.
     Produced {
         /// Where.

@@ -2,11 +2,14 @@
 //! that a later child finds or is given. What was under way at a kill may have become either, until it is seen as one of both.
 
 mod found;
+mod grown;
+mod look;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::said::{Known, Lease, Run, Said, State, Verb, checkpoint};
+use super::said::{Known, Lease, Run, Said, Verb, checkpoint};
+use grown::Grown;
 use record::{Fate, Record};
 
 pub(super) use found::{Finding, Found, Kind};
@@ -31,19 +34,23 @@ pub(super) struct Counts {
 pub(super) struct Oracle {
     partitions: BTreeMap<u32, Partition>,
     /// What was emitted and not seen yet, by partition, offset and delivery count of the task.
-    emitted: BTreeMap<(u32, u64, u16), Due>,
-    /// Records whose dead letter must be there and was not seen yet.
-    letters_due: BTreeSet<(u32, u64)>,
+    emitted: BTreeMap<Emitted, Due>,
+    results: Grown<Emitted>,
+    /// Records whose dead letter must be there and was not seen yet, and their numbers.
+    letters_due: BTreeMap<(u32, u64), Option<u64>>,
     /// Records whose dead letter was seen.
-    letters: BTreeSet<(u32, u64)>,
-    /// What the child's look has come upon in the topics that only grow; counts when the look is complete.
-    pending: Vec<Said>,
-    known: Known,
+    put_aside: BTreeSet<(u32, u64)>,
+    letters: Grown<Letter>,
     /// Number of the child's look.
     look: u64,
     counts: Counts,
     found: Found,
 }
+
+/// What was emitted by which delivery of which task: partition, offset, delivery count.
+type Emitted = (u32, u64, u16);
+/// The dead letter of which task, with which content: partition, offset, number.
+type Letter = (u32, u64, u64);
 
 /// What is expected in the topic of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +78,10 @@ impl Oracle {
 
     /// What the next child need not look at again.
     pub(super) fn known(&self) -> Known {
-        self.known
+        Known {
+            results: self.results.next(),
+            letters: self.letters.next(),
+        }
     }
 
     /// Promises that were not kept.
@@ -89,13 +99,25 @@ impl Oracle {
         match said {
             Said::Opening => {
                 self.look += 1;
-                self.pending.clear();
+                self.results.begin();
+                self.letters.begin();
             }
             Said::Start { partition, offset } => self.start(partition, offset),
             Said::Lies { run, number } => self.lies(run, number),
             Said::Stands { run, state, count } => self.stands(run, state, count),
-            Said::Emitted { .. } | Said::Letter { .. } => self.pending.push(said),
-            Said::Looked(known) => self.looked(known),
+            Said::Emitted {
+                at,
+                partition,
+                offset,
+                count,
+            } => self.results.see(at, (partition, offset, count)),
+            Said::Letter {
+                at,
+                partition,
+                offset,
+                number,
+            } => self.letters.see(at, (partition, offset, number)),
+            Said::Looked { results, letters } => self.looked(results, letters),
             Said::Produced { run, number } => self.produced(run, number),
             Said::Got {
                 lease,
@@ -106,6 +128,7 @@ impl Oracle {
             Said::Done(verb, lease) => self.done(verb, lease),
             Said::Missed(verb, lease) => self.missed(verb, lease),
             Said::Wrong(text) => self.add(Kind::Other, text),
+            // Of these the parent takes notice itself.
             Said::Ready | Said::Finished | Said::Failed(_) => {}
         }
     }
@@ -162,10 +185,17 @@ impl Oracle {
     fn produced(&mut self, run: Run, number: u64) {
         self.counts.produced += run.count();
         for (offset, number) in (run.first..=run.last).zip(number..) {
-            // It may have been delivered and accepted before its producer said so.
+            // The start is as of the child's look, and all that it produces comes after that.
             if let Some(record) = self.unfinished(run.partition, offset) {
                 record.durable = true;
                 self.same_number(run.partition, offset, number);
+            } else {
+                let record = Record {
+                    number: Some(number),
+                    ..Record::default()
+                };
+                let what = "lies where its group had finished everything: nobody is ever given it";
+                self.found.add(lost(run.partition, offset, &record, what));
             }
         }
     }
@@ -189,6 +219,10 @@ impl Oracle {
             }
             self.same_number(partition, offset, number);
             let record = self.record(partition, offset);
+            if record.is_late(lease) {
+                record.told.push(lease.count);
+                continue;
+            }
             let objection = record.objection(lease, with);
             record.deliver(lease);
             if let Some((kind, objection)) = objection {
@@ -222,14 +256,12 @@ impl Oracle {
                 self.counts.emitted += 1;
                 self.emitted.insert((partition, offset, lease.count), Due::Must);
             }
-            if verb == Verb::Reject {
-                self.expect_letter(partition, offset);
-            }
             let record = self.record(partition, offset);
+            let number = record.number;
             let current = record.is_of(lease);
             if current {
                 record.held = false;
-                record.trying = None;
+                record.answered(verb);
             }
             let after = (record.count, record.continuation) > (lease.count, lease.continuation);
             match verb {
@@ -238,6 +270,9 @@ impl Oracle {
                 // The next delivery may have been told before.
                 Verb::Park if current => record.checkpoint = Some(checkpoint(lease.count, lease.continuation)),
                 Verb::Park | Verb::Release | Verb::GiveBack => {}
+            }
+            if verb == Verb::Reject {
+                self.expect_letter(partition, offset, number);
             }
             if verb.accepts() && after {
                 let text = format!("task {partition}/{offset} was delivered again while its accept was acknowledged");
@@ -254,178 +289,8 @@ impl Oracle {
             if let Some(record) = self.unfinished(lease.run.partition, offset)
                 && record.is_of(lease)
             {
-                record.trying = None;
+                record.answered(verb);
             }
-        }
-    }
-
-    fn start(&mut self, partition: u32, offset: u64) {
-        let held = self.partitions.entry(partition).or_default();
-        if offset < held.start {
-            let text = format!(
-                "partition {partition} was finished up to {} and is up to {offset} now",
-                held.start
-            );
-            self.add(Kind::Other, text);
-            return;
-        }
-        held.start = offset;
-        let rest = held.records.split_off(&offset);
-        let finished = std::mem::replace(&mut held.records, rest);
-        for (offset, record) in finished {
-            if record.fate == Fate::Open {
-                self.ended(partition, offset, &record);
-            }
-        }
-    }
-
-    /// An open record is found to be finished: by the settlement that has no answer, or with a dead letter.
-    fn ended(&mut self, partition: u32, offset: u64, record: &Record) {
-        match record.trying {
-            Some(Verb::AcceptAndEmit) => {
-                self.emitted.insert((partition, offset, record.count), Due::Presumed);
-            }
-            Some(Verb::Accept) => {}
-            _ => self.expect_letter(partition, offset),
-        }
-    }
-
-    fn expect_letter(&mut self, partition: u32, offset: u64) {
-        if !self.letters.contains(&(partition, offset)) {
-            self.letters_due.insert((partition, offset));
-        }
-    }
-
-    fn lies(&mut self, run: Run, number: u64) {
-        let look = self.look;
-        for (offset, number) in (run.first..=run.last).zip(number..) {
-            if let Some(record) = self.unfinished(run.partition, offset) {
-                record.durable = true;
-                record.lies = look;
-                self.same_number(run.partition, offset, number);
-            }
-        }
-    }
-
-    fn stands(&mut self, run: Run, state: State, count: u16) {
-        let look = self.look;
-        for offset in run.first..=run.last {
-            let Some(record) = self.unfinished(run.partition, offset) else {
-                continue;
-            };
-            record.stands = look;
-            let place = format!("task {}/{offset}", run.partition);
-            match (record.fate, state) {
-                (Fate::Open, State::Open) => self.still_open(run.partition, offset, count),
-                (Fate::Open, State::Acknowledged) if record.trying.is_some_and(Verb::accepts) => {
-                    record.fate = Fate::Accepted;
-                    if record.trying == Some(Verb::AcceptAndEmit) {
-                        let key = (run.partition, offset, record.count);
-                        self.emitted.insert(key, Due::Must);
-                    }
-                }
-                (Fate::Open, State::Acknowledged) => {
-                    record.fate = Fate::Accepted;
-                    self.add(
-                        Kind::Lost,
-                        format!("{place} counts as accepted, and nobody accepted it"),
-                    );
-                }
-                (Fate::Open, State::Archived) => {
-                    record.fate = Fate::Archived;
-                    self.expect_letter(run.partition, offset);
-                }
-                (Fate::Accepted, State::Acknowledged) | (Fate::Archived, State::Archived) => {}
-                (Fate::Accepted, State::Open) => {
-                    self.add(
-                        Kind::Redelivered,
-                        format!("{place} was accepted and is to be delivered again"),
-                    );
-                }
-                (fate, state) => {
-                    self.add(Kind::Other, format!("{place} was {fate:?} and is {state:?}"));
-                }
-            }
-        }
-    }
-
-    fn still_open(&mut self, partition: u32, offset: u64, count: u16) {
-        let record = self.record(partition, offset);
-        let before = record.count;
-        let tried = record.trying.take();
-        if count > before {
-            // Acquired, and killed before it was handed out.
-            record.count = count;
-            record.same_again = false;
-        }
-        if tried == Some(Verb::AcceptAndEmit) {
-            self.emitted.remove(&(partition, offset, before));
-        }
-        if count < before {
-            let text = format!("the delivery count of task {partition}/{offset} fell from {before} to {count}");
-            self.add(Kind::Other, text);
-        }
-    }
-
-    fn looked(&mut self, known: Known) {
-        for said in std::mem::take(&mut self.pending) {
-            match said {
-                Said::Emitted {
-                    partition,
-                    offset,
-                    count,
-                } if self.emitted.remove(&(partition, offset, count)).is_none() => {
-                    let text = format!("task {partition}/{offset} emitted twice, or without being accepted");
-                    self.add(Kind::Other, text);
-                }
-                Said::Letter { partition, offset } => self.letter(partition, offset),
-                _ => {}
-            }
-        }
-        self.known = known;
-        let mut findings = Vec::new();
-        for ((partition, offset, _), due) in std::mem::take(&mut self.emitted) {
-            let excused = due == Due::Presumed && self.letters.contains(&(partition, offset));
-            if due == Due::Maybe || excused {
-                continue;
-            }
-            let text = format!("what task {partition}/{offset} emitted when it was accepted is gone");
-            findings.push(Finding { kind: Kind::Lost, text });
-        }
-        for (partition, offset) in std::mem::take(&mut self.letters_due) {
-            let text = format!("task {partition}/{offset} was put aside, and its dead letter is gone");
-            findings.push(Finding { kind: Kind::Lost, text });
-        }
-        let look = self.look;
-        for (partition, held) in &mut self.partitions {
-            for (offset, record) in held.records.iter().filter(|(_, record)| record.durable) {
-                if record.fate == Fate::Open && record.lies != look {
-                    findings.push(lost(*partition, *offset, record, "is not in the topic any more"));
-                } else if record.stands != look {
-                    findings.push(lost(*partition, *offset, record, "is unknown to the group"));
-                }
-            }
-            held.records.retain(|_, record| record.durable);
-        }
-        self.add_all(findings);
-        // What this look has found does not count for the next.
-        self.look += 1;
-    }
-
-    fn letter(&mut self, partition: u32, offset: u64) {
-        self.counts.dead += 1;
-        self.letters_due.remove(&(partition, offset));
-        if !self.letters.insert((partition, offset)) {
-            let text = format!("task {partition}/{offset} has two dead letters");
-            self.add(Kind::Other, text);
-        }
-        let held = self
-            .partitions
-            .get(&partition)
-            .and_then(|held| held.records.get(&offset));
-        if held.is_some_and(|record| record.fate == Fate::Accepted) {
-            let text = format!("task {partition}/{offset} was accepted and has a dead letter");
-            self.add(Kind::Other, text);
         }
     }
 }

@@ -16,6 +16,9 @@ pub(super) struct Record {
     /// Of the last delivery.
     pub(super) count: u16,
     pub(super) continuation: u32,
+    /// The count at the child's start, and the ones that it has told since.
+    pub(super) floor: u16,
+    pub(super) told: Vec<u16>,
     pub(super) held: bool,
     /// The settlement of the last delivery that has no answer.
     pub(super) trying: Option<Verb>,
@@ -39,12 +42,30 @@ impl Record {
         (self.count, self.continuation) == (lease.count, lease.continuation)
     }
 
+    /// A delivery of this child's that is over since, as a later one was told before it: whoever got it could not say so while
+    /// its lease lasted.
+    pub(super) fn is_late(&self, lease: Lease) -> bool {
+        self.floor < lease.count && lease.count < self.count && !self.told.contains(&lease.count)
+    }
+
     pub(super) fn deliver(&mut self, lease: Lease) {
         self.count = lease.count;
         self.continuation = lease.continuation;
+        self.told.push(lease.count);
         self.held = true;
         self.trying = None;
         self.same_again = false;
+    }
+
+    /// A settlement has an answer. The same delivery may have been given back and be settled by another since.
+    pub(super) fn answered(&mut self, verb: Verb) {
+        self.trying = self.trying.filter(|trying| *trying != verb);
+    }
+
+    /// Another child begins.
+    pub(super) fn begin(&mut self) {
+        self.floor = self.count;
+        self.told.clear();
     }
 
     /// What is wrong with its being delivered like this.

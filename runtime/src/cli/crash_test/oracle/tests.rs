@@ -2,6 +2,7 @@
 //! never held against anybody.
 
 use super::*;
+use crate::cli::crash_test::said::{Span, State};
 
 /// What a child that finds this says after its open.
 fn look(start: u64, stands: &[(u64, State, u16)], lies: &[u64]) -> Vec<Said> {
@@ -25,7 +26,36 @@ fn look(start: u64, stands: &[(u64, State, u16)], lies: &[u64]) -> Vec<Said> {
 }
 
 fn looked() -> Said {
-    Said::Looked(Known::default())
+    grown(0, 0)
+}
+
+/// So many results and dead letters are there.
+fn grown(results: u64, letters: u64) -> Said {
+    let span = |end| Span { end, ..Span::default() };
+    Said::Looked {
+        results: span(results),
+        letters: span(letters),
+    }
+}
+
+/// What the accept of task 0 emitted at its first delivery.
+fn emitted(at: u64) -> Said {
+    Said::Emitted {
+        at,
+        partition: 0,
+        offset: 0,
+        count: 1,
+    }
+}
+
+/// The dead letter of task 0.
+fn letter(at: u64) -> Said {
+    Said::Letter {
+        at,
+        partition: 0,
+        offset: 0,
+        number: 100,
+    }
 }
 
 /// So many tasks, from offset 0 on.
@@ -238,21 +268,16 @@ fn a_parked_delivery_goes_on_with_its_checkpoint() {
 
 #[test]
 fn what_was_emitted_is_there_once() {
-    let emitted = Said::Emitted {
-        partition: 0,
-        offset: 0,
-        count: 1,
-    };
     let before = with(vec![produced(1)], &first(Verb::AcceptAndEmit));
     let after = look(1, &[], &[]);
-    finds_nothing(&before, &with(after.clone(), &[emitted.clone(), looked()]));
+    finds_nothing(&before, &with(after.clone(), &[emitted(0), grown(1, 0)]));
     finds(
         &before,
         &with(after.clone(), &[looked()]),
         Kind::Lost,
         "emitted when it was accepted",
     );
-    let twice = with(after, &[emitted.clone(), emitted.clone(), looked()]);
+    let twice = with(after, &[emitted(0), emitted(1), grown(2, 0)]);
     finds(&before, &twice, Kind::Other, "emitted twice");
     // Without an answer both are there, or none.
     let asked = [
@@ -261,7 +286,7 @@ fn what_was_emitted_is_there_once() {
         Said::Tries(Verb::AcceptAndEmit, lease(0, 1, 0)),
     ];
     let done = look(0, &[(0, State::Acknowledged, 0)], &[]);
-    finds_nothing(&asked, &with(done.clone(), &[emitted.clone(), looked()]));
+    finds_nothing(&asked, &with(done.clone(), &[emitted(0), grown(1, 0)]));
     finds(
         &asked,
         &with(done, &[looked()]),
@@ -272,7 +297,7 @@ fn what_was_emitted_is_there_once() {
     finds_nothing(&asked, &with(open.clone(), &[looked()]));
     finds(
         &asked,
-        &with(open, &[emitted, looked()]),
+        &with(open, &[emitted(0), grown(1, 0)]),
         Kind::Other,
         "without being accepted",
     );
@@ -280,32 +305,148 @@ fn what_was_emitted_is_there_once() {
 
 #[test]
 fn what_is_put_aside_has_a_dead_letter() {
-    let letter = Said::Letter {
-        partition: 0,
-        offset: 0,
-    };
     let before = with(vec![produced(1)], &first(Verb::Reject));
     let after = look(0, &[(0, State::Archived, 0)], &[]);
-    finds_nothing(&before, &with(after.clone(), &[letter.clone(), looked()]));
+    finds_nothing(&before, &with(after.clone(), &[letter(0), grown(0, 1)]));
     finds(
         &before,
         &with(after.clone(), &[looked()]),
         Kind::Lost,
         "its dead letter is gone",
     );
-    let twice = with(after.clone(), &[letter.clone(), letter.clone(), looked()]);
+    let twice = with(after.clone(), &[letter(0), letter(1), grown(0, 2)]);
     finds(&before, &twice, Kind::Other, "two dead letters");
     finds(&before, &[got(0, 2, 0, None)], Kind::Other, "put aside and comes again");
     // Held at two kills.
     let held = [produced(1), got(0, 1, 0, None)];
-    finds_nothing(&held, &with(after, &[letter.clone(), looked()]));
-    finds_nothing(&held, &with(look(1, &[], &[]), &[letter, looked()]));
+    finds_nothing(&held, &with(after, &[letter(0), grown(0, 1)]));
+    finds_nothing(&held, &with(look(1, &[], &[]), &[letter(0), grown(0, 1)]));
     finds(
         &held,
         &with(look(1, &[], &[]), &[looked()]),
         Kind::Lost,
         "its dead letter is gone",
     );
+    let open = look(0, &[(0, State::Open, 1)], &[0]);
+    finds(
+        &held,
+        &with(open, &[letter(0), grown(0, 1)]),
+        Kind::Other,
+        "is to be delivered again and has a dead letter",
+    );
+}
+
+/// It had to fit to some number, whichever.
+#[test]
+fn a_dead_letter_with_the_content_of_another_is_found() {
+    let other = Said::Letter {
+        at: 0,
+        partition: 0,
+        offset: 0,
+        number: 7,
+    };
+    let before = with(vec![produced(1)], &first(Verb::Reject));
+    for after in [look(0, &[(0, State::Archived, 0)], &[]), look(1, &[], &[])] {
+        let after = with(after, &[other.clone(), grown(0, 1)]);
+        finds(&before, &after, Kind::Lost, "holds number 7, not 100");
+    }
+}
+
+/// The two topics that only grow were read once: what went after its first look was not missed.
+#[test]
+fn what_was_seen_in_a_topic_that_only_grows_is_missed() {
+    let accepted = with(vec![produced(1)], &first(Verb::AcceptAndEmit));
+    let rejected = with(vec![produced(1)], &first(Verb::Reject));
+    let spans = |results, letters| Said::Looked { results, letters };
+    let none = Span::default();
+    let one = Span { end: 1, ..none };
+    let passed = || look(1, &[], &[]);
+    for (before, there, again) in [
+        (&accepted, emitted(0), grown(1, 0)),
+        (&rejected, letter(0), grown(0, 1)),
+    ] {
+        let seen = with(passed(), &[there.clone(), again.clone()]);
+        let whole = with(with(seen.clone(), &passed()), &[there, again.clone()]);
+        finds_nothing(before, &whole);
+        let gone = with(with(seen.clone(), &passed()), &[again]);
+        finds(before, &gone, Kind::Lost, "was there and is gone");
+        // An end that has moved back is noticed by every look.
+        let shorter = Span { from: 1, ..none };
+        let shorter = with(with(seen, &passed()), &[spans(shorter, shorter)]);
+        finds(before, &shorter, Kind::Lost, "was there and is gone");
+    }
+    // A look at what is new only says nothing of the rest.
+    let rest = Span { from: 1, ..one };
+    let seen = with(passed(), &[emitted(0), spans(one, none)]);
+    finds_nothing(&accepted, &with(with(seen.clone(), &passed()), &[spans(rest, none)]));
+    // Results are dropped when there are too many; dead letters never.
+    let full = Span {
+        start: 1,
+        bytes: 16 << 20,
+        ..one
+    };
+    finds_nothing(&accepted, &with(with(seen.clone(), &passed()), &[spans(full, none)]));
+    let early = Span { bytes: 1 << 20, ..full };
+    let early = with(with(seen, &passed()), &[spans(early, none)]);
+    finds(&accepted, &early, Kind::Lost, "was there and is gone");
+    let seen = with(passed(), &[letter(0), spans(none, one)]);
+    let dropped = with(with(seen, &passed()), &[spans(none, full)]);
+    finds(&rejected, &dropped, Kind::Lost, "was there and is gone");
+}
+
+/// An engine that opens with an end below the start of its group takes records that it never hands out.
+#[test]
+fn a_produce_that_nobody_is_given_is_found() {
+    let before = with(vec![produced(1)], &first(Verb::Accept));
+    let again = Said::Produced {
+        run: Run::single(0, 0),
+        number: 200,
+    };
+    let after = with(look(1, &[], &[]), &[looked(), again]);
+    finds(
+        &before,
+        &after,
+        Kind::Lost,
+        "(number 200) was acknowledged and lies where",
+    );
+}
+
+/// Who got it waited for standard output for longer than its lease, and another got it, and said so, meanwhile.
+#[test]
+fn a_delivery_that_is_told_late_is_no_finding() {
+    let before = [produced(1), got(0, 2, 0, None)];
+    finds_nothing(&before, &[]);
+    let late = with(before.to_vec(), &[got(0, 1, 0, None)]);
+    finds_nothing(&late, &[]);
+    let accepted = with(
+        before.to_vec(),
+        &[Said::Done(Verb::Accept, lease(0, 2, 0)), got(0, 1, 0, None)],
+    );
+    finds_nothing(&accepted, &[]);
+    // The last delivery is the last still.
+    let fallen = look(0, &[(0, State::Open, 1)], &[0]);
+    finds(&late, &fallen, Kind::Other, "fell from 2 to 1");
+    let twice = with(late, &[got(0, 1, 0, None)]);
+    finds(&twice, &[], Kind::Other, "its next delivery is number 1");
+    // After a restart nothing of before is on its way.
+    let restarted = with(look(0, &[(0, State::Open, 2)], &[0]), &[looked(), got(0, 1, 0, None)]);
+    finds(&before, &restarted, Kind::Other, "its next delivery is number 1");
+}
+
+/// What is given back comes with the same count, and may be settled before the one who gave it back hears that it did.
+#[test]
+fn an_answer_that_is_told_late_belongs_to_its_own_settlement() {
+    let before = [
+        produced(1),
+        got(0, 1, 0, None),
+        Said::Tries(Verb::GiveBack, lease(0, 1, 0)),
+        got(0, 1, 0, None),
+        Said::Tries(Verb::Accept, lease(0, 1, 0)),
+        Said::Done(Verb::GiveBack, lease(0, 1, 0)),
+    ];
+    let done = with(look(0, &[(0, State::Acknowledged, 0)], &[]), &[looked()]);
+    finds_nothing(&before, &done);
+    finds_nothing(&before, &with(look(1, &[], &[]), &[looked()]));
 }
 
 #[test]
@@ -326,15 +467,10 @@ fn a_start_that_moves_back_is_found() {
 
 #[test]
 fn a_look_that_a_kill_cut_off_counts_for_nothing() {
-    let emitted = Said::Emitted {
-        partition: 0,
-        offset: 0,
-        count: 1,
-    };
     let before = with(vec![produced(1)], &first(Verb::AcceptAndEmit));
-    let mut oracle = judged(&before, &with(look(1, &[], &[]), std::slice::from_ref(&emitted)));
+    let mut oracle = judged(&before, &with(look(1, &[], &[]), &[emitted(0)]));
     oracle.killed();
-    for said in with(look(1, &[], &[]), &[emitted, looked()]) {
+    for said in with(look(1, &[], &[]), &[emitted(0), grown(1, 0)]) {
         oracle.hear(said);
     }
     assert!(oracle.found().is_empty(), "{:?}", oracle.found());
