@@ -10,11 +10,11 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
-use std::process::Child;
+use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-use sharemill_tests::{Folder, until};
+use serde_json::{Value, json};
+use sharemill_tests::{Folder, Output, until};
 
 /// With those of `kill.rs`, which go through a host with guests, it is 300 in every run.
 const KILLS: u64 = 290;
@@ -127,9 +127,15 @@ fn other_planted_mistakes_are_noticed() {
         let folder = Folder::new("");
         let arguments = ["crash-test", "--for", "60s", "--data-dir", "new", "--plant", plant];
         let output = folder.run(&arguments);
-        // There is no result if the engine failed before the first kill.
-        eprintln!("{plant}: {}", output.stdout.lines().next().unwrap_or("no kill"));
+        // Also if the engine failed before the first kill.
+        let result = output.stdout.lines().next().unwrap_or("no result");
+        eprintln!("{plant}: {result}");
+        assert!(result.starts_with("kills "), "{output:?}");
         output.failure(1, &["error: ", "hint: the data is kept "]);
+        if output.stderr.contains("the engine failed: ") {
+            let told = output.stderr.contains("the engine failed: thread shard panicked at ");
+            assert!(told, "{plant}: {}", output.stderr);
+        }
         let said = says.iter().any(|says| output.stderr.contains(says));
         assert!(said, "{plant}: {}", output.stderr);
     }
@@ -156,6 +162,68 @@ fn nobodys_data_is_touched() {
     let said = folder.run(&[&arguments[..], &["--keep"]].concat()).success();
     assert!(said.contains("data  ") && said.contains("/empty\n"), "{said}");
     folder.run(&["verify", "--data-dir", "empty"]).success();
+}
+
+/// Runs it with a folder in memory that holds so much.
+fn on_small_disk(folder: &Folder, size: &str, arguments: &[&str]) -> Output {
+    let disk = folder.path().join("disk");
+    fs::create_dir(&disk).unwrap();
+    // Seen by this process and its children alone, and gone with them.
+    let mounts = format!("mount -t tmpfs -o size={size} tmpfs {} && exec \"$@\"", disk.display());
+    let program = ["unshare", "--mount", "sh", "-c", &mounts, "sh"];
+    finished(folder.command_under(&program, arguments))
+}
+
+fn finished(mut command: Command) -> Output {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Output {
+        code: output.status.code(),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
+}
+
+#[test]
+fn a_full_disk_is_no_broken_promise() {
+    let folder = Folder::new("");
+    let arguments = ["crash-test", "--for", "60s", "--data-dir", "disk", "--format", "json"];
+    let output = on_small_disk(&folder, "512k", &arguments);
+    let parts = [
+        "error: the disk is full: the engine failed: ",
+        "No space left on device",
+        "hint: the data is kept ",
+    ];
+    output.failure(3, &parts);
+    let result: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!((&result["lost"], &result["other"]), (&json!(0), &json!(0)));
+    let why = result["unfinished"].as_str().unwrap();
+    assert!(why.starts_with("the disk is full: "), "{why}");
+}
+
+/// It was called a broken promise after the first kill, and had no result before it.
+#[test]
+fn a_disk_that_fails_is_no_broken_promise() {
+    let folder = Folder::new("");
+    let strace = [
+        "strace",
+        "-D",
+        "-f",
+        "-qqq",
+        "--seccomp-bpf",
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        "inject=fdatasync:error=EIO:when=12",
+        "-o",
+        "calls",
+    ];
+    let arguments = ["crash-test", "--for", "60s", "--data-dir", "new", "--format", "json"];
+    let output = finished(folder.command_under(&strace, &arguments));
+    output.failure(3, &["error: the disk failed: ", "Input/output error (os error 5)"]);
+    let result: Value = serde_json::from_str(&output.stdout).unwrap();
+    let broken = ["lost", "redelivered_after_accept", "other"].map(|name| result[name].as_u64().unwrap());
+    assert_eq!(broken, [0; 3], "{}", output.stderr);
 }
 
 /// A crash test without end, and the first line that it says.

@@ -11,6 +11,8 @@ pub enum Exit {
     Failure,
     /// It was asked in a way that makes no sense: 2.
     Usage,
+    /// It was to find something out, and could not: 3.
+    Undecided,
 }
 
 impl From<Exit> for ExitCode {
@@ -19,6 +21,7 @@ impl From<Exit> for ExitCode {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::Undecided => 3,
         })
     }
 }
@@ -47,6 +50,14 @@ impl Failure {
     pub fn usage(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Usage,
+            ..Self::new(message)
+        }
+    }
+
+    /// What was to be found out is not known; exit code 3.
+    pub fn undecided(message: impl Into<String>) -> Self {
+        Self {
+            exit: Exit::Undecided,
             ..Self::new(message)
         }
     }

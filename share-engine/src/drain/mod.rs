@@ -140,6 +140,9 @@ impl Drop for Drainer {
     }
 }
 
+/// What is said of a ring that does not grow, for whoever tells a full disk from other failures.
+pub const NEARLY_FULL: &str = "the disk is nearly full, and what is left is the reserve";
+
 impl Drainer {
     pub(crate) fn new(init: DrainerInit) -> Self {
         let reserve = Reserve {
@@ -205,7 +208,7 @@ impl Drainer {
         if self.reserve.is_there(&*self.storage) {
             growth.run()
         } else {
-            Err(growth.refuse("the disk is nearly full, and what is left is the reserve"))
+            Err(growth.refuse(NEARLY_FULL))
         }
     }
 

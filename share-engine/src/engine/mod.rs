@@ -36,6 +36,7 @@ mod verify;
 mod window;
 
 /// What members ask with and are answered with.
+pub use crate::drain::NEARLY_FULL;
 pub use crate::share::{AcquireMode, Refusal};
 pub use block_on::block_on;
 pub use clock::{SystemClock, SystemEntropy};

@@ -19,8 +19,9 @@ pub const CRASH_TEST_CHILD: &str = "crash-test-child";
                   is written down outside of it. After each restart and at the end, after everything was worked off, all of that is \
                   compared with what is there: nothing that was acknowledged may be gone, nothing that was accepted may come again, \
                   and no delivery count may fall. A record whose answer was under way at a kill may be either.\n\n\
-                  Exit code 1 if any of this does not hold; then the data is kept, and named. Ctrl-C ends the test early, with the \
-                  result so far. A loss of power is not tried: the operating system outlives every kill."
+                  Exit code 1 if any of this does not hold; 3 if nothing of the kind was seen and the test came to no end, be it for \
+                  a disk that is full or fails, a machine that ran short, or a second Ctrl-C. In both cases the data is kept, and \
+                  named. One Ctrl-C ends the test early, with the result so far. A loss of power is not tried: the operating system outlives every kill."
 )]
 pub struct CrashTestArgs {
     /// How long processes are killed, 1s to 7d; working off and checking the rest comes on top

@@ -30,6 +30,7 @@ pub(super) const RESULTS_BYTES: u64 = 16 << 20;
 
 /// Does what the first line on standard input says, until it is killed, or told to finish.
 pub(super) fn run(data: &Path) -> Result<(), ()> {
+    tell_panics();
     let done = task().and_then(|task| work(data, &task));
     done.map_err(|why| say(&[Said::Failed(why)]))
 }
@@ -39,6 +40,19 @@ fn task() -> Result<Task, String> {
     let read = std::io::stdin().lock().read_line(&mut line);
     read.map_err(text)?;
     serde_json::from_str(&line).map_err(|error| format!("no task on standard input: {error}"))
+}
+
+/// No thread of this process, the engine's included, ends with a panic unheard, and nothing goes on without it.
+fn tell_panics() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("without a name");
+        let what = panic.to_string().replace('\n', " ");
+        say(&[Said::Failed(format!("thread {name} {what}"))]);
+        give_up();
+    }));
 }
 
 fn work(data: &Path, task: &Task) -> Result<(), String> {

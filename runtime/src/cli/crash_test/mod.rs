@@ -4,38 +4,45 @@
 mod chance;
 mod child;
 mod drill;
+mod life;
 mod load;
 mod look;
+mod machine;
 mod oracle;
 mod patience;
 mod place;
+mod process;
 mod report;
 mod said;
 mod task;
 
+use std::io;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use share_engine::engine::SystemEntropy;
 use share_engine::entropy::Entropy as _;
 
-use super::args::{CrashTestArgs, CrashTestChildArgs};
-use crate::output::{self, Failure, Format};
+use super::args::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
+use crate::output::{self, Failure};
 use crate::shutdown::{Signals, Stages};
 use drill::{Drill, Outcome};
 use place::Place;
 use report::Report;
 
-/// Runs a crash test; fails if anything was lost or came again.
+/// Runs a crash test; fails if anything was lost or came again, or if that cannot be told.
 pub(super) async fn run(args: CrashTestArgs) -> Result<(), Failure> {
     let seed = args.seed.unwrap_or_else(|| SystemEntropy.next_u64() >> 32);
-    let signals = Signals::listen().map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
+    let cannot = |what: &str, error: io::Error| Failure::undecided(format!("cannot {what}: {error}"));
+    let program = std::env::current_exe().map_err(|error| cannot("find this program", error))?;
+    let signals = Signals::listen().map_err(|error| cannot("listen for signals", error))?;
     let place = Place::prepare(args.data_dir.clone(), seed)?;
     let stages = Arc::new(Stages::default());
     let mut driver = tokio::task::JoinSet::new();
     let driven = stages.clone();
     driver.spawn(async move { signals.drive(&driven).await });
     let drill = Drill {
+        program: vec![program.into(), CRASH_TEST_CHILD.into(), place.path().into()],
         data: place.path().to_owned(),
         seed,
         limit: args.limit,
@@ -50,33 +57,37 @@ pub(super) async fn run(args: CrashTestArgs) -> Result<(), Failure> {
         drill.progress.finish_and_clear();
         done
     });
-    let done = done
-        .await
-        .map_err(|error| Failure::new(format!("the test itself failed: {error}")));
-    let is_good = matches!(&done, Ok(Ok(outcome)) if outcome.oracle.found().is_empty());
+    let outcome = done.await.map_err(|error| {
+        let failure = Failure::undecided(format!("the test itself failed: {error}"));
+        failure.hint(format!("the data is kept in {}", place.path().display()))
+    })?;
+    let is_good = outcome.oracle.found().is_empty() && outcome.unfinished.is_none();
     let keeps = args.keep || !is_good;
-    let told = match done {
-        Ok(Ok(outcome)) => tell(&outcome, seed, keeps.then_some(&place), args.format.into()),
-        Ok(Err(failure)) | Err(failure) => Err(failure.hint(format!("the data is kept in {}", place.path().display()))),
-    };
+    let printed = Report::of(&outcome, seed, &place, keeps).print(args.format.into());
+    let told = verdict(&outcome, &place).and(printed);
     if keeps { told } else { place.remove().and(told) }
 }
 
-fn tell(outcome: &Outcome, seed: u64, kept: Option<&Place>, format: Format) -> Result<(), Failure> {
+/// What was seen, on standard error. A promise that was broken is the result, whatever came after it.
+fn verdict(outcome: &Outcome, place: &Place) -> Result<(), Failure> {
     let found = outcome.oracle.found();
-    Report::of(outcome, seed, kept.map(Place::path)).print(format)?;
-    if found.is_empty() {
-        return Ok(());
-    }
     for finding in &found.first {
         output::failure(&Failure::new(finding.text.as_str()));
     }
-    let count = output::counted(found.lost + found.redelivered + found.other, "promise");
-    let failure = Failure::new(format!("{count} broken"));
-    Err(match kept {
-        Some(place) => failure.hint(format!("the data is kept as it was found: {}", place.path().display())),
-        None => failure,
-    })
+    let unfinished = outcome.unfinished.as_deref().map(Failure::undecided);
+    let failure = if found.is_empty() {
+        match unfinished {
+            Some(unfinished) => unfinished,
+            None => return Ok(()),
+        }
+    } else {
+        if let Some(unfinished) = unfinished {
+            output::failure(&unfinished);
+        }
+        let count = output::counted(found.lost + found.redelivered + found.other, "promise");
+        Failure::new(format!("{count} broken"))
+    };
+    Err(failure.hint(format!("the data is kept as it was found: {}", place.path().display())))
 }
 
 /// What a child does; how it ended is told through its standard output.

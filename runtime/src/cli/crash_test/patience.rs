@@ -18,7 +18,7 @@ pub(super) struct Patience<'a> {
 }
 
 /// Nothing gets done for so long: nothing will.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(super) const PATIENCE: Duration = Duration::from_mins(1);
 
 impl<'a> Patience<'a> {
     /// Rests `turn` at a time.

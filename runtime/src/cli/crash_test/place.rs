@@ -24,7 +24,7 @@ impl Place {
             let name = format!("sharemill-crash-test-{}-{seed}", std::process::id());
             std::env::temp_dir().join(name)
         });
-        let cannot = |error| Failure::new(format!("cannot use {} for the test: {error}", path.display()));
+        let cannot = |error| Failure::undecided(format!("cannot use {} for the test: {error}", path.display()));
         let path = std::path::absolute(&path).map_err(cannot)?;
         match DirBuilder::new().mode(0o700).create(&path) {
             Ok(()) => return Ok(Self { path, found: false }),
@@ -61,6 +61,6 @@ impl Place {
         } else {
             fs::remove_dir_all(&self.path)
         };
-        removed.map_err(|error| Failure::new(format!("cannot remove {}: {error}", self.path.display())))
+        removed.map_err(|error| Failure::undecided(format!("cannot remove {}: {error}", self.path.display())))
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::drill::Outcome;
+use super::place::Place;
 use crate::output::{self, Failure, Format, milliseconds};
 
 /// The answer of `crash-test --format json`.
@@ -27,6 +28,10 @@ pub(super) struct Report<'a> {
     other: u64,
     ready_ms: Option<Ready>,
     findings: Vec<&'a str>,
+    /// Why the test came to no end: the disk, the machine or the user.
+    unfinished: Option<&'a str>,
+    #[serde(skip)]
+    place: &'a Path,
     /// Where the data was left.
     data_dir: Option<&'a Path>,
 }
@@ -39,7 +44,7 @@ struct Ready {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn of(outcome: &'a Outcome, seed: u64, kept: Option<&'a Path>) -> Self {
+    pub(super) fn of(outcome: &'a Outcome, seed: u64, place: &'a Place, keeps: bool) -> Self {
         let (counts, found) = (outcome.oracle.counts(), outcome.oracle.found());
         Self {
             seed,
@@ -57,7 +62,9 @@ impl<'a> Report<'a> {
             other: found.other,
             ready_ms: ready(&outcome.ready),
             findings: found.first.iter().map(|finding| finding.text.as_str()).collect(),
-            data_dir: kept,
+            unfinished: outcome.unfinished.as_deref(),
+            place: place.path(),
+            data_dir: keeps.then_some(place.path()),
         }
     }
 
@@ -95,9 +102,12 @@ impl<'a> Report<'a> {
         let took = Duration::from_secs_f64(self.seconds).as_millis();
         line("time", &milliseconds(u64::try_from(took).unwrap_or(u64::MAX)));
         line("seed", &self.seed.to_string());
-        if let Some(kept) = self.data_dir {
-            line("data", &output::printable(&kept.display().to_string()));
+        if let Some(why) = self.unfinished {
+            line("not finished", &output::printable(why));
         }
+        let place = output::printable(&self.place.display().to_string());
+        let fate = if self.data_dir.is_some() { "" } else { ", removed" };
+        line("data", &format!("{place}{fate}"));
         text
     }
 }
