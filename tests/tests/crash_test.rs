@@ -185,11 +185,12 @@ fn finished(mut command: Command) -> Output {
 }
 
 #[test]
-fn a_full_disk_is_no_broken_promise() {
+fn a_full_disk_is_no_broken_promise_and_memory_is_no_disk() {
     let folder = Folder::new("");
     let arguments = ["crash-test", "--for", "60s", "--data-dir", "disk", "--format", "json"];
     let output = on_small_disk(&folder, "512k", &arguments);
     let parts = [
+        "warning: this folder lies in memory (tmpfs): nothing of a disk is tested",
         "error: the disk is full: the engine failed: ",
         "No space left on device",
         "hint: the data is kept ",
@@ -197,6 +198,7 @@ fn a_full_disk_is_no_broken_promise() {
     output.failure(3, &parts);
     let result: Value = serde_json::from_str(&output.stdout).unwrap();
     assert_eq!((&result["lost"], &result["other"]), (&json!(0), &json!(0)));
+    assert_eq!(result["in_memory"], true);
     let why = result["unfinished"].as_str().unwrap();
     assert!(why.starts_with("the disk is full: "), "{why}");
 }

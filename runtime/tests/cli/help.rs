@@ -574,7 +574,8 @@ fn commands() {
     Exit code 1 if any of this does not hold; 3 if nothing of the kind was seen and the test came to no
     end, be it for a disk that is full or fails, a machine that ran short, or a second Ctrl-C. In both
     cases the data is kept, and named. One Ctrl-C ends the test early, with the result so far. A loss of
-    power is not tried: the operating system outlives every kill.
+    power is not tried: the operating system outlives every kill. What lies in memory (tmpfs), as
+    temporary files often do, says nothing of a disk; then the result tells so.
     ");
     insta::assert_snapshot!(run(&["module", "inspect", "--help"]), @"
     exit 0

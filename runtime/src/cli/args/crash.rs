@@ -21,7 +21,9 @@ pub const CRASH_TEST_CHILD: &str = "crash-test-child";
                   and no delivery count may fall. A record whose answer was under way at a kill may be either.\n\n\
                   Exit code 1 if any of this does not hold; 3 if nothing of the kind was seen and the test came to no end, be it for \
                   a disk that is full or fails, a machine that ran short, or a second Ctrl-C. In both cases the data is kept, and \
-                  named. One Ctrl-C ends the test early, with the result so far. A loss of power is not tried: the operating system outlives every kill."
+                  named. One Ctrl-C ends the test early, with the result so far. A loss of power is not tried: the operating system \
+                  outlives every kill. What lies in memory (tmpfs), as temporary files often do, says nothing of a disk; then the \
+                  result tells so."
 )]
 pub struct CrashTestArgs {
     /// How long processes are killed, 1s to 7d; working off and checking the rest comes on top

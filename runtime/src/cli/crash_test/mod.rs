@@ -52,6 +52,9 @@ pub(super) async fn run(args: CrashTestArgs) -> Result<(), Failure> {
         progress: progress(args.limit),
     };
     output::note(&format!("seed {seed}, data in {}", place.path().display()));
+    if place.is_memory() {
+        output::warning("this folder lies in memory (tmpfs): nothing of a disk is tested; --data-dir names another");
+    }
     let done = tokio::task::spawn_blocking(move || {
         let done = drill.run();
         drill.progress.finish_and_clear();

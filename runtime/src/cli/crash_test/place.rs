@@ -45,6 +45,21 @@ impl Place {
         &self.path
     }
 
+    /// Whether it is in memory, so that it says nothing of a disk.
+    #[cfg(target_os = "linux")]
+    pub(super) fn is_memory(&self) -> bool {
+        // TMPFS_MAGIC of the system.
+        const TMPFS: rustix::fs::FsWord = 0x0102_1994;
+        rustix::fs::statfs(&self.path).is_ok_and(|found| found.f_type == TMPFS)
+    }
+
+    /// Not known elsewhere.
+    #[cfg(not(target_os = "linux"))]
+    #[expect(clippy::unused_self, reason = "there is something to know on Linux only")]
+    pub(super) fn is_memory(&self) -> bool {
+        false
+    }
+
     /// Removes everything that the test has made.
     pub(super) fn remove(&self) -> Result<(), Failure> {
         let removed = if self.found {

@@ -30,6 +30,8 @@ pub(super) struct Report<'a> {
     findings: Vec<&'a str>,
     /// Why the test came to no end: the disk, the machine or the user.
     unfinished: Option<&'a str>,
+    /// The data lay in memory: nothing of a disk was tested.
+    in_memory: bool,
     #[serde(skip)]
     place: &'a Path,
     /// Where the data was left.
@@ -63,6 +65,7 @@ impl<'a> Report<'a> {
             ready_ms: ready(&outcome.ready),
             findings: found.first.iter().map(|finding| finding.text.as_str()).collect(),
             unfinished: outcome.unfinished.as_deref(),
+            in_memory: place.is_memory(),
             place: place.path(),
             data_dir: keeps.then_some(place.path()),
         }
@@ -106,8 +109,13 @@ impl<'a> Report<'a> {
             line("not finished", &output::printable(why));
         }
         let place = output::printable(&self.place.display().to_string());
+        let medium = if self.in_memory {
+            ", in memory: nothing of a disk was tested"
+        } else {
+            ""
+        };
         let fate = if self.data_dir.is_some() { "" } else { ", removed" };
-        line("data", &format!("{place}{fate}"));
+        line("data", &format!("{place}{medium}{fate}"));
         text
     }
 }
