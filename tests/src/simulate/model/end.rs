@@ -55,7 +55,7 @@ impl Model {
         }
         for (number, group) in &mut self.groups {
             let (limit, limit_high, max_lease) = (group.limit, group.limit_high, group.bounds.max_lease);
-            let limit_least = group.limit_least;
+            let limits_ever = (group.limit_least, group.limit_ever);
             for ((topic, partition), share) in &mut group.shares {
                 let topic = self.topics.get(topic);
                 let drops = topic.is_some_and(|topic| topic.drops.any());
@@ -63,7 +63,7 @@ impl Model {
                 let rules = Rules {
                     limit,
                     limit_high,
-                    limit_least,
+                    limits_ever,
                     max_lease,
                     drops,
                     ghosts: share.ghosts,

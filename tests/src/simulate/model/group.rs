@@ -15,7 +15,7 @@ pub(crate) struct Group {
     pub(crate) limit_high: u16,
     /// The largest that there ever was: a record that comes after that is one too many.
     pub(crate) limit_ever: u16,
-    /// The smallest: an acquisition that reached nobody may have ended by it.
+    /// The smallest.
     pub(crate) limit_least: u16,
     pub(crate) bounds: Bounds,
     pub(crate) dead_letters: bool,

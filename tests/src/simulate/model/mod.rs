@@ -146,7 +146,7 @@ impl Model {
         Some(Rules {
             limit: group.limit,
             limit_high: group.limit_high,
-            limit_least: group.limit_least,
+            limits_ever: (group.limit_least, group.limit_ever),
             max_lease: group.bounds.max_lease,
             drops: topic.drops.any() || loose,
             ghosts: share.ghosts,

@@ -20,7 +20,7 @@ impl Model {
                 let rules = Rules {
                     limit: group.limit,
                     limit_high: group.limit_high,
-                    limit_least: group.limit_least,
+                    limits_ever: (group.limit_least, group.limit_ever),
                     max_lease: group.bounds.max_lease,
                     drops: false,
                     ghosts: Ghosts::default(),

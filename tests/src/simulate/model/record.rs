@@ -49,8 +49,8 @@ pub(crate) struct Rules {
     /// Deliveries of a record at most: one of the two.
     pub(crate) limit: u16,
     pub(crate) limit_high: u16,
-    /// The smallest that there ever was.
-    pub(crate) limit_least: u16,
+    /// The smallest and the largest that there ever were: what nobody was told of may have ended by either.
+    pub(crate) limits_ever: (u16, u16),
     pub(crate) max_lease: u64,
     /// Retention may end it.
     pub(crate) drops: bool,
@@ -176,11 +176,12 @@ impl Record {
                         began: u64::MAX,
                         ..state.acquired()
                     });
-                    let least = Rules {
-                        limit: rules.limit_least,
+                    let then = Rules {
+                        limit: rules.limits_ever.0,
+                        limit_high: rules.limits_ever.1,
                         ..*rules
                     };
-                    into.extend(state.acquired().ended(&least));
+                    into.extend(state.acquired().ended(&then));
                     // With a full journal it is held by nobody until a lock is over.
                     into.push(state.acquired());
                 }
