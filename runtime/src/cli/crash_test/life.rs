@@ -162,7 +162,7 @@ mod tests {
         let mut life = Life::new(Moment::Never);
         let mut now = life.looked;
         let mut looks = 0;
-        while !life.stuck_at(now) {
+        while !life.stuck_at(now) && LOOK * looks < STUCK * 2 {
             life.reach(&Said::Missed(Verb::Accept, lease), &mut outcome);
             now += LOOK;
             looks += 1;
