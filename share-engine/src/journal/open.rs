@@ -109,7 +109,9 @@ impl Journal {
             at = end;
         }
         self.sync_ring()?;
-        self.synced = self.tail;
+        if !planted!(OpenNotSynced) {
+            self.synced = self.tail;
+        }
         Ok(())
     }
 
@@ -139,7 +141,7 @@ impl Journal {
                 FileHeader {
                     generation: self.generation,
                     valid_from: self.tail,
-                    synced_through: self.tail,
+                    synced_through: self.synced,
                     ..old
                 }
             }

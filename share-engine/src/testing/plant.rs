@@ -55,7 +55,7 @@ plants! {
     EmitWithoutAck: "emit-without-ack";
     /// A record that ends by itself, and not by a settlement, leaves no dead letter.
     LetterLeftOut: "letter-left-out";
-    /// An open with `durability = "os"` leaves what it read in the page cache.
+    /// An open with `durability = "os"` leaves what it read in the page cache, and does not say otherwise.
     OpenNotSynced: "open-not-synced";
     /// A renewal gives half a lock.
     RenewedForHalf: "renewed-for-half";
