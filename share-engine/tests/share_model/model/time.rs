@@ -105,8 +105,10 @@ impl Model {
 
     /// What lies before `start` is lost at once; held records as well.
     pub(crate) fn log_start(&mut self, start: u64) -> Plan {
-        let mut plan = Plan::default();
-        plan.log_start = true;
+        let mut plan = Plan {
+            log_start: true,
+            ..Plan::default()
+        };
         for offset in self.found(|rec| !rec.busy && !rec.done()) {
             let (lost, known) = (offset < start, self.recs[&offset].count > 0);
             plan.dropped += u64::from(lost && !known);
