@@ -205,7 +205,7 @@ impl Storage for MemoryStorage {
         let mut state = self.enter(call, path)?;
         let open: u64 = state.tree.handles.values().map(|handles| u64::from(*handles)).sum();
         if state.open_files.is_some_and(|limit| open >= limit) {
-            return Err(rustix::io::Errno::MFILE.into());
+            return Err(io::Error::other("injected: too many open files"));
         }
         let id = match mode {
             OpenMode::CreateNew => state.tree.create(path)?,
