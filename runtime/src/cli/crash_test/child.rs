@@ -46,11 +46,12 @@ fn task() -> Result<Task, String> {
 fn tell_panics() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
-        print(panic);
         let thread = std::thread::current();
         let name = thread.name().unwrap_or("without a name");
         let what = panic.to_string().replace('\n', " ");
+        // Before it is printed, which takes long enough for a kill.
         say(&[Said::Failed(format!("thread {name} {what}"))]);
+        print(panic);
         give_up();
     }));
 }
