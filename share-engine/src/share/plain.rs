@@ -95,7 +95,7 @@ impl SharePartition {
                 self.let_go(place);
                 let (side, _) = self.marks(place);
                 for bit in bits(side) {
-                    self.update_side(place.base + bit as u64, |map, offset| map.unpark(offset));
+                    self.update_side(place.base + bit as u64, super::side::SideMap::unpark);
                 }
                 self.make_available(place);
             }
