@@ -23,6 +23,9 @@ pub(crate) struct Arguments {
     /// How the figures are printed.
     #[arg(long, default_value = "table", value_parser = ["table", "json"])]
     format: String,
+    /// Build everything as a release is built, which takes long; else only our own code is optimised, and nothing across crates.
+    #[arg(long)]
+    release: bool,
     /// Where data directories are made: on the disk that is to be measured [default: target/bench].
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
@@ -31,7 +34,7 @@ pub(crate) struct Arguments {
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let components = guests::default_out();
     guests::build(&components, guests::toolchain::Source::default())?;
-    let programs = build()?;
+    let programs = build(arguments.release)?;
     let scratch = arguments
         .scratch
         .clone()
@@ -56,7 +59,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Returns where the programs are. The host's program takes the place of the unoptimised one until it is built again.
-fn build() -> Result<PathBuf> {
+fn build(release: bool) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(guests::root());
@@ -79,20 +82,24 @@ fn build() -> Result<PathBuf> {
         "--features",
         "sharemill-tests/redis",
     ]);
-    for package in ["share-engine", "sharemill", "sharemill-tests"] {
-        for setting in ["opt-level=3", "debug-assertions=false", "overflow-checks=false"] {
+    if release {
+        command.arg("--release");
+    } else {
+        for package in ["share-engine", "sharemill", "sharemill-tests"] {
+            for setting in ["opt-level=3", "debug-assertions=false", "overflow-checks=false"] {
+                command
+                    .arg("--config")
+                    .arg(format!("profile.dev.package.{package}.{setting}"));
+            }
+        }
+        // The peer's client shares the machine with its server.
+        for package in ["redis", "combine"] {
             command
                 .arg("--config")
-                .arg(format!("profile.dev.package.{package}.{setting}"));
+                .arg(format!("profile.dev.package.{package}.opt-level=3"));
         }
-    }
-    // The peer's client shares the machine with its server.
-    for package in ["redis", "combine"] {
-        command
-            .arg("--config")
-            .arg(format!("profile.dev.package.{package}.opt-level=3"));
     }
     let status = command.status().context("cannot start cargo")?;
     ensure!(status.success(), "cargo build ended with {status}");
-    Ok(guests::target_dir().join("debug"))
+    Ok(guests::target_dir().join(if release { "release" } else { "debug" }))
 }
