@@ -29,6 +29,7 @@ pub(crate) fn append(rig: &Rig) -> Result<Sample> {
     let count = rig.count(PRODUCED);
     rig.runtime.block_on(async {
         server.group().await?;
+        append_all(&server, count).await?;
         let meter = server.meter()?;
         append_all(&server, count).await?;
         meter.sample(&server, count)
