@@ -10,6 +10,9 @@ pub(super) fn at_fault(why: &str) -> Option<&'static str> {
     if why.contains(NEARLY_FULL) {
         return Some(FULL);
     }
+    if why.contains(OPEN_FILES) {
+        return Some(SHORT);
+    }
     why.split(NUMBER).skip(1).find_map(|rest| {
         let (number, _) = rest.split_once(')')?;
         who(number.parse().ok()?)
@@ -19,18 +22,20 @@ pub(super) fn at_fault(why: &str) -> Option<&'static str> {
 /// As `std::io::Error` says it.
 const NUMBER: &str = "(os error ";
 
-const FULL: &str = "the disk is full";
+/// As `OpenError::OpenFiles` says it.
+const OPEN_FILES: &str = " files, and this process may have ";
 
-const CAUSES: [(&[Errno], &str); 3] = [
+const FULL: &str = "the disk is full";
+const SHORT: &str = "the machine ran short";
+
+const CAUSES: [(&[Errno], &str); 4] = [
     (&[Errno::NOSPC, Errno::DQUOT], FULL),
     (
         &[Errno::IO, Errno::ROFS, Errno::NXIO, Errno::NODEV, Errno::STALE],
         "the disk failed",
     ),
-    (
-        &[Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::AGAIN],
-        "the machine ran short",
-    ),
+    (&[Errno::ACCESS, Errno::PERM], "the data directory may not be used"),
+    (&[Errno::NOMEM, Errno::MFILE, Errno::NFILE, Errno::AGAIN], SHORT),
 ];
 
 fn who(number: i32) -> Option<&'static str> {
@@ -57,6 +62,13 @@ mod tests {
         );
         assert_eq!(at_fault(&says(Errno::IO)), Some("the disk failed"));
         assert_eq!(at_fault(&says(Errno::MFILE)), Some("the machine ran short"));
+        let (files, limit, spare) = (4, 64, 64);
+        let few = share_engine::error::OpenError::OpenFiles { files, limit, spare };
+        assert_eq!(at_fault(&few.to_string()), Some("the machine ran short"));
+        assert_eq!(
+            at_fault(&says(Errno::ACCESS)),
+            Some("the data directory may not be used")
+        );
         // A file that is missing was there, and a call that makes no sense was made by the engine.
         assert_eq!(at_fault(&says(Errno::NOENT)), None);
         assert_eq!(at_fault(&says(Errno::INVAL)), None);
