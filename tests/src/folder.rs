@@ -156,3 +156,24 @@ fn beside() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.ancestors().nth(2).unwrap().to_path_buf()
 }
+
+/// What traces a program whose syncs fail as `inject` says, for [`Folder::command_under`]. The tracer is a grandchild, so that the process
+/// is the program's own. The syncs are told in [`SYNC_CALLS`].
+pub fn failing_syncs(inject: &str) -> [&str; 11] {
+    [
+        "strace",
+        "-D",
+        "-f",
+        "-qqq",
+        "--seccomp-bpf",
+        "-e",
+        "trace=fdatasync",
+        "-e",
+        inject,
+        "-o",
+        SYNC_CALLS,
+    ]
+}
+
+/// In the folder.
+pub const SYNC_CALLS: &str = "calls";

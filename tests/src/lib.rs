@@ -19,7 +19,7 @@ pub mod host;
 pub mod simulate;
 pub mod topics;
 
-pub use folder::{Folder, Output};
+pub use folder::{Folder, Output, SYNC_CALLS, failing_syncs};
 pub use host::{End, Host};
 
 use std::time::{Duration, Instant};

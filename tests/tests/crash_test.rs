@@ -14,7 +14,7 @@ use std::process::{Child, Command};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use sharemill_tests::{Folder, Output, until};
+use sharemill_tests::{Folder, Output, failing_syncs, until};
 
 /// With those of `kill.rs`, which go through a host with guests, it is 300 in every run.
 const KILLS: u64 = 290;
@@ -207,19 +207,7 @@ fn a_full_disk_is_no_broken_promise_and_memory_is_no_disk() {
 #[test]
 fn a_disk_that_fails_is_no_broken_promise() {
     let folder = Folder::new("");
-    let strace = [
-        "strace",
-        "-D",
-        "-f",
-        "-qqq",
-        "--seccomp-bpf",
-        "-e",
-        "trace=fdatasync",
-        "-e",
-        "inject=fdatasync:error=EIO:when=12",
-        "-o",
-        "calls",
-    ];
+    let strace = failing_syncs("inject=fdatasync:error=EIO:when=12");
     let arguments = ["crash-test", "--for", "60s", "--data-dir", "new", "--format", "json"];
     let output = finished(folder.command_under(&strace, &arguments));
     output.failure(3, &["error: the disk failed: ", "Input/output error (os error 5)"]);

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use sharemill::admin::Record;
 use sharemill_tests::client::Producer;
-use sharemill_tests::{End, Folder, Host, topics};
+use sharemill_tests::{End, Folder, Host, SYNC_CALLS, failing_syncs, topics};
 
 const MANIFEST: &str = r#"
 [sources.main]
@@ -109,21 +109,8 @@ fn end_under_load(mut host: Host, producer: &Producer) -> Result<End, Host> {
 fn fail_once(nth: u32) -> Outcome {
     let folder = Folder::new(MANIFEST).guest("enrich");
     let inject = format!("inject=fdatasync:error=EIO:when={nth}");
-    let calls = folder.path().join("calls");
-    // The tracer is a grandchild, so that the process is the host's own.
-    let strace = [
-        "strace",
-        "-D",
-        "-f",
-        "-qqq",
-        "--seccomp-bpf",
-        "-e",
-        "trace=fdatasync",
-        "-e",
-        &inject,
-        "-o",
-        calls.to_str().unwrap(),
-    ];
+    let calls = folder.path().join(SYNC_CALLS);
+    let strace = failing_syncs(&inject);
     let host = Host::spawn_under(&folder, &strace, &[]);
     let producer = Producer::start(&folder.data(), "orders", folder.path().join("confirmed"), order);
     let end = end_under_load(host, &producer).unwrap_or_else(|host| {

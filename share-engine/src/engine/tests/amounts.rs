@@ -4,7 +4,7 @@ use super::harness::*;
 use crate::config::{Retention, TopicConfig};
 use crate::engine::open::Part;
 use crate::engine::{Delivery, Member, Outcome};
-use crate::error::SettleResult;
+use crate::error::{ProduceError, SettleResult};
 use crate::ids::Offset;
 use crate::record::Walk;
 use crate::share::AcquireMode;
@@ -217,6 +217,28 @@ fn no_more_of_what_ends_together_is_decided_than_is_written_meanwhile() {
     assert!(expired > 20_000 && expired < kept.len() as u64, "{expired}");
     engine.pump.run();
     assert_eq!(engine.engine.stats().expired, kept.len() as u64);
+}
+
+/// A part that the journal has no room for ends in memory, and makes way for the next one like any other.
+#[test]
+fn what_ends_together_ends_while_the_journal_is_full() {
+    let world = World::new();
+    let mut engine = world.open();
+    let (_member, kept) = apart(&mut engine);
+    world.stop_draining();
+    let long = record(&"x".repeat(4_000));
+    let refused = (0..100).find_map(|_| {
+        let produced = engine.engine.produce("orders", Some(0), vec![long.clone()]);
+        engine.pump.wait(produced).remove(0).err()
+    });
+    assert!(matches!(refused, Some(ProduceError::JournalFull { .. })), "{refused:?}");
+    engine.advance(std::time::Duration::from_secs(31));
+    let group = engine.pump.wait(engine.engine.describe_group("work")).unwrap();
+    assert_eq!(group.partitions[0].acquired, 0);
+    assert!(
+        engine.engine.stats().expired < kept.len() as u64,
+        "the journal had room for all"
+    );
 }
 
 /// The same with a process that ended: its leases were void for as long as nothing could be written of it.
