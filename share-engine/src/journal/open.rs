@@ -83,9 +83,10 @@ impl Journal {
         Ok((journal, report))
     }
 
-    /// What was read above the last known sync may be in the page cache only: it is written and synced again. With
-    /// [`Durability::Os`] that may be the whole ring, and it is synced alone: a page whose writing failed before, unseen,
-    /// is what that durability does not answer for.
+    /// What was read above the last known sync may be in the page cache only: it is written and synced again. A sync alone
+    /// does not bring a page to the disk whose writing failed in an earlier process, and the engine would say of it for ever
+    /// that it is there. With [`Durability::Os`] that may be the whole ring; what the system has not written yet costs
+    /// no more than the sync.
     fn rewrite_tail(&mut self) -> Result<(), JournalError> {
         let geometry = self.ring.geometry;
         let mut buffer = Vec::new();
@@ -99,9 +100,7 @@ impl Journal {
                         .write_header(index, header)
                         .map_err(JournalError::io("write", &path))?;
                 }
-                if let Some(slot) = self.ring.slots.get(index)
-                    && self.options.durability == Durability::Sync
-                {
+                if let Some(slot) = self.ring.slots.get(index) {
                     copy_over_itself(&*slot.file, geometry, at, end, &mut buffer)
                         .map_err(JournalError::io("rewrite", &path))?;
                 }

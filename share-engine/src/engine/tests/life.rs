@@ -225,30 +225,33 @@ fn a_drain_that_loses_its_directory_goes_no_further() {
     );
 }
 
-/// Nothing is synced between two drains, so that the whole ring was written once more with each open.
+/// An open failed in its sync, and the next one read from the page cache what was not on the disk: where answers do not
+/// wait for the disk it was synced, not written again, so that the first loss of power left a journal which knew of more
+/// than it held, and the engine did not open any more.
 #[test]
-fn a_journal_that_is_not_synced_is_not_written_again_at_open() {
+fn what_a_failed_sync_left_in_the_page_cache_is_written_again_at_open() {
     let mut world = World::new();
     world.config.durability = Durability::Os;
     let mut engine = world.open();
     engine.topic("orders");
-    for _ in 0..10 {
+    for _ in 0..5 {
         engine.produce("orders", &[&"x".repeat(2_000)]);
     }
     drop(engine);
-    // Two writes are headers of the ring file.
-    let fault = Fault::nth(FaultKind::Io, 3).on(CallKind::Write).sticky();
-    world.storage.fail(Fault {
-        path: "journal".to_owned(),
-        ..fault
-    });
-    let engine = world.open();
-    world.storage.heal();
-    assert_eq!(engine.report.entries, 11);
-    drop(engine);
-    // What was read is on disk now.
-    let left = world.after(world.storage.crash(CrashPlan::Lose));
-    assert_eq!(left.open().values("orders").len(), 10);
+    // Which of the unsynced writes a failed sync brings to the disk is up to the seed.
+    for seed in 0..8 {
+        let world = world.after(world.storage.fork(seed));
+        let fault = Fault::nth(FaultKind::Io, 1).on(CallKind::Sync);
+        world.storage.fail(Fault {
+            path: "journal".to_owned(),
+            ..fault
+        });
+        assert!(world.try_open().is_err());
+        world.storage.heal();
+        drop(world.open());
+        let mut left = world.after(world.storage.crash(CrashPlan::Lose)).open();
+        assert_eq!(left.values("orders").len(), 5);
+    }
 }
 
 /// What was produced after that was acknowledged, and in no directory.
