@@ -52,7 +52,7 @@ pub enum OpenError {
     /// Damage in what must be whole.
     #[error("damaged: {0}")]
     Corrupt(String),
-    /// Every file of the journal is held open, and this process may not have so many open. Nothing was changed.
+    /// Every file of the journal is held open, and this process may not have so many open. No journal was made or changed.
     #[error(
         "the journal may come to {files} files, and this process may have {limit} open, {spare} of them for other things"
     )]

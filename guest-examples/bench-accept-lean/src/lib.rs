@@ -52,7 +52,8 @@ unsafe impl GlobalAlloc for Arena {
             let (base, len) = (self.more.load(Relaxed), self.more_len.load(Relaxed));
             let mut fit = place(base, len, self.more_used.load(Relaxed), layout);
             if fit.is_none() {
-                let pages = (layout.size() + layout.align()).div_ceil(PAGE);
+                // Larger each time, so that a reused instance soon has one that holds all that a call needs.
+                let pages = (layout.size() + layout.align()).div_ceil(PAGE).max(2 * len / PAGE);
                 let Some(base) = grow(pages) else {
                     return std::ptr::null_mut();
                 };

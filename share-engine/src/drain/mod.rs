@@ -277,12 +277,13 @@ impl Drainer {
             &sections,
             &self.hook,
         )?;
+        // Before it counts, so that a drain which ends here can be repeated.
+        self.look()?;
         self.uncertain = false;
         self.snapshot = Some(job.position.get());
         for log in &logs {
             self.known.insert(log.key, log.state.clone());
         }
-        self.look()?;
         self.clean_up(job);
         Ok(logs)
     }

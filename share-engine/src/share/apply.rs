@@ -1,5 +1,5 @@
-//! How a durable change alters the state: the only way in which a record gets another state. Called when a transition
-//! is durable, and by recovery for every change of the journal.
+//! How a durable change alters the state: the only way in which a record gets another state, called by recovery for every change of
+//! the journal, and through `plain`, which takes neighbours together, when a transition is durable.
 //!
 //! Parts of a change that lie before the start offset are ignored: a log start may have passed them meanwhile.
 

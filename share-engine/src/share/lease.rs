@@ -137,7 +137,7 @@ impl SharePartition {
     /// The log begins at `start` now: what lies before it is lost to this group. Takes effect at once and cannot be
     /// rolled back; until its change is durable the [durable start](SharePartition::durable_start) stays behind. If the
     /// change is refused, it comes along with the next acquisition, or with another call of this; what it lost is counted with
-    /// the next call that writes anything.
+    /// the next call of this that writes anything.
     ///
     /// Records that are held are lost as well: their leases are stale from now on. Those whose settlement is on its way
     /// to the disk are not reported.

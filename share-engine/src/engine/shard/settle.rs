@@ -307,6 +307,7 @@ impl Shard {
                 continue;
             }
             let settled = share.state.handle_timeout(now);
+            // One that waits for its dead letters counts, too: until it goes no more is decided than a second one.
             let then = if settled.changes.len() < LARGE_PART {
                 Then::Nothing
             } else {

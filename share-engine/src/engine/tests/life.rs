@@ -9,6 +9,7 @@ use crate::engine::open::build;
 use crate::engine::{Engine, Environment, Settlement, SystemClock, SystemEntropy, block_on, threads};
 use crate::error::{AdminError, Fenced, OpenError, ProduceError, SettleResult};
 use crate::hook::{Hook, Phase};
+use crate::ids::Offset;
 use crate::journal::Durability;
 use crate::share::AcquireMode;
 use crate::storage::{CallKind, CrashPlan, Fault, FaultKind, MemoryStorage};
@@ -97,7 +98,7 @@ fn a_thread_that_panics_is_told_and_ends_the_engine() {
         });
         // What had been answered is there.
         let (engine, _) = Engine::open_in(environment(&storage, Hook::default()), small()).unwrap();
-        let batches = block_on(engine.read("orders", 0, crate::ids::Offset::ZERO, 1 << 20)).unwrap();
+        let batches = block_on(engine.read("orders", 0, Offset::ZERO, 1 << 20)).unwrap();
         assert!(!batches.is_empty());
         block_on(engine.close()).unwrap();
     }
@@ -217,6 +218,13 @@ fn a_drain_that_loses_its_directory_goes_no_further() {
         if drained.is_ok() {
             break;
         }
+        // Whoever has put it back in time finds all as it was.
+        world.storage.heal();
+        engine.drain();
+        let read = engine
+            .pump
+            .wait(engine.engine.read("orders", 2, Offset::ZERO, u64::MAX));
+        assert_eq!(read.unwrap().len(), 2, "{after}");
     }
     // Logs that were written to, and snapshots.
     assert_eq!(

@@ -83,9 +83,11 @@ impl MemoryStorage {
         self.state().faults.stop_after(calls);
     }
 
-    /// No call fails any more.
+    /// No call fails any more, and the directory is ours again.
     pub fn heal(&self) {
-        self.state().faults.clear();
+        let mut state = self.state();
+        state.faults.clear();
+        state.lost_after = None;
     }
 
     /// Bytes that all files together may have.

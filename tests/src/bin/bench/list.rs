@@ -303,7 +303,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     ),
     Bench::new(
         "p16-1g",
-        "opening 1 GB after kill -9",
+        "1 GB after kill -9, until the first record is given",
         recover::gigabyte,
         &[Goal::new("ready after, ms", Own("ready after ms"), AtMost(300.0))],
     )
@@ -321,7 +321,7 @@ pub(crate) const BENCHES: &[Bench] = &[
     .once(),
     Bench::new(
         "p16-10g",
-        "opening 10 GB with a million acquired after kill -9",
+        "10 GB with a million acquired after kill -9, until the first record is given",
         recover::ten_gigabytes,
         &[Goal::new("ready after, ms", Own("ready after ms"), AtMost(1_000.0))],
     )
