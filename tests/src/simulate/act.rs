@@ -382,12 +382,7 @@ impl World {
             return Ok(());
         }
         let known = self.model.redriven.entry((topic, offset));
-        known.or_insert(Redrive {
-            id,
-            to,
-            arrived: false,
-            sure: false,
-        });
+        known.or_insert(Redrive::new(id, to));
         let at = Offset::saturating(offset);
         self.start(Call::Redrive { topic, offset }, async move {
             Answer::Redriven(engine.redrive(&topic_name(topic), 0, at).await)

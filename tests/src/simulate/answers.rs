@@ -322,28 +322,26 @@ impl World {
     fn redriven(&mut self, topic: u8, offset: u64, result: Result<Receipt, AdminError>) -> Check {
         self.hear(&result);
         let now = self.now();
-        let sent = self.model.redriven.get_mut(&(topic, offset));
-        match (result, sent) {
-            (Ok(_), Some(sent)) if sent.sure => Err(format!("I13: the dead letter {topic} {offset} went back twice")),
-            (Ok(receipt), Some(sent)) => {
-                sent.sure = true;
-                sent.arrived = true;
-                let (id, to) = (sent.id, sent.to);
+        let letter = (topic, offset);
+        match result {
+            Ok(receipt) => {
+                let at = (receipt.partition, receipt.offset.get());
+                self.model.sent_back(letter, at)?;
                 self.seen.redriven += 1;
-                let logs = self.model.topics.get_mut(&to).map(|topic| &mut topic.logs);
-                match logs.and_then(|logs| logs.get_mut(receipt.partition as usize)) {
+                let Some((id, to)) = self.model.redriven.get(&letter).map(|sent| (sent.id, sent.to)) else {
+                    return Ok(());
+                };
+                match self.model.log_mut(to, at.0) {
                     Some(log) => {
-                        log.end = log.end.max(receipt.offset.get() + 1);
-                        log.put(receipt.offset.get(), id, 0, now)
+                        log.end = log.end.max(at.1 + 1);
+                        log.put(at.1, id, 0, now)
                     }
                     None => Ok(()),
                 }
             }
-            (Err(AdminError::Fenced(_) | AdminError::Closed), _) | (_, None) => Ok(()),
-            (Err(_), Some(sent)) => {
-                if !sent.sure && !sent.arrived {
-                    self.model.redriven.remove(&(topic, offset));
-                }
+            Err(AdminError::Fenced(_) | AdminError::Closed) => Ok(()),
+            Err(_) => {
+                self.model.not_sent_back(letter);
                 Ok(())
             }
         }

@@ -79,9 +79,9 @@ impl World {
                 // What is gone by now is gone.
                 let entries = known.logs.iter_mut().flat_map(|log| log.entries.values_mut());
                 entries.for_each(|entry| entry.loose |= known.drops.any());
-                let unseen = self.model.limbo.values_mut().filter(|limbo| limbo.topic == topic);
-                unseen.for_each(|limbo| limbo.hidden |= known.drops.any());
-                known.drops = dropping;
+                if std::mem::replace(&mut known.drops, dropping).any() {
+                    self.model.hide_unseen(|one| one == topic);
+                }
             }
             self.plan.topics.insert(topic, config);
             self.seen.topics_altered += 1;
@@ -125,8 +125,7 @@ impl World {
             .is_some_and(|start| start != ResetTo::Start(Start::Earliest))
         {
             // It may begin behind what nobody has seen yet.
-            let unseen = self.model.limbo.values_mut().filter(|limbo| limbo.topic == topic);
-            unseen.for_each(|limbo| limbo.hidden = true);
+            self.model.hide_unseen(|one| one == topic);
         }
         let end = self.wish.ends.get(&(topic, partition)).copied().unwrap_or(0);
         match self.wish.start {

@@ -6,10 +6,9 @@ impl Model {
     /// A group may have taken records that nobody has seen yet, and be through with them before anybody does.
     fn hide(&mut self, group: u8) {
         let Some(group) = self.groups.get(&group) else { return };
-        let topics = |topic: u8| group.shares.contains_key(&(topic, 0));
         if group.limit <= 2 {
-            let hidden = self.limbo.values_mut().filter(|limbo| topics(limbo.topic));
-            hidden.for_each(|limbo| limbo.hidden = true);
+            let topics: Vec<u8> = group.shares.keys().map(|place| place.0).collect();
+            self.hide_unseen(|topic| topics.contains(&topic));
         }
     }
 
@@ -164,7 +163,7 @@ impl Model {
                 return Err(format!("I1: record {id:#x} of {limbo:?} is lost"));
             }
         }
-        self.redriven.retain(|_, sent| sent.sure || sent.arrived);
+        self.decide_redriven();
         Ok(())
     }
 }

@@ -6,7 +6,10 @@ mod group;
 mod log;
 mod power;
 mod record;
+mod redrive;
 mod state;
+#[cfg(test)]
+mod tests;
 pub(crate) mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) use group::{Group, Share};
 pub(crate) use log::{Drops, Found, Log, Origin, Topic};
 pub(crate) use record::{Claim, Delivered, Key, Record, Rules, Verdict};
+pub(crate) use redrive::Redrive;
 pub(crate) use state::{Ghosts, Kind, Seen, State};
 
 use value::Id;
@@ -77,16 +81,6 @@ pub(crate) struct Begin {
     pub(crate) at_least: u64,
     /// A record that was asked for before this moment may lie before the beginning.
     pub(crate) before: u64,
-}
-
-/// A dead letter that went back.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Redrive {
-    pub(crate) id: Id,
-    pub(crate) to: u8,
-    /// It was seen in the topic.
-    pub(crate) arrived: bool,
-    pub(crate) sure: bool,
 }
 
 /// The name of a topic.
@@ -229,12 +223,9 @@ impl Model {
             return self.letter(topic, found, id);
         }
         if found.origin.is_some() {
-            let mut sent = self.redriven.values_mut();
-            let Some(sent) = sent.find(|one| one.id == id && one.to == topic && !one.arrived) else {
+            if !self.copy_found(id, topic, (partition, found.offset)) {
                 return Err(format!("I13: {} came back, nobody sent it", what()));
-            };
-            sent.arrived = true;
-            sent.sure = true;
+            }
             return Ok(());
         }
         match self.limbo.remove(&id) {

@@ -1,7 +1,7 @@
 //! Loss of power where answers do not wait for the disk: what was acknowledged since the last known sync may be lost, from
 //! some moment on and everywhere. What is left has to be how everything stood at that moment.
 
-use super::{Ghosts, LETTERS, Model, Rules};
+use super::{Ghosts, LETTERS, Model, Redrive, Rules};
 
 impl Model {
     /// The power was lost, after [`Model::crash`].
@@ -59,7 +59,7 @@ impl Model {
         log.cut = false;
         log.end = end;
         log.read = log.read.min(end);
-        for (offset, entry) in log.entries.split_off(&end) {
+        for offset in log.entries.split_off(&end).into_keys() {
             self.origins.remove(&(topic, offset));
             self.redriven.remove(&(topic, offset));
             if let Some(of) = self.stands.remove(&(topic, offset)) {
@@ -70,12 +70,10 @@ impl Model {
                     share.lettered.remove(&of.1);
                 }
             }
-            // More than one may have gone back as the same record: which of them this was nobody knows.
-            let sent = self
-                .redriven
-                .values_mut()
-                .filter(|one| one.id == entry.id && one.to == topic);
-            sent.for_each(|one| (one.arrived, one.sure) = (false, false));
+            // More than one letter may have gone back as the same record.
+            let sent = self.redriven.values_mut();
+            let sent = sent.filter(|one| one.to == topic && one.at == Some((partition, offset)));
+            sent.for_each(Redrive::lose);
         }
     }
 }
