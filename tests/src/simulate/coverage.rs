@@ -61,6 +61,7 @@ coverage! {
     redriven: "dead letters sent back", 3_000;
     retired: "records that retention ended", 20_000;
     dropped: "records that a topic's start has passed and that must not come back", 20_000;
+    back: "records that came back before anybody had seen them", 0;
     drains: "drains", 20_000;
     laps: "times round the ring", 1_000;
     crashes: "crashes", 5_000;

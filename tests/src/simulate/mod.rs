@@ -153,6 +153,7 @@ fn steps(options: Options, step: &Cell<u64>) -> Result<Report, String> {
     world.calm()?;
     world.seen.disk_calls += world.disk.calls();
     world.seen.dropped += world.model.dropped;
+    world.seen.back += world.model.back;
     world.seen.stalls += world.clock.stalls();
     world.seen.letters = world.model.letters.values().map(|count| u64::from(*count)).sum();
     Ok(Report {

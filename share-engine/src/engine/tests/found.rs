@@ -451,3 +451,66 @@ fn without_drain<T>(engine: &mut Running, call: impl Future<Output = T>) -> T {
         }
     }
 }
+
+/// A topic let go of its oldest records, which is durable with the next snapshot. The process died before that: they are read
+/// again, and given to nobody, since their group had passed them. The simulator took one that it had never read for one that
+/// nobody had produced.
+#[test]
+fn what_a_topic_has_dropped_may_be_read_again_after_a_crash_and_is_nobodys() {
+    let world = World::new();
+    let mut engine = world.open();
+    let config = TopicConfig {
+        max_bytes: Some(16 << 10),
+        on_full: OnFull::DropOldest,
+        ..TopicConfig::default()
+    };
+    engine.pump.wait(engine.engine.create_topic("orders", config)).unwrap();
+    engine.group("work", "orders", GroupConfig::default());
+    world.stop_draining();
+    let value = "x".repeat(1_000);
+    for _ in 0..20 {
+        engine.produce("orders", &[&value]);
+    }
+    engine.advance(Duration::from_secs(2));
+    let topic = |engine: &mut Running| {
+        let handle = engine.engine.clone();
+        engine.pump.wait(handle.describe_topic("orders")).unwrap()
+    };
+    let first = topic(&mut engine).partitions[0].start;
+    assert!(first > 0);
+    drop(engine);
+    // Nothing but what the journal and the snapshot say: nobody has looked yet whether the topic is above its limit.
+    let mut engine = world.open();
+    assert_eq!(topic(&mut engine).partitions[0].start, 0);
+    let member = engine.join("work", "orders");
+    assert_eq!(offsets(&engine.acquire(&member, 1)), [(first, 1)]);
+}
+
+/// Two records were finished; one of them had been drained, the other had left memory with that. The group was set back to the
+/// first, and the process died: the second was back, and had to be delivered like the first.
+#[test]
+fn what_left_memory_is_back_after_a_crash_if_its_group_was_set_back() {
+    let world = World::new();
+    let mut engine = world.open();
+    engine.topic("orders");
+    let member = engine.group("work", "orders", GroupConfig::default());
+    engine.produce("orders", &["a"]);
+    engine.drain();
+    engine.produce("orders", &["b"]);
+    let held = engine.acquire(&member, 2);
+    engine.accept(&member, &held);
+    assert_eq!(engine.values("orders"), [(0, "a".to_owned())]);
+    let request = ResetGroup {
+        group: "work".to_owned(),
+        topic: None,
+        partition: None,
+        to: ResetTo::Offset(Offset::ZERO),
+        force: true,
+    };
+    engine.pump.wait(engine.engine.reset_group(request)).unwrap();
+    drop(engine);
+    let mut engine = world.open();
+    assert_eq!(engine.values("orders"), [(0, "a".to_owned()), (1, "b".to_owned())]);
+    let member = engine.join("work", "orders");
+    assert_eq!(offsets(&engine.acquire(&member, 2)), [(0, 1), (1, 1)]);
+}

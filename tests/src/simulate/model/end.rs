@@ -1,6 +1,6 @@
 //! What ends leases without an answer: members that go, acquisitions that are given up, a process that dies or is closed.
 
-use super::{Check, Kind, Model, Place, Record, Rules, State};
+use super::{Check, Kind, Log, Missed, Model, Place, Record, Rules, State};
 
 impl Model {
     /// A group may have taken records that nobody has seen yet, and be through with them before anybody does.
@@ -40,9 +40,8 @@ impl Model {
 
     /// The process has died. `unseen`: groups whose acquisitions were on their way.
     pub(crate) fn crash(&mut self, unseen: impl Fn(u8) -> bool, now: u64) {
-        for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
-            log.start = 0;
-        }
+        let logs = self.topics.values_mut().flat_map(|topic| &mut topic.logs);
+        logs.for_each(Log::reopen);
         for group in self
             .groups
             .keys()
@@ -91,9 +90,8 @@ impl Model {
             // There may have been no room for the end of a lease: the next open finds it held.
             return self.crash(|_| true, now);
         }
-        for log in self.topics.values_mut().flat_map(|topic| &mut topic.logs) {
-            log.start = 0;
-        }
+        let logs = self.topics.values_mut().flat_map(|topic| &mut topic.logs);
+        logs.for_each(Log::reopen);
         self.each_record(now, |_, record, rules| record.close(rules));
     }
 
@@ -158,8 +156,14 @@ impl Model {
     /// All logs were read after a crash: what was on its way is there now, or never will be.
     pub(crate) fn decide(&mut self) -> Check {
         for (id, limbo) in std::mem::take(&mut self.limbo) {
-            let kept = self.topics.get(&limbo.topic).is_some_and(|topic| !topic.drops.any());
-            if limbo.sure && kept && !limbo.hidden {
+            let Some(topic) = self.topics.get(&limbo.topic) else {
+                continue;
+            };
+            if topic.drops.any() || limbo.hidden {
+                let ends = topic.logs.iter().map(|log| log.end).collect();
+                let topic = limbo.topic;
+                self.missed.insert(id, Missed { topic, ends });
+            } else if limbo.sure {
                 return Err(format!("I1: record {id:#x} of {limbo:?} is lost"));
             }
         }

@@ -278,6 +278,8 @@ impl Model {
             for (_, entry) in log.entries.range_mut(..=last) {
                 entry.loose = true;
             }
+            // What nobody has seen may lie before.
+            self.hide_unseen(|one| one == topic);
         }
     }
 
@@ -373,6 +375,7 @@ impl Model {
         }
         if let Some(log) = self.log_mut(topic, partition) {
             log.start = start;
+            log.reopened = false;
             log.read = log.read.max(end);
         }
         Ok(())

@@ -55,6 +55,8 @@ pub(crate) struct Log {
     pub(crate) read: u64,
     /// Everything before is gone, and does not come back while the engine runs.
     pub(crate) start: u64,
+    /// The engine was opened since it was read: what was gone may be back.
+    pub(crate) reopened: bool,
     /// The power was lost since it was read: it may end earlier, but no earlier than what was synced.
     pub(crate) cut: bool,
     /// Everything before is on the disk, whatever is lost with the power.
@@ -144,6 +146,12 @@ impl super::Model {
 }
 
 impl Log {
+    /// The engine is gone: what its start had passed in memory alone the next one may have again.
+    pub(super) fn reopen(&mut self) {
+        self.start = 0;
+        self.reopened = true;
+    }
+
     /// What lies here and behind takes so many bytes at most.
     fn bytes_from(&self, offset: u64) -> u64 {
         let known = self.entries.range(offset..).map(|(_, entry)| entry.bytes());

@@ -38,6 +38,9 @@ pub(crate) struct Model {
     pub(crate) groups: BTreeMap<u8, Group>,
     /// Records that were asked to be produced, and have not been seen yet.
     pub(crate) limbo: BTreeMap<Id, Limbo>,
+    /// Those that were gone when everything was read after a restart, without anybody having seen them. What ended them may
+    /// be durable no sooner than the next snapshot: another restart may bring them back.
+    missed: BTreeMap<Id, Missed>,
     /// Those whose topic was deleted meanwhile.
     pub(crate) buried: BTreeSet<Id>,
     /// Dead letters that were, or may have been, sent back; by topic and offset.
@@ -58,6 +61,8 @@ pub(crate) struct Model {
     pub(crate) fickle: bool,
     /// Records that lie before the start of their topic, and must not come back while the engine runs.
     pub(crate) dropped: u64,
+    /// Records that came back without anybody having seen them before.
+    pub(crate) back: u64,
     produced: u64,
     claimed: u64,
 }
@@ -72,6 +77,14 @@ pub(crate) struct Limbo {
     pub(crate) sure: bool,
     /// It may have come to its end before anybody saw it.
     pub(crate) hidden: bool,
+}
+
+/// A record that may turn up again once the engine is opened anew.
+#[derive(Clone, Debug)]
+struct Missed {
+    topic: u8,
+    /// By partition: where its log ended when it was missed, and before which it lies.
+    ends: Vec<u64>,
 }
 
 /// Where a group begins.
@@ -212,6 +225,7 @@ impl Model {
         let Some(log) = self.log_mut(topic, partition) else {
             return Ok(());
         };
+        let reopened = log.reopened;
         log.put(found.offset, id, asked, now)?;
         if found.offset < log.read
             && let Some(entry) = log.entries.get_mut(&found.offset)
@@ -230,8 +244,18 @@ impl Model {
         }
         match self.limbo.remove(&id) {
             Some(limbo) if limbo.topic == topic => Ok(()),
+            None if reopened && self.is_back(id, topic, partition, found.offset) => Ok(()),
             _ => Err(format!("I8: {} holds {id:#x}, which was never produced there", what())),
         }
+    }
+
+    /// Whether a record that was missed lies where it may have lain, once.
+    fn is_back(&mut self, id: Id, topic: u8, partition: u32, offset: u64) -> bool {
+        let missed = self.missed.remove(&id).filter(|missed| missed.topic == topic);
+        let ends = missed.map(|missed| missed.ends).unwrap_or_default();
+        let back = ends.get(partition as usize).is_some_and(|end| offset < *end);
+        self.back += u64::from(back);
+        back
     }
 
     /// Whether another dead letter was seen here.
@@ -328,5 +352,6 @@ impl Model {
         let gone = self.limbo.iter().filter(|(_, limbo)| limbo.topic == topic);
         self.buried.extend(gone.map(|(id, _)| *id));
         self.limbo.retain(|_, limbo| limbo.topic != topic);
+        self.missed.retain(|_, missed| missed.topic != topic);
     }
 }

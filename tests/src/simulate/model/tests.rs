@@ -2,11 +2,39 @@
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use super::{Drops, Found, LETTERS, Model, Origin, Redrive, Topic, value};
+use share_engine::config::GroupConfig;
+
+use super::{Begin, Drops, Found, Group, Kind, LETTERS, Limbo, Model, Origin, Record, Redrive, State, Topic, value};
 
 /// A topic's number, and its only partition.
 const TOPIC: u8 = 1;
 const PARTITION: u32 = 0;
+
+/// A record that was asked for, in a topic that drops its oldest.
+fn asked_for(sure: bool) -> (Model, value::Id) {
+    let mut model = Model::default();
+    for topic in [TOPIC, TOPIC + 1] {
+        model.topics.insert(topic, Topic::new(1, Drops::Above(1_000)));
+    }
+    let id = model.new_id(10);
+    let limbo = Limbo {
+        topic: TOPIC,
+        asked: 1,
+        sure,
+        hidden: false,
+    };
+    model.limbo.insert(id, limbo);
+    (model, id)
+}
+
+/// The engine is opened, and everything is read: each log holds nothing but an end and a start.
+fn open_without(model: &mut Model, start: u64, end: u64) {
+    model.crash(|_| false, 1);
+    for topic in [TOPIC, TOPIC + 1] {
+        model.read(topic, PARTITION, start, end, &[], 1).unwrap();
+    }
+    model.decide().unwrap();
+}
 
 fn at(offset: u64, id: value::Id) -> Found {
     Found {
@@ -15,6 +43,56 @@ fn at(offset: u64, id: value::Id) -> Found {
         origin: None,
         letter: None,
     }
+}
+
+/// A topic's start had passed a record before anybody saw it, and the process died before that was in a snapshot. The record
+/// was back, and was said never to have been produced.
+#[test]
+fn a_record_that_was_dropped_unseen_may_come_back_with_a_restart() {
+    for sure in [false, true] {
+        let (mut model, id) = asked_for(sure);
+        open_without(&mut model, 5, 8);
+        model.crash(|_| false, 2);
+        model.found(TOPIC, PARTITION, &at(3, id), 2).unwrap();
+        assert_eq!(model.back, 1);
+        // Once.
+        let again = model.found(TOPIC, PARTITION, &at(4, id), 2);
+        assert!(again.unwrap_err().starts_with("I8"));
+    }
+}
+
+/// Where it cannot have lain, or when it cannot have come back.
+#[test]
+fn a_record_that_was_dropped_unseen_comes_back_nowhere_else() {
+    let check = |reopened: bool, topic: u8, offset: u64| {
+        let (mut model, id) = asked_for(true);
+        open_without(&mut model, 5, 8);
+        if reopened {
+            model.crash(|_| false, 2);
+        }
+        model.found(topic, PARTITION, &at(offset, id), 2)
+    };
+    assert_eq!(check(true, TOPIC, 7), Ok(()));
+    for (reopened, topic, offset) in [
+        (false, TOPIC, 7),
+        (false, TOPIC, 3),
+        (true, TOPIC, 8),
+        (true, TOPIC + 1, 7),
+    ] {
+        let found = check(reopened, topic, offset);
+        assert!(found.is_err_and(|error| error.starts_with("I8")), "{offset}");
+    }
+}
+
+/// What was asked for and not there when everything was read, in a topic that drops nothing, was never produced.
+#[test]
+fn a_record_that_was_never_written_does_not_come_back() {
+    let (mut model, id) = asked_for(false);
+    model.topics.get_mut(&TOPIC).unwrap().drops = Drops::Never;
+    open_without(&mut model, 0, 8);
+    model.crash(|_| false, 2);
+    let found = model.found(TOPIC, PARTITION, &at(3, id), 2);
+    assert!(found.unwrap_err().starts_with("I8"));
 }
 
 /// A dead letter went back, its record became a dead letter again, and so did that. The power took the second return, and the
@@ -49,6 +127,29 @@ fn a_return_that_is_lost_says_nothing_of_another_one() {
     model.decide().unwrap();
     let left: Vec<u64> = model.redriven.keys().map(|(_, letter)| *letter).collect();
     assert_eq!(left, [0]);
+}
+
+/// A group was deleted by force, and its topic's start went behind the last record that it had settled: records before that, which
+/// nobody had seen, were said to be lost.
+#[test]
+fn a_group_that_goes_may_take_along_what_nobody_has_seen() {
+    for alone in [true, false] {
+        let (mut model, _) = asked_for(true);
+        let groups = if alone { 1 } else { 2 };
+        for group in 0..groups {
+            model.groups.insert(group, Group::new(&GroupConfig::default()));
+            model.begin((group, TOPIC, PARTITION), 0, Begin::default());
+        }
+        let topic = model.topics.get_mut(&TOPIC).unwrap();
+        topic.drops = Drops::Never;
+        topic.logs[0].put(7, 99, 1, 1).unwrap();
+        let mut record = Record::default();
+        record.states[0] = State::FRESH.over(Kind::Accepted);
+        model.share((0, TOPIC, PARTITION)).unwrap().records.insert(7, record);
+        model.pass_settled(0, 2);
+        model.groups.remove(&0);
+        assert_eq!(model.decide().is_ok(), alone);
+    }
 }
 
 /// Two groups had a dead letter of the same record each, and both were sent back. One copy was found after a crash and taken for
