@@ -130,9 +130,10 @@ impl State {
         }
     }
 
-    /// Whether its attempt may have lasted too long. The engine keeps whole seconds over a restart.
+    /// Whether its attempt may have lasted too long. The engine keeps whole seconds over a restart. One that began at 0
+    /// may have lasted for longer than there has been time: the wall clock was set.
     pub(super) fn is_exhausted(&self, rules: &Rules) -> bool {
-        rules.now.saturating_add(1_500_000_000) >= self.began.saturating_add(rules.max_lease)
+        self.began == 0 || rules.now.saturating_add(1_500_000_000) >= self.began.saturating_add(rules.max_lease)
     }
 
     /// What a settlement may make of it.

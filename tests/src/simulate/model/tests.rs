@@ -4,7 +4,10 @@
 
 use share_engine::config::GroupConfig;
 
-use super::{Begin, Drops, Found, Group, Kind, LETTERS, Limbo, Model, Origin, Record, Redrive, State, Topic, value};
+use super::{
+    Begin, Drops, Found, Ghosts, Group, Kind, LETTERS, Limbo, Model, Origin, Record, Redrive, Rules, State, Topic,
+    value,
+};
 
 /// A topic's number, and its only partition.
 const TOPIC: u8 = 1;
@@ -150,6 +153,38 @@ fn a_group_that_goes_may_take_along_what_nobody_has_seen() {
         model.groups.remove(&0);
         assert_eq!(model.decide().is_ok(), alone);
     }
+}
+
+/// The wall clock was set three times by an hour, and a group's longest attempt was shorter than that and longer than the run:
+/// the engine ended an attempt, and was said to have no reason to.
+#[test]
+fn an_attempt_may_have_lasted_for_longer_than_the_run_once_the_clock_was_set() {
+    let hour = 3_600_000_000_000;
+    let rules = Rules {
+        limit: 2,
+        limit_high: 2,
+        limits_ever: (2, 2),
+        max_lease: 3 * hour,
+        drops: false,
+        ghosts: Ghosts::default(),
+        fickle: false,
+        now: 2 * hour,
+    };
+    let state = State {
+        again: true,
+        began: hour,
+        ..State::FRESH
+    };
+    assert!(!state.is_exhausted(&rules));
+    let mut model = Model::default();
+    model.groups.insert(0, Group::new(&GroupConfig::default()));
+    model.begin((0, TOPIC, PARTITION), 0, Begin::default());
+    let mut record = Record::default();
+    record.states[0] = state;
+    model.share((0, TOPIC, PARTITION)).unwrap().records.insert(0, record);
+    model.forget_times();
+    let share = model.share((0, TOPIC, PARTITION)).unwrap();
+    assert!(share.records[&0].states[0].is_exhausted(&rules));
 }
 
 /// Two groups had a dead letter of the same record each, and both were sent back. One copy was found after a crash and taken for
