@@ -22,7 +22,7 @@ impl World {
                 self.joined(group, result);
                 Ok(())
             }
-            (Call::Redrive { topic, offset }, Answer::Redriven(result)) => self.redriven(topic, offset, result),
+            (Call::Redrive { topic, offset }, Answer::Redriven(result)) => self.redriven(topic, offset, &result),
             (Call::Catalog(change), Answer::Done(result)) => {
                 self.hear(&result);
                 match result {
@@ -319,8 +319,8 @@ impl World {
         }
     }
 
-    fn redriven(&mut self, topic: u8, offset: u64, result: Result<Receipt, AdminError>) -> Check {
-        self.hear(&result);
+    fn redriven(&mut self, topic: u8, offset: u64, result: &Result<Receipt, AdminError>) -> Check {
+        self.hear(result);
         let now = self.now();
         let letter = (topic, offset);
         match result {
