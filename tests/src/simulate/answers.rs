@@ -1,7 +1,7 @@
 //! What an answer means: it is told to the model, and decides what members hold.
 
 use share_engine::engine::{Delivery, Member, Receipt, Refusal};
-use share_engine::error::{AdminError, ProduceError, SettleResult};
+use share_engine::error::{AdminError, ProduceError, RefusedBy, SettleResult};
 use share_engine::record::RecordView;
 use share_engine::time::Instant;
 
@@ -72,6 +72,8 @@ impl World {
                 Err(error) => {
                     self.trace.note(&[5, *id]);
                     self.seen.refused += 1;
+                    let full = matches!(error, ProduceError::JournalFull { .. });
+                    self.seen.journal_full += u64::from(full);
                     if self.model.limbo.remove(id).is_none() && self.model.holds(*id) {
                         return Err(format!("I10: record {id:#x} was refused ({error}), and is there"));
                     }
@@ -156,7 +158,9 @@ impl World {
             let checked = self.settled_one(&item, &result);
             checked.map_err(|error| format!("{:?}: {result:?}: {error}", item.held))?;
             match result {
-                SettleResult::Refused(_) => {
+                SettleResult::Refused(refused) => {
+                    let full = refused.by == RefusedBy::JournalFull;
+                    self.seen.unsettled += u64::from(full);
                     let actor = self.actors.iter_mut().find(|one| one.number == actor);
                     if let Some(actor) = actor {
                         actor.held.push(item.held);

@@ -10,6 +10,11 @@ impl Chance {
         Self(mix(seed ^ 0x5EED_0F5A_4E3B_1157) | 1)
     }
 
+    /// Another generator that follows from this one, which goes on as if nothing had been drawn.
+    pub(crate) fn aside(&self) -> Self {
+        Self(mix(self.0 ^ 0xA51D_E0A5_1DE0_A51D) | 1)
+    }
+
     /// 64 random bits.
     pub(crate) fn next(&mut self) -> u64 {
         self.0 ^= self.0 >> 12;

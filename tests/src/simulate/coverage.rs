@@ -63,7 +63,12 @@ coverage! {
     dropped: "records that a topic's start has passed and that must not come back", 20_000;
     back: "records that came back before anybody had seen them", 0;
     drains: "drains", 20_000;
-    laps: "times round the ring", 1_000;
+    laps: "times round the ring", 2_000;
+    crowded: "runs that produce more than they drain", 60;
+    cramped: "times that the ring came to have little room", 200;
+    journal_full: "records refused by a full journal", 40_000;
+    unsettled: "settlements refused by a full journal", 800;
+    grown: "ring files beyond the first two", 400;
     crashes: "crashes", 5_000;
     powerless: "crashes with loss of power", 4_000;
     fickle: "losses of power that may have taken back answers", 400;

@@ -191,6 +191,15 @@ impl World {
         self.revive()
     }
 
+    /// Ring files that the journal has grown by.
+    pub(crate) fn grown(&self) -> u64 {
+        let files = self.disk.files();
+        let rings = files
+            .iter()
+            .filter_map(|file| file.strip_prefix("journal/")?.strip_suffix(".ring"));
+        (rings.count() as u64).saturating_sub(2)
+    }
+
     /// How often the journal went round.
     fn note_laps(&mut self) {
         if !self.disk.files().iter().any(|file| file == "journal/0000.ring") {

@@ -152,6 +152,8 @@ fn steps(options: Options, step: &Cell<u64>) -> Result<Report, String> {
     step.set(options.steps + 1);
     world.calm()?;
     world.seen.disk_calls += world.disk.calls();
+    world.seen.crowded += u64::from(world.plan.crowded);
+    world.seen.grown += world.grown();
     world.seen.dropped += world.model.dropped;
     world.seen.back += world.model.back;
     world.seen.stalls += world.clock.stalls();

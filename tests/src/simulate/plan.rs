@@ -115,7 +115,12 @@ pub(crate) struct Plan {
     /// As they are, or will be made next.
     pub(crate) topics: BTreeMap<u8, TopicConfig>,
     pub(crate) groups: BTreeMap<u8, GroupConfig>,
+    /// The journal has little room most of the time.
+    pub(crate) crowded: bool,
 }
+
+/// One run in so many is crowded.
+const CROWDED: u64 = 8;
 
 /// Topics and groups that there may be; one more topic comes at the end.
 pub(crate) const TOPICS: u8 = 3;
@@ -124,6 +129,8 @@ pub(crate) const GROUPS: u8 = 2;
 impl Plan {
     /// The plan that follows from a seed. With `swarm` some of its actions never come, and others often.
     pub(crate) fn new(chance: &mut Chance, swarm: bool) -> Self {
+        // Drawn aside, so that all other runs are what they were before there were crowded ones.
+        let mut aside = chance.aside();
         let mut weights = WEIGHTS.to_vec();
         if swarm {
             for (_, weight) in &mut weights {
@@ -143,9 +150,9 @@ impl Plan {
             let unchanging = weights.iter_mut().filter(|(action, _)| action.is_administration());
             unchanging.for_each(|(_, weight)| *weight = 0);
         }
-        Self {
+        let mut plan = Self {
             engine,
-            total: weights.iter().map(|(_, weight)| weight).sum(),
+            total: 0,
             weights,
             value_bytes: chance.pick(&[10, 40, 200, 600]),
             batch: chance.pick(&[1, 3, 6]),
@@ -156,6 +163,27 @@ impl Plan {
             slowness: chance.pick(&[0, 0, 0, 5_000_000, 300_000_000]),
             topics: (0..=TOPICS).map(|number| (number, topic(chance, number))).collect(),
             groups: (0..GROUPS).map(|number| (number, group(chance, number))).collect(),
+            crowded: aside.one_in(CROWDED),
+        };
+        if plan.crowded {
+            plan.crowd(&mut aside);
+        }
+        plan.total = plan.weights.iter().map(|(_, weight)| weight).sum();
+        plan
+    }
+
+    /// More is produced than is drained: the ring fills up, goes round and grows.
+    fn crowd(&mut self, chance: &mut Chance) {
+        self.engine.journal_bytes = self.engine.journal_file_bytes * chance.pick(&[2, 2, 3, 6]);
+        self.value_bytes = 600;
+        self.batch = 6;
+        self.paces = [60, 60, chance.pick(&[0, 1, 4]), 10];
+        for (action, weight) in &mut self.weights {
+            match action {
+                Action::Produce => *weight = (*weight).max(300) * 2,
+                Action::Look | Action::Close | Action::Crash | Action::FlipBit => *weight = weight.div_ceil(3),
+                _ => {}
+            }
         }
     }
 

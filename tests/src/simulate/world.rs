@@ -229,6 +229,7 @@ impl World {
         let worked = running.pump.step(part);
         let (used, capacity) = running.pump.ring();
         if used > capacity / 4 * 3 {
+            self.seen.cramped += u64::from(running.tight.is_none());
             running.tight = Some(self.clock.nanos());
         }
         if worked {
