@@ -217,3 +217,31 @@ fn a_copy_belongs_to_either_of_two_letters_and_to_no_third() {
     let third = model.found(TOPIC, PARTITION, &copy, 1);
     assert!(third.unwrap_err().starts_with("I13"));
 }
+
+/// A letter that went back for certain does not go again in the name of another of the same record; and where as many copies were
+/// seen as letters were sent, one that is sent later has not gone before.
+#[test]
+fn a_letter_that_is_known_to_have_gone_back_stands_for_no_other() {
+    let mut model = Model::default();
+    model.topics.insert(TOPIC, Topic::new(1, Drops::Never));
+    let id = model.new_id(10);
+    let letters = [(LETTERS, 1), (LETTERS + 1, 2)];
+    for letter in letters {
+        model.redriven.insert(letter, Redrive::new(id, TOPIC));
+    }
+    model.sent_back(letters[0], (PARTITION, 3)).unwrap();
+    let twice = model.sent_back(letters[0], (PARTITION, 4));
+    assert!(twice.unwrap_err().starts_with("I13"));
+    let mut model = Model::default();
+    model.topics.insert(TOPIC, Topic::new(1, Drops::Never));
+    for letter in letters {
+        model.redriven.insert(letter, Redrive::new(id, TOPIC));
+    }
+    for offset in [3, 4] {
+        assert!(model.copy_found(id, TOPIC, (PARTITION, offset)));
+    }
+    let third = (LETTERS, 5);
+    model.redriven.insert(third, Redrive::new(id, TOPIC));
+    model.not_sent_back(third);
+    assert!(!model.redriven.contains_key(&third));
+}
