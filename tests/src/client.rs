@@ -10,7 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use sharemill::admin::{Admin as _, AdminClient, AdminError, PRODUCE_BUFFER, ProduceOutcome, ProduceResult, Record};
+use sharemill::admin::{
+    Admin as _, AdminClient, AdminError, ErrorCode, PRODUCE_BUFFER, ProduceOutcome, ProduceResult, Record,
+};
 use tokio::sync::mpsc;
 
 /// Makes the record of a number.
@@ -136,7 +138,7 @@ async fn stream(
         refused
     };
     // How the stream ends is of no interest: what has no result is not known to be stored.
-    let ((), _, refused) = tokio::join!(send, client.produce(topic, taken, results), note);
+    let ((), _, refused) = tokio::join!(send, client.produce(topic, Duration::ZERO, taken, results), note);
     refused
 }
 
@@ -150,7 +152,7 @@ pub async fn connect(data: &Path) -> AdminClient {
     }
 }
 
-/// Produces one record and waits for its answer.
+/// Produces one record and waits for its answer, but for no room.
 pub async fn produce_one(client: &AdminClient, topic: &str, record: Record) -> Result<ProduceOutcome, AdminError> {
     let (records, taken) = mpsc::channel(1);
     let (results, mut answers) = mpsc::channel(1);
@@ -158,9 +160,16 @@ pub async fn produce_one(client: &AdminClient, topic: &str, record: Record) -> R
         drop(records.send(record).await);
         drop(records);
     };
-    let ((), produced, answer) = tokio::join!(send, client.produce(topic, taken, results), answers.recv());
+    let ((), produced, answer) = tokio::join!(
+        send,
+        client.produce(topic, Duration::ZERO, taken, results),
+        answers.recv()
+    );
     match answer {
         Some(result) => Ok(result.outcome),
-        None => Err(produced.unwrap_err()),
+        None => match produced.unwrap_err() {
+            error if error.code == ErrorCode::Full => Ok(ProduceOutcome::Refused { error }),
+            error => Err(error),
+        },
     }
 }

@@ -33,7 +33,7 @@ fn gated(manifest: &str) -> Folder {
 fn large(folder: &Folder, topic: &str, job: &str) -> sharemill_tests::Output {
     let key = "k".repeat(100 << 10);
     folder.run_with_input(
-        &["produce", topic, "--ndjson", "-"],
+        &["produce", topic, "--timeout", "0s", "--ndjson", "-"],
         &format!(r#"{{"key":"{key}","value":"{job}"}}"#),
     )
 }
@@ -68,6 +68,12 @@ topic = "orders"
         "hint: let its group catch up, raise max-bytes",
     ];
     refused.failure(1, &parts);
+    // Nothing behind it is stored, small as it is.
+    let behind = format!("{}\n1\n2\n", "x".repeat(500 << 10));
+    let output = folder.run_with_input(&["produce", "orders", "--timeout", "100ms"], &behind);
+    output.failure(1, &parts);
+    output.failure(1, &["; nothing was taken for 100ms"]);
+    assert_eq!(output.stdout, "");
     for _ in 0..20 {
         large(&folder, "others", "one").success();
     }

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+use std::fmt::Write as _;
 use std::fs;
 
 use sharemill_tests::{Folder, Host, topics, until};
@@ -42,20 +43,45 @@ fn status(host: &Host, name: &str) -> u64 {
     line.split_whitespace().next().unwrap().parse::<u64>().unwrap() << 10
 }
 
-/// All of them, as fast as they are taken: where the ring is full, on from there, as the command says.
-fn produce(folder: &Folder, orders: &[String]) {
-    let input = orders.join("\n");
-    let mut from = 1_usize;
-    until("all orders to be taken", || {
-        let output = folder.run_with_input(&["produce", "orders", "--from-line", &from.to_string()], &input);
-        if output.code == Some(0) {
-            return Some(());
-        }
-        assert!(output.stderr.contains("the journal is full"), "{}", output.stderr);
-        let next = output.stderr.rsplit("--from-line ").next().unwrap();
-        from = next.split_whitespace().next().unwrap().parse().unwrap();
-        None
-    });
+/// Bytes of a file that is larger than the ring.
+const FILE_BYTES: usize = 30 << 20;
+
+/// A seventh of its lines and more were refused, in patches.
+#[test]
+fn a_file_larger_than_the_ring_is_taken_whole_and_in_its_order() {
+    let folder = Folder::with_host("profile = \"edge\"", "[topics.files]\npartitions = 2\n");
+    let host = Host::start_within(&folder, 1 << 30);
+    let mut input = String::new();
+    let mut count = 0_usize;
+    while input.len() < FILE_BYTES {
+        // Large and small ones: a small one may find room where a large one before it found none.
+        let filling = "x".repeat(if count.is_multiple_of(5) { 4_000 } else { 100 });
+        let key = count % 11;
+        writeln!(input, r#"{{"key":"k{key}","value":"{count} {filling}"}}"#).unwrap();
+        count += 1;
+    }
+    let said = folder
+        .run_with_input(&["produce", "files", "--ndjson", "-"], &input)
+        .success();
+    assert!(
+        said.starts_with(&format!("{count} records stored in files, 0 refused\n")),
+        "{said}"
+    );
+    host.stop();
+    assert!(ring(&folder) <= 16 << 20, "{} bytes", ring(&folder));
+    let number = |one: &topics::Stored| one.value.split(' ').next().unwrap().parse::<usize>().unwrap();
+    let read: Vec<topics::Stored> = topics::read(&folder.data(), &["files"]).remove(0);
+    assert_eq!(read.len(), count, "nothing is there twice");
+    let mut last = [None; 11];
+    for number in read.iter().map(number) {
+        // None is there twice, and those of a key are in their order.
+        assert!(
+            last[number % 11] < Some(number),
+            "{number} comes after {:?}",
+            last[number % 11]
+        );
+        last[number % 11] = Some(number);
+    }
 }
 
 const ORDERS: usize = 40_000;
@@ -66,7 +92,10 @@ fn the_edge_profile_works_in_one_gigabyte_of_address_space_with_a_small_ring() {
     let host = Host::start_within(&folder, 1 << 30);
     assert!(status(&host, "VmSize") < 1 << 30);
     // More than the ring holds, so that it wraps and drains.
-    produce(&folder, &(0..ORDERS).map(order).collect::<Vec<_>>());
+    let orders: Vec<String> = (0..ORDERS).map(order).collect();
+    folder
+        .run_with_input(&["produce", "orders"], &orders.join("\n"))
+        .success();
     until("the end of the orders", || {
         let group = folder.run(&["group", "describe", "enrich", "--format", "json"]).json();
         let share = &group["share-partitions"][0];

@@ -195,10 +195,11 @@ impl AdminClient {
     async fn stream(
         &self,
         topic: &str,
+        patience: Duration,
         records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Result<(), AdminError> {
-        let path = format!("/v1/topics/{}/records", encoded(topic));
+        let path = format!("/v1/topics/{}/records?wait_ms={}", encoded(topic), patience.as_millis());
         let body = LineBody::of(records);
         self.exchange(Method::POST, &path, body, async |response| {
             let mut lines = Lines::new(response.into_body());
@@ -249,10 +250,11 @@ impl Admin for AdminClient {
     fn produce<'a>(
         &'a self,
         topic: &'a str,
+        patience: Duration,
         records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()> {
-        Box::pin(self.stream(topic, records, results))
+        Box::pin(self.stream(topic, patience, records, results))
     }
 
     fn read<'a>(&'a self, topic: &'a str, query: ReadQuery) -> Answer<'a, ReadPage> {

@@ -50,6 +50,12 @@ where
         }
     }
 
+    /// Takes what still comes, and does nothing with it.
+    pub(super) async fn discard(mut self) {
+        self.buffer.clear();
+        while let Some(Ok(_)) = self.body.frame().await {}
+    }
+
     /// Number of the line that was read last, from 1.
     pub(super) fn number(&self) -> u64 {
         self.number
@@ -101,17 +107,30 @@ pub(super) struct LineBody<T, W, F> {
     items: mpsc::Receiver<T>,
     work: Option<Pin<Box<W>>>,
     last: F,
+    rest: Option<Rest>,
     batch: Vec<T>,
     ended: bool,
 }
 
-impl<T> LineBody<T, std::future::Pending<()>, fn(()) -> Option<Bytes>> {
+/// How a body ends.
+#[derive(Default)]
+pub(super) struct Last {
+    /// The line.
+    pub(super) line: Option<Bytes>,
+    /// What is waited for behind it.
+    pub(super) rest: Option<Rest>,
+}
+
+pub(super) type Rest = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl<T> LineBody<T, std::future::Pending<()>, fn(()) -> Last> {
     /// A body that ends when the channel does.
     pub(super) fn of(items: mpsc::Receiver<T>) -> Self {
         Self {
             items,
             work: None,
-            last: |()| None,
+            last: |()| Last::default(),
+            rest: None,
             batch: Vec::new(),
             ended: false,
         }
@@ -121,13 +140,14 @@ impl<T> LineBody<T, std::future::Pending<()>, fn(()) -> Option<Bytes>> {
 impl<T, W, O, F> LineBody<T, W, F>
 where
     W: Future<Output = O>,
-    F: FnMut(O) -> Option<Bytes>,
+    F: FnMut(O) -> Last,
 {
     pub(super) fn new(items: mpsc::Receiver<T>, work: W, last: F) -> Self {
         Self {
             items,
             work: Some(Box::pin(work)),
             last,
+            rest: None,
             batch: Vec::new(),
             ended: false,
         }
@@ -138,7 +158,7 @@ impl<T, W, O, F> Body for LineBody<T, W, F>
 where
     T: Serialize + Unpin,
     W: Future<Output = O>,
-    F: FnMut(O) -> Option<Bytes> + Unpin,
+    F: FnMut(O) -> Last + Unpin,
 {
     type Data = Bytes;
     type Error = serde_json::Error;
@@ -150,7 +170,11 @@ where
         const LINES_PER_FRAME: usize = 256;
         let this = self.get_mut();
         if this.ended {
-            return Poll::Ready(None);
+            let rest = this
+                .rest
+                .as_mut()
+                .map_or(Poll::Ready(()), |rest| rest.as_mut().poll(context));
+            return rest.map(|()| None);
         }
         let mut tail = None;
         if let Some(work) = &mut this.work
@@ -167,7 +191,8 @@ where
                     return Poll::Ready(Some(Err(error)));
                 }
             }
-            text.extend_from_slice(tail.as_deref().unwrap_or_default());
+            text.extend_from_slice(tail.line.as_deref().unwrap_or_default());
+            this.rest = tail.rest;
             this.ended = true;
             return Poll::Ready((!text.is_empty()).then(|| Ok(Frame::data(Bytes::from(text)))));
         }

@@ -16,6 +16,7 @@ mod topic;
 mod verify;
 
 use std::pin::Pin;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -96,10 +97,15 @@ pub trait Admin: Send + Sync {
     /// Deletes a topic; without `force` refused while it has records or groups.
     fn delete_topic<'a>(&'a self, topic: &'a str, request: DeleteTopic) -> Answer<'a, TopicDeleted>;
     /// Appends what arrives on `records` and sends one result a record, in order, to `results`; ends when `records` does.
-    /// An error means that the stream as a whole failed; what has no result is unknown.
+    /// Records with the same key, or for the same partition, are stored in the order of the stream. What there is no room for is
+    /// tried again before anything behind it, until nothing has been taken for as long as `patience`.
+    ///
+    /// An error means that the stream as a whole ended. With [`ErrorCode::Full`], what has no result was not stored; with
+    /// others it is unknown.
     fn produce<'a>(
         &'a self,
         topic: &'a str,
+        patience: Duration,
         records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()>;

@@ -1,6 +1,7 @@
 //! The admin interface over HTTP: routes to [`Admin`] calls, errors to JSON. Knows no socket; the same router can be bound to TCP.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -13,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use super::lines::{LineBody, Lines, ProduceLine, push_line};
+use super::lines::{Last, LineBody, Lines, ProduceLine, push_line};
 use super::{
     Admin, AdminError, CreateTopic, DeadFilter, DeadLetterId, DeadQuery, DeleteGroup, DeleteTopic, ErrorCode,
     PRODUCE_BUFFER, ProduceResult, ReadQuery, Record, RecordState, RecordsQuery,
@@ -184,21 +185,38 @@ async fn redrive(State(admin): Shared, body: Result<Bytes, BytesRejection>) -> A
     answer(&admin.redrive(parsed(body)?).await?)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProduceFields {
+    wait_ms: Option<u64>,
+}
+
 /// Takes records as they arrive and answers as they are stored; both sides wait for each other through bounded channels.
-async fn produce(State(admin): Shared, name: Result<Path<String>, PathRejection>, body: Body) -> Answered {
+async fn produce(
+    State(admin): Shared,
+    name: Result<Path<String>, PathRejection>,
+    fields: Result<Query<ProduceFields>, QueryRejection>,
+    body: Body,
+) -> Answered {
     let topic = path(name)?;
+    let patience = Duration::from_millis(query(fields)?.wait_ms.unwrap_or(0));
     let (record_sender, record_receiver) = mpsc::channel(PRODUCE_BUFFER);
     let (result_sender, result_receiver) = mpsc::channel::<ProduceResult>(PRODUCE_BUFFER);
     let work = async move {
-        let stored = admin.produce(&topic, record_receiver, result_sender);
-        let (read, stored) = tokio::join!(read_records(body, record_sender), stored);
+        let mut lines = Lines::new(body);
+        let stored = admin.produce(&topic, patience, record_receiver, result_sender);
+        let (read, stored) = tokio::join!(read_records(&mut lines, record_sender), stored);
         // If the engine failed, the reader merely found its channel closed.
-        stored.and(read)
+        (stored.and(read), lines)
     };
-    let last = |outcome: Result<(), AdminError>| {
+    let last = |(outcome, lines): (Result<(), AdminError>, Lines<Body>)| {
         let mut line = Vec::new();
-        push_line(&mut line, &ProduceLine::End { end: outcome.err() }).ok()?;
-        Some(Bytes::from(line))
+        let pushed = push_line(&mut line, &ProduceLine::End { end: outcome.err() });
+        Last {
+            line: pushed.ok().map(|()| Bytes::from(line)),
+            // A client that is still sending would find the connection broken, and not read why.
+            rest: Some(Box::pin(lines.discard())),
+        }
     };
     let body = Body::new(LineBody::new(result_receiver, work, last));
     Ok((
@@ -208,8 +226,7 @@ async fn produce(State(admin): Shared, name: Result<Path<String>, PathRejection>
         .into_response())
 }
 
-async fn read_records(body: Body, records: mpsc::Sender<Record>) -> Result<(), AdminError> {
-    let mut lines = Lines::new(body);
+async fn read_records(lines: &mut Lines<Body>, records: mpsc::Sender<Record>) -> Result<(), AdminError> {
     loop {
         let line = tokio::select! {
             biased;

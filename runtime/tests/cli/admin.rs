@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use sharemill::admin::*;
 use tempfile::TempDir;
@@ -118,7 +119,11 @@ async fn produced(admin: &dyn Admin, topic: &str, values: Vec<String>) -> (Resul
         }
         all
     };
-    let (end, (), all) = tokio::join!(admin.produce(topic, record_receiver, result_sender), send, collect);
+    let (end, (), all) = tokio::join!(
+        admin.produce(topic, Duration::ZERO, record_receiver, result_sender),
+        send,
+        collect
+    );
     (end, all)
 }
 

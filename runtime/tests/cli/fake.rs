@@ -3,14 +3,15 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use bytes::Bytes;
 use sharemill::admin::*;
 use sharemill::config::{OnFull, Retention, Start};
 use tokio::sync::{mpsc, oneshot};
 
-/// Answers like an engine with the topic `orders`, the group `enrich` and one dead letter. The record `full` is refused;
-/// behind the record `broken` the engine fails.
+/// Answers like an engine with the topic `orders`, the group `enrich` and one dead letter. The record `full` is refused, and others behind it
+/// are not; for the record `no room` there never is any; behind the record `broken` the engine fails.
 pub(crate) struct FakeAdmin;
 
 fn done<'a, T: Send + 'a>(value: T) -> Answer<'a, T> {
@@ -208,6 +209,7 @@ impl Admin for FakeAdmin {
     fn produce<'a>(
         &'a self,
         topic: &'a str,
+        patience: Duration,
         mut records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()> {
@@ -221,6 +223,14 @@ impl Admin for FakeAdmin {
                 let is_last = record.value.as_deref() == Some(b"goodbye");
                 let outcome = match record.value.as_deref() {
                     Some(b"full") => ProduceOutcome::Refused { error: full() },
+                    Some(b"fenced") => ProduceOutcome::Refused {
+                        error: AdminError::new(ErrorCode::Unavailable, "the engine stopped"),
+                    },
+                    Some(b"no room") => {
+                        let mut error = full();
+                        error.message = format!("{}; nothing was taken for {patience:?}", error.message);
+                        return Err(error);
+                    }
                     Some(b"broken") => return Err(AdminError::new(ErrorCode::Unavailable, "the disk failed")),
                     _ => ProduceOutcome::Stored {
                         partition: record.partition.unwrap_or(0),

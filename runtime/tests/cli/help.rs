@@ -123,6 +123,12 @@ fn commands() {
           --timestamp <MS>
               Timestamp of every record that has none, milliseconds since 1970 [default: now]
 
+          --timeout <DURATION>
+              How long to wait for room in a topic, journal or disk that is full, since the last record
+              was taken, 0s to 1h
+
+              [default: 30s]
+
           --manifest <FILE>
               Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
 
@@ -141,9 +147,11 @@ fn commands() {
       -h, --help
               Print help (see a summary with '-h')
 
-    Without values, --file or --ndjson, standard input is read, one value a line. A line that is refused
-    does not stop those after it. With --format json every line has a line of its own on stdout: where
-    it is, or why not.
+    Without values, --file or --ndjson, standard input is read, one value a line. A line that can never
+    be stored is refused and does not stop those after it. Where a topic, the journal or the disk is
+    full, everything waits in its order; what gets no room in time ends the command, which then says up
+    to where all is stored. With --format json every line has a line of its own on stdout: where it is,
+    or why not.
 
     NDJSON: one object a line, all fields optional:
       {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}, "partition": 0,

@@ -41,6 +41,18 @@ fn produce_that_is_cut_off_says_where_to_go_on() {
     hint: let the group catch up, or raise max-bytes
     note: everything before value 2 is stored, and nothing from there on: give value 2 and those after it again
     ");
+    insta::assert_snapshot!(folder.run_with_input(&["produce", "orders", "--timeout", "2m"], Some("a\nno room\nb\n")), @"
+    exit 1
+    --- stdout
+    1 record stored in orders, 0 refused
+
+    PARTITION  RECORDS  FIRST OFFSET  LAST OFFSET
+            0        1             7            7
+    --- stderr
+    note: everything before line 2 is stored, and nothing from there on: go on with --from-line 2
+    error: topic orders is full: 10 GiB of 10 GiB, held back by group enrich; nothing was taken for 120s
+    hint: let the group catch up, or raise max-bytes
+    ");
     insta::assert_snapshot!(folder.run_with_input(&["produce", "orders", "--from-line", "3", "--format", "json"], Some("full\n\na\nb")), @r#"
     exit 0
     --- stdout

@@ -4,6 +4,7 @@
 pub(super) mod convert;
 mod dead;
 mod delete;
+mod produce;
 mod read;
 mod records;
 
@@ -19,9 +20,9 @@ use tokio::sync::{mpsc, watch};
 
 use super::{
     About, Admin, AdminError, Answer, CreateTopic, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, DeleteGroup,
-    DeleteTopic, ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceOutcome, ProduceResult, ReadPage,
-    ReadQuery, Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition,
-    ResetResult, TopicDeleted, TopicDetail, TopicSummary,
+    DeleteTopic, ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ProduceResult, ReadPage, ReadQuery,
+    Record, RecordsPage, RecordsQuery, RedriveRequest, RedriveResult, ResetGroup, ResetPartition, ResetResult,
+    TopicDeleted, TopicDetail, TopicSummary,
 };
 use crate::supervisor::{DeploymentHandle, DeploymentSpec};
 
@@ -191,47 +192,6 @@ impl EmbeddedAdmin {
         members
     }
 
-    /// Takes records in groups, so that a fast stream shares syncs and a slow one does not wait.
-    async fn produce_stream(
-        &self,
-        topic: &str,
-        mut records: mpsc::Receiver<Record>,
-        results: mpsc::Sender<ProduceResult>,
-    ) -> Result<(), AdminError> {
-        self.topic_named(topic).await?;
-        let mut index = 0;
-        let mut waiting = Vec::with_capacity(PRODUCE_AT_ONCE);
-        while records.recv_many(&mut waiting, PRODUCE_AT_ONCE).await > 0 {
-            for outcome in self.produce_some(topic, std::mem::take(&mut waiting)).await {
-                if results.send(ProduceResult { index, outcome }).await.is_err() {
-                    return Ok(());
-                }
-                index += 1;
-            }
-        }
-        Ok(())
-    }
-
-    async fn produce_some(&self, topic: &str, records: Vec<Record>) -> Vec<ProduceOutcome> {
-        let mut outcomes = Vec::with_capacity(records.len());
-        let mut rest = records.into_iter().peekable();
-        while let Some(partition) = rest.peek().map(|record| record.partition) {
-            let mut run = Vec::new();
-            while let Some(record) = rest.next_if(|record| record.partition == partition) {
-                run.push(convert::new_record(record));
-            }
-            let results = self.engine.produce(topic, partition, run).await;
-            outcomes.extend(results.into_iter().map(|result| match result {
-                Ok(receipt) => ProduceOutcome::Stored {
-                    partition: receipt.partition,
-                    offset: receipt.offset.get(),
-                },
-                Err(error) => ProduceOutcome::Refused { error: error.into() },
-            }));
-        }
-        outcomes
-    }
-
     async fn reset(&self, name: &str, request: ResetGroup) -> Result<ResetResult, AdminError> {
         let before = self.engine.describe_group(name).await?;
         let paused = if request.force {
@@ -294,8 +254,6 @@ fn known(what: &str, name: &str, known: &[String]) -> Result<(), AdminError> {
     Err(AdminError::new(ErrorCode::NotFound, message).hint(hint))
 }
 
-/// Records produced together.
-const PRODUCE_AT_ONCE: usize = 1_000;
 /// How long a command waits for a host that starts: compiling a component for the first time takes seconds.
 const START_LIMIT: Duration = Duration::from_secs(10);
 /// How long a forced reset waits for what runs.
@@ -364,10 +322,11 @@ impl Admin for EmbeddedAdmin {
     fn produce<'a>(
         &'a self,
         topic: &'a str,
+        patience: Duration,
         records: mpsc::Receiver<Record>,
         results: mpsc::Sender<ProduceResult>,
     ) -> Answer<'a, ()> {
-        Box::pin(self.produce_stream(topic, records, results))
+        Box::pin(self.produce_stream(topic, patience, records, results))
     }
 
     fn read<'a>(&'a self, topic: &'a str, query: ReadQuery) -> Answer<'a, ReadPage> {

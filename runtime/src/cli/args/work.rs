@@ -26,7 +26,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDR", value_parser = address)]
     pub metrics: Option<SocketAddr>,
     /// What running handlers get to finish after the first signal, 0s to 1h [manifest default: 30s]
-    #[arg(long, value_name = "DURATION", value_parser = drain_timeout)]
+    #[arg(long, value_name = "DURATION", value_parser = hour_at_most)]
     pub drain_timeout: Option<Duration>,
     /// How log lines look [env: SHAREMILL_LOG_FORMAT] [manifest default: text]
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -63,8 +63,9 @@ impl From<LogFormatChoice> for LogFormat {
 #[derive(Args, Debug)]
 #[command(
     group(ArgGroup::new("input").args(["values", "file", "ndjson"])),
-    after_help = "Without values, --file or --ndjson, standard input is read, one value a line. A line that is refused does not stop \
-        those after it. With --format json every line has a line of its own on stdout: where it is, or why not.\n\n\
+    after_help = "Without values, --file or --ndjson, standard input is read, one value a line. A line that can never be stored is \
+        refused and does not stop those after it. Where a topic, the journal or the disk is full, everything waits in its order; what \
+        gets no room in time ends the command, which then says up to where all is stored. With --format json every line has a line of its own on stdout: where it is, or why not.\n\n\
         NDJSON: one object a line, all fields optional:\n  \
         {\"key\": \"k\", \"value\": \"text or any JSON\", \"headers\": {\"name\": \"value\"}, \"partition\": 0, \"timestamp\": 1700000000000}\n  \
         \"key-base64\" and \"value-base64\" carry bytes; a missing value is a null value."
@@ -104,6 +105,9 @@ pub struct ProduceArgs {
     /// Timestamp of every record that has none, milliseconds since 1970 [default: now]
     #[arg(long, value_name = "MS", allow_negative_numbers = true)]
     pub timestamp: Option<i64>,
+    /// How long to wait for room in a topic, journal or disk that is full, since the last record was taken, 0s to 1h
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = hour_at_most)]
+    pub timeout: Duration,
     /// Which data directory.
     #[command(flatten)]
     pub data: DataArgs,
@@ -158,7 +162,7 @@ fn header(text: &str) -> Result<(String, String), String> {
     }
 }
 
-fn drain_timeout(text: &str) -> Result<Duration, String> {
+fn hour_at_most(text: &str) -> Result<Duration, String> {
     let duration = parse_duration(text).map_err(|error| error.to_string())?;
     if duration > Duration::from_hours(1) {
         Err("above the limit of 1h".to_owned())

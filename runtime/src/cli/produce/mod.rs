@@ -27,7 +27,7 @@ pub(super) async fn run(args: ProduceArgs) -> Result<(), Failure> {
     let place = open::place(&args.data)?;
     let (absent, patience) = (Absent::CreateFor(&args.topic), Patience::default());
     let produced = open::once(&place, absent, &patience, async |admin| {
-        let end = match stream(admin, &args.topic, input, &tally).await {
+        let end = match stream(admin, &args, input, &tally).await {
             Err(End::UnknownTopic(error)) => Err(unknown_topic(admin, &place, &args.topic, error).await),
             Err(End::Failed(failure)) => Err(failure),
             Ok(()) => Ok(()),
@@ -59,14 +59,14 @@ fn defaults(args: &ProduceArgs) -> Record {
 }
 
 /// Reads, sends and counts at the same time, each waiting for the next through a bounded channel.
-async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Tally>) -> Result<(), End> {
+async fn stream(admin: &dyn Admin, args: &ProduceArgs, input: Input, tally: &RefCell<Tally>) -> Result<(), End> {
     let (record_sender, record_receiver) = mpsc::channel(PRODUCE_BUFFER);
     let (result_sender, result_receiver) = mpsc::channel(PRODUCE_BUFFER);
     // Line of every record that is under way: results come in the order of the records.
     let lines = RefCell::new(VecDeque::new());
     let (read, produced, collected) = tokio::join!(
         forward(input, record_sender, &lines, tally),
-        admin.produce(topic, record_receiver, result_sender),
+        admin.produce(&args.topic, args.timeout, record_receiver, result_sender),
         collect(result_receiver, &lines, tally),
     );
     collected?;
@@ -76,8 +76,8 @@ async fn stream(admin: &dyn Admin, topic: &str, input: Input, tally: &RefCell<Ta
         Err(error) => {
             let mut tally = tally.borrow_mut();
             match unknown.front() {
-                Some(first) => tally.unknown_from(*first),
-                None => tally.stopped(),
+                Some(first) if error.code != ErrorCode::Full => tally.unknown_from(*first),
+                first => tally.stopped(first.copied()),
             }
             Err(stream_failed(error, unknown.len()).into())
         }

@@ -40,7 +40,7 @@ enum Cut {
     No,
     /// It was read up to the line before this one, which cannot be.
     Unread(u64),
-    /// It was read up to the line before this one, and all of that was answered.
+    /// Everything up to the line before this one was answered, and nothing from there on is stored.
     Stopped(u64),
     /// What is under way had no result.
     Unknown,
@@ -129,7 +129,7 @@ impl Tally {
         }
     }
 
-    /// The record on this line is nowhere.
+    /// The record on this line is nowhere, or nobody knows where.
     pub(super) fn refused(&mut self, line: u64, error: &AdminError) -> Result<(), Failure> {
         self.refused += 1;
         self.misses(line);
@@ -166,9 +166,9 @@ impl Tally {
         self.reached = line;
     }
 
-    /// Nobody takes what comes behind the last line that was read; there is an answer to all before.
-    pub(super) fn stopped(&mut self) {
-        let next = self.reached + 1;
+    /// There is an answer to every line before this one, or else to every line that was read; nobody takes what comes from there on.
+    pub(super) fn stopped(&mut self, at: Option<u64>) {
+        let next = at.unwrap_or(self.reached + 1);
         self.misses(next);
         self.cut = Cut::Stopped(next);
     }

@@ -208,7 +208,7 @@ async fn produce(
         }
         stored
     };
-    let (sent, done, stored) = tokio::join!(send, client.produce(topic, taken, results), listen);
+    let (sent, done, stored) = tokio::join!(send, client.produce(topic, PATIENCE, taken, results), listen);
     sent?;
     done?;
     ensure!(stored == count, "{stored} of {count} records were taken");
