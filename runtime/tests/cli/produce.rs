@@ -24,6 +24,12 @@ fn produce_that_is_cut_off_says_where_to_go_on() {
     insta::assert_snapshot!(lines("a\nbroken\n", &[]), @"note: everything before line 2 is stored; of the rest nothing is known, what is sent again may then be there twice: go on with --from-line 2");
     insta::assert_snapshot!(lines("a\ngoodbye\n", &[]), @"note: everything before line 3 is stored, and nothing from there on: go on with --from-line 3");
     insta::assert_snapshot!(lines("a\nfull\ngoodbye\n", &[]), @"note: every line before 4 is stored but those refused, which are to be given again: go on with --from-line 4");
+    insta::assert_snapshot!(lines("a\nno room\nb\n", &[]), @"note: everything before line 2 is stored, and nothing from there on: go on with --from-line 2");
+    insta::assert_snapshot!(lines("a\nfull\nb\nno room\nc\n", &[]), @"note: every line before 4 is stored but those refused, which are to be given again: go on with --from-line 4");
+    insta::assert_snapshot!(lines("a\nfenced\nfenced\n", &[]), @"note: everything before line 2 is stored; of the rest nothing is known, what is sent again may then be there twice: go on with --from-line 2");
+    // While the client is still sending.
+    let much = format!("a\nno room\n{}", format!("{}\n", "x".repeat(1_000)).repeat(10_000));
+    insta::assert_snapshot!(lines(&much, &[]), @"note: everything before line 2 is stored, and nothing from there on: go on with --from-line 2");
     insta::assert_snapshot!(lines("full\na\n", &["--format", "json"]), @"note: every other line is stored: give only those refused again");
     insta::assert_snapshot!(lines("full\n", &[]), @"");
     let long = "x".repeat(9 << 20);

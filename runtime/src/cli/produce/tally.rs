@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
-use crate::admin::{AdminError, ProduceOutcome};
+use crate::admin::{AdminError, ErrorCode, ProduceOutcome};
 use crate::output::{self, Align, Failure, Format, Table, counted};
 
 /// Refusals that are told one by one.
@@ -29,6 +29,8 @@ pub(super) struct Tally {
     hint: Option<String>,
     stored: u64,
     refused: u64,
+    /// Some of those refused may be stored all the same.
+    is_doubtful: bool,
     partitions: BTreeMap<u32, Stored>,
     progress: ProgressBar,
 }
@@ -88,6 +90,7 @@ impl Tally {
             hint: None,
             stored: 0,
             refused: 0,
+            is_doubtful: false,
             partitions: BTreeMap::new(),
             progress,
         }
@@ -131,6 +134,8 @@ impl Tally {
 
     /// The record on this line is nowhere, or nobody knows where.
     pub(super) fn refused(&mut self, line: u64, error: &AdminError) -> Result<(), Failure> {
+        let is_doubtful = error.code == ErrorCode::Unavailable;
+        self.is_doubtful |= is_doubtful;
         self.refused += 1;
         self.misses(line);
         if self.format == Format::Json {
@@ -141,7 +146,12 @@ impl Tally {
             });
         }
         if self.refused <= TOLD_MAX {
-            let failure = Failure::new(format!("{} {line} was refused: {}", self.noun, error.message));
+            let fate = if is_doubtful {
+                "may or may not be stored"
+            } else {
+                "was refused"
+            };
+            let failure = Failure::new(format!("{} {line} {fate}: {}", self.noun, error.message));
             // The same hint once.
             let hint = error.hint.as_ref().filter(|hint| self.hint.as_ref() != Some(*hint));
             self.progress.suspend(|| {
@@ -192,7 +202,8 @@ impl Tally {
         };
         let before = format!("everything before {noun} {missing} is stored");
         let leave_out = |line: u64| format!("leave it out with --from-line {}", line + 1);
-        Some(match self.cut {
+        let cut = if self.is_doubtful { Cut::Unknown } else { self.cut };
+        Some(match cut {
             Cut::Unknown => {
                 let again = "what is sent again may then be there twice";
                 format!("{before}; of the rest nothing is known, {again}: {}", go_on(missing))
