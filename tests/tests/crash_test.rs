@@ -9,8 +9,9 @@
 )]
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
@@ -47,6 +48,13 @@ fn nothing_acknowledged_is_lost_and_nothing_accepted_comes_again() {
         let running: Vec<_> = folders.iter().map(|folder| scope.spawn(move || run(folder))).collect();
         running.into_iter().map(|one| one.join().unwrap()).collect()
     });
+    for one in &results {
+        let of = |name: &str| one[name].as_u64().unwrap();
+        let kills = of("kills_under_load") + of("kills_in_recovery") + of("kills_in_between");
+        assert_eq!(of("kills"), kills);
+        let finished = of("accepted") + of("accepted_unanswered") + of("dead_letters");
+        assert_eq!(of("produced") + of("produced_unanswered"), finished, "{one}");
+    }
     let sum = |name: &str| -> u64 { results.iter().map(|one| one[name].as_u64().unwrap()).sum() };
     assert_eq!((sum("lost"), sum("redelivered_after_accept"), sum("other")), (0, 0, 0));
     assert!(sum("kills") >= kills, "{} kills", sum("kills"));
@@ -157,7 +165,7 @@ fn nobodys_data_is_touched() {
     fs::create_dir(folder.path().join("empty")).unwrap();
     let arguments = ["crash-test", "--for", "7d", "--kills", "3", "--data-dir", "empty"];
     let said = folder.run(&arguments).success();
-    assert!(said.contains("kills                     3, "), "{said}");
+    assert!(said.contains("kills                     3: "), "{said}");
     assert_eq!(fs::read_dir(folder.path().join("empty")).unwrap().count(), 0);
     let said = folder.run(&[&arguments[..], &["--keep"]].concat()).success();
     assert!(said.contains("data  ") && said.contains("/empty\n"), "{said}");
@@ -203,6 +211,19 @@ fn a_full_disk_is_no_broken_promise_and_memory_is_no_disk() {
     assert!(why.starts_with("the disk is full: "), "{why}");
 }
 
+/// It went on for as long as it was to, and a minute more, without a word.
+#[test]
+fn a_disk_that_fills_ends_the_test_at_once() {
+    let folder = Folder::new("");
+    let arguments = ["crash-test", "--for", "10m", "--data-dir", "disk", "--format", "json"];
+    let output = on_small_disk(&folder, "3m", &arguments);
+    output.failure(3, &["error: the disk is full: "]);
+    let result: Value = serde_json::from_str(&output.stdout).unwrap();
+    assert_eq!((&result["lost"], &result["other"]), (&json!(0), &json!(0)));
+    let seconds = result["seconds"].as_f64().unwrap();
+    assert!(seconds < 60.0, "{seconds} s");
+}
+
 /// It was called a broken promise after the first kill, and had no result before it.
 #[test]
 fn a_disk_that_fails_is_no_broken_promise() {
@@ -240,13 +261,69 @@ fn send(child: &Child, signal: Signal) {
 #[test]
 fn a_signal_ends_it_early_with_the_result_so_far() {
     let folder = Folder::new("");
-    let (child, _stderr) = endless(&folder);
+    let (child, mut stderr) = endless(&folder);
     send(&child, Signal::INT);
     let output = child.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
-    assert_eq!(output.status.code(), Some(0), "{said}");
+    // It looked like a pass of seven days.
+    assert_eq!(output.status.code(), Some(3), "{said}");
     assert!(said.contains("lost                      0\n"), "{said}");
+    assert!(said.contains("interrupted               after "), "{said}");
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert!(rest.contains("error: interrupted after "), "{rest}");
     assert!(!folder.path().join("new").exists());
+}
+
+/// It was called a loss.
+#[test]
+fn a_folder_that_is_deleted_in_the_middle_is_no_broken_promise() {
+    let takings: [fn(&Path); 2] = [
+        |data| {
+            // The process that runs in it may make a file meanwhile.
+            until("the end of the folder", || {
+                let removed = fs::remove_dir_all(data);
+                (removed.is_ok() || !data.exists()).then_some(())
+            });
+        },
+        |data| fs::rename(data, data.with_extension("moved")).unwrap(),
+    ];
+    for take in takings {
+        let folder = Folder::new("");
+        let (child, mut stderr) = endless(&folder);
+        take(&folder.path().join("new"));
+        let output = child.wait_with_output().unwrap();
+        let mut rest = String::new();
+        stderr.read_to_string(&mut rest).unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{said}{rest}");
+        let why = "the data directory was deleted, moved or replaced while the test ran";
+        assert!(
+            said.contains(why) && rest.contains(&format!("error: {why}")),
+            "{said}{rest}"
+        );
+        assert!(said.contains("lost                      0\n"), "{said}");
+    }
+}
+
+/// A panic in any thread ends a process of the test, which says so before it is gone.
+#[test]
+fn a_panic_is_told_to_the_parent() {
+    let folder = Folder::new("");
+    let mut command = folder.command(&["crash-test-child", "new"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let task = json!({"round": 0, "seed": 1, "known": {"results": 0, "letters": 0}, "plant": "panic"});
+    let mut stdin = child.stdin.take().unwrap();
+    writeln!(stdin, "{task}").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let why = said["failed"].as_str().unwrap();
+    assert!(
+        why.starts_with("thread planted panicked at ") && why.ends_with(" planted"),
+        "{why}"
+    );
+    assert!(String::from_utf8_lossy(&output.stderr).contains("panicked at "));
 }
 
 /// The child was left behind with nobody to end it.

@@ -19,9 +19,12 @@ pub const CRASH_TEST_CHILD: &str = "crash-test-child";
                   is written down outside of it. After each restart and at the end, after everything was worked off, all of that is \
                   compared with what is there: nothing that was acknowledged may be gone, nothing that was accepted may come again, \
                   and no delivery count may fall. A record whose answer was under way at a kill may be either.\n\n\
+                  What counts as unanswered was found to be durable although a kill came before the answer. At the end, what was produced, with \
+                  and without an answer, is together what was accepted, with and without an answer, and the dead letters.\n\n\
                   Exit code 1 if any of this does not hold; 3 if nothing of the kind was seen and the test came to no end, be it for \
-                  a disk that is full or fails, a machine that ran short, or a second Ctrl-C. In both cases the data is kept, and \
-                  named. One Ctrl-C ends the test early, with the result so far. A loss of power is not tried: the operating system \
+                  a disk that is full or fails, a machine that ran short, a folder that somebody deleted, or Ctrl-C. In all these \
+                  cases the data is kept, and named, but after one Ctrl-C: that ends the test early, checks what was done for up to \
+                  15 s, and tells the result so far. A second one does not wait for that. A loss of power is not tried: the operating system \
                   outlives every kill. What lies in memory (tmpfs), as temporary files often do, says nothing of a disk; then the \
                   result tells so."
 )]

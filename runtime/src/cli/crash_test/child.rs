@@ -94,11 +94,19 @@ fn finish(engine: &Engine, pace: &Pace, load: Load<'_>) -> Result<(), String> {
 #[cfg(feature = "plant")]
 fn plant(task: &Task) -> Result<(), String> {
     use share_engine::testing::plant;
-    if let Some(name) = &task.plant {
+    if task.plant.as_deref() == Some(PANIC) {
+        let body = || panic!("planted");
+        let thread = std::thread::Builder::new().name("planted".to_owned()).spawn(body);
+        drop(thread.map_err(text)?.join());
+    } else if let Some(name) = &task.plant {
         plant::arm(name.parse().map_err(text)?);
     }
     Ok(())
 }
+
+/// A thread that panics, and is no mistake of the engine's.
+#[cfg(feature = "plant")]
+const PANIC: &str = "panic";
 
 #[cfg(not(feature = "plant"))]
 fn plant(task: &Task) -> Result<(), String> {

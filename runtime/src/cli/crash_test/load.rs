@@ -10,6 +10,7 @@ use share_engine::record::NewRecord;
 
 use super::chance::Chance;
 use super::child::{GROUP, PARTITIONS, Pace, RESULTS, TASKS, say, text};
+use super::patience::Obstacle;
 use super::said::{Lease, Run, Said, Task, Verb, checkpoint};
 use super::task;
 
@@ -89,6 +90,7 @@ fn named(name: &str) -> Builder {
 
 fn produce(engine: &Engine, first: u64, mut chance: Chance, pace: &Pace) {
     let mut next = first;
+    let mut obstacle = Obstacle::default();
     loop {
         let count = chance.between(1, PRODUCED_MAX);
         if !pace.may_produce(count) {
@@ -118,7 +120,11 @@ fn produce(engine: &Engine, first: u64, mut chance: Chance, pace: &Pace) {
         }
         say(&said);
         pace.finished(refused);
-        if refused > 0 {
+        if refused == 0 {
+            obstacle.passed(engine);
+        } else if let Some(why) = obstacle.met(engine) {
+            return say(&[Said::Failed(format!("no records are taken: {why}"))]);
+        } else {
             // The journal is full, or the engine is at its end; then the workers say so.
             pace.rest(Duration::from_millis(1));
         }

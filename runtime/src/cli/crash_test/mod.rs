@@ -4,6 +4,7 @@
 mod chance;
 mod child;
 mod drill;
+mod ground;
 mod life;
 mod load;
 mod look;
@@ -18,15 +19,17 @@ mod task;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use share_engine::engine::SystemEntropy;
 use share_engine::entropy::Entropy as _;
 
 use super::args::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
-use crate::output::{self, Failure};
+use crate::output::{self, Failure, milliseconds};
 use crate::shutdown::{Signals, Stages};
 use drill::{Drill, Outcome};
+use ground::Ground;
 use place::Place;
 use report::Report;
 
@@ -43,11 +46,13 @@ pub(super) async fn run(args: CrashTestArgs) -> Result<(), Failure> {
     driver.spawn(async move { signals.drive(&driven).await });
     let drill = Drill {
         program: vec![program.into(), CRASH_TEST_CHILD.into(), place.path().into()],
+        ground: Ground::of(place.path()),
         data: place.path().to_owned(),
         seed,
         limit: args.limit,
         kills_max: args.kills.unwrap_or(u64::MAX),
         asked: stages.subscribe(),
+        end_limit: END_LIMIT,
         plant: args.plant(),
         progress: progress(args.limit),
     };
@@ -71,6 +76,9 @@ pub(super) async fn run(args: CrashTestArgs) -> Result<(), Failure> {
     if keeps { told } else { place.remove().and(told) }
 }
 
+/// What a test that is to end may take to check what was done. With a disk that takes its time it is a second or two.
+const END_LIMIT: Duration = Duration::from_secs(15);
+
 /// What was seen, on standard error. A promise that was broken is the result, whatever came after it.
 fn verdict(outcome: &Outcome, place: &Place) -> Result<(), Failure> {
     let found = outcome.oracle.found();
@@ -79,9 +87,10 @@ fn verdict(outcome: &Outcome, place: &Place) -> Result<(), Failure> {
     }
     let unfinished = outcome.unfinished.as_deref().map(Failure::undecided);
     let failure = if found.is_empty() {
-        match unfinished {
-            Some(unfinished) => unfinished,
-            None => return Ok(()),
+        match (unfinished, outcome.interrupted) {
+            (Some(unfinished), _) => unfinished,
+            (None, Some(after)) => return Err(Failure::undecided(interrupted(after))),
+            (None, None) => return Ok(()),
         }
     } else {
         if let Some(unfinished) = unfinished {
@@ -90,7 +99,17 @@ fn verdict(outcome: &Outcome, place: &Place) -> Result<(), Failure> {
         let count = output::counted(found.lost + found.redelivered + found.other, "promise");
         Failure::new(format!("{count} broken"))
     };
-    Err(failure.hint(format!("the data is kept as it was found: {}", place.path().display())))
+    Err(if place.is_there() {
+        failure.hint(format!("the data is kept as it was found: {}", place.path().display()))
+    } else {
+        failure
+    })
+}
+
+/// A test that was cut short has not shown what it was to show.
+fn interrupted(after: Duration) -> String {
+    let after = milliseconds(u64::try_from(after.as_millis()).unwrap_or(u64::MAX));
+    format!("interrupted after {after}: what was done until then was checked, and nothing is lost")
 }
 
 /// What a child does; how it ended is told through its standard output.
@@ -102,7 +121,7 @@ pub(super) async fn child(args: CrashTestChildArgs) -> Result<(), Failure> {
     }
 }
 
-fn progress(limit: std::time::Duration) -> ProgressBar {
+fn progress(limit: Duration) -> ProgressBar {
     let progress = ProgressBar::new(u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
     // Draws on a terminal only, and rarely.
     progress.set_draw_target(ProgressDrawTarget::stderr_with_hz(5));

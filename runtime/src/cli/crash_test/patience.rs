@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use share_engine::engine::Engine;
 
+use super::machine::at_fault;
+
 /// A wait for something whose rest can be counted.
 pub(super) struct Patience<'a> {
     engine: &'a Engine,
@@ -19,6 +21,8 @@ pub(super) struct Patience<'a> {
 
 /// Nothing gets done for so long: nothing will.
 pub(super) const PATIENCE: Duration = Duration::from_mins(1);
+/// The same where it is known why: the disk is full or fails, and nobody mends it for a test.
+const PATIENCE_WITH_MACHINE: Duration = Duration::from_secs(1);
 
 impl<'a> Patience<'a> {
     /// Rests `turn` at a time.
@@ -42,7 +46,9 @@ impl<'a> Patience<'a> {
             self.waited = Duration::ZERO;
             self.failures = self.failures();
         }
-        if self.waited >= PATIENCE {
+        let machine =
+            self.waited >= PATIENCE_WITH_MACHINE && self.failure().is_some_and(|why| at_fault(&why).is_some());
+        if machine || self.waited >= PATIENCE {
             return Err(self.complaint(left));
         }
         rest(self.turn);
@@ -51,19 +57,48 @@ impl<'a> Patience<'a> {
     }
 
     fn failures(&self) -> u64 {
-        let stats = self.engine.stats();
-        stats.drain_failures + stats.log_failures
+        failures(self.engine)
+    }
+
+    /// What failed in the background meanwhile; what failed before is overcome.
+    fn failure(&self) -> Option<String> {
+        let stats = (self.failures() > self.failures).then(|| self.engine.stats());
+        stats.and_then(|stats| stats.last_failure)
     }
 
     fn complaint(&self, left: u64) -> String {
-        let seconds = PATIENCE.as_secs();
+        let seconds = self.waited.as_secs();
         let mut text = format!("nothing was finished for {seconds} s, with {left} to do");
-        // What failed before is overcome.
-        if self.failures() > self.failures
-            && let Some(failure) = self.engine.stats().last_failure
-        {
+        if let Some(failure) = self.failure() {
             text = format!("{text}, while the engine failed in the background: {failure}");
         }
         text
+    }
+}
+
+/// How often the engine has failed in the background.
+fn failures(engine: &Engine) -> u64 {
+    let stats = engine.stats();
+    stats.drain_failures + stats.log_failures
+}
+
+/// What keeps the engine from taking records, if that is the disk or the machine.
+#[derive(Debug, Default)]
+pub(super) struct Obstacle {
+    /// Failures in the background until a record was last taken.
+    failures: u64,
+}
+
+impl Obstacle {
+    /// Everything was taken: what failed before is overcome.
+    pub(super) fn passed(&mut self, engine: &Engine) {
+        self.failures = failures(engine);
+    }
+
+    /// Something was refused: why, if it is in vain to wait.
+    pub(super) fn met(&self, engine: &Engine) -> Option<String> {
+        let is_new = failures(engine) > self.failures;
+        let failure = is_new.then(|| engine.stats().last_failure).flatten();
+        failure.filter(|why| at_fault(why).is_some())
     }
 }

@@ -45,6 +45,11 @@ impl Place {
         &self.path
     }
 
+    /// Whether there is anything at its path still.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.exists()
+    }
+
     /// Whether it is in memory, so that it says nothing of a disk.
     #[cfg(target_os = "linux")]
     pub(super) fn is_memory(&self) -> bool {

@@ -18,9 +18,12 @@ pub(super) struct Report<'a> {
     kills: u64,
     kills_under_load: u64,
     kills_in_recovery: u64,
+    kills_in_between: u64,
     produced: u64,
+    produced_unanswered: u64,
     delivered: u64,
     accepted: u64,
+    accepted_unanswered: u64,
     emitted: u64,
     dead_letters: u64,
     redelivered_after_accept: u64,
@@ -30,10 +33,14 @@ pub(super) struct Report<'a> {
     findings: Vec<&'a str>,
     /// Why the test came to no end: the disk, the machine or the user.
     unfinished: Option<&'a str>,
+    /// Somebody ended the test before it was over.
+    interrupted_after_seconds: Option<f64>,
     /// The data lay in memory: nothing of a disk was tested.
     in_memory: bool,
     #[serde(skip)]
     place: &'a Path,
+    #[serde(skip)]
+    keeps: bool,
     /// Where the data was left.
     data_dir: Option<&'a Path>,
 }
@@ -50,13 +57,16 @@ impl<'a> Report<'a> {
         let (counts, found) = (outcome.oracle.counts(), outcome.oracle.found());
         Self {
             seed,
-            seconds: (outcome.took.as_secs_f64() * 10.0).round() / 10.0,
+            seconds: tenths(outcome.took),
             kills: outcome.kills,
             kills_under_load: outcome.kills_under_load,
             kills_in_recovery: outcome.kills_in_recovery,
+            kills_in_between: outcome.kills_in_between,
             produced: counts.produced,
+            produced_unanswered: counts.produced_unanswered,
             delivered: counts.delivered,
             accepted: counts.accepted,
+            accepted_unanswered: counts.accepted_unanswered,
             emitted: counts.emitted,
             dead_letters: counts.dead,
             redelivered_after_accept: found.redelivered,
@@ -65,9 +75,11 @@ impl<'a> Report<'a> {
             ready_ms: ready(&outcome.ready),
             findings: found.first.iter().map(|finding| finding.text.as_str()).collect(),
             unfinished: outcome.unfinished.as_deref(),
+            interrupted_after_seconds: outcome.interrupted.map(tenths),
             in_memory: place.is_memory(),
             place: place.path(),
-            data_dir: keeps.then_some(place.path()),
+            data_dir: (keeps && place.is_there()).then_some(place.path()),
+            keeps,
         }
     }
 
@@ -84,16 +96,19 @@ impl<'a> Report<'a> {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "{name:<26}{value}");
         };
-        let (loaded, recovering) = (self.kills_under_load, self.kills_in_recovery);
+        let (loaded, recovering, others) = (self.kills_under_load, self.kills_in_recovery, self.kills_in_between);
         line(
             "kills",
             &format!(
-                "{}, {loaded} with records in hand, {recovering} during recovery",
+                "{}: {loaded} with records in hand, {recovering} during recovery, {others} in between",
                 self.kills
             ),
         );
         line("produced", &self.produced.to_string());
+        line("produced unanswered", &self.produced_unanswered.to_string());
         line("accepted", &self.accepted.to_string());
+        line("accepted unanswered", &self.accepted_unanswered.to_string());
+        line("dead letters", &self.dead_letters.to_string());
         line("redelivered after accept", &self.redelivered_after_accept.to_string());
         line("lost", &self.lost.to_string());
         if self.other > 0 {
@@ -104,6 +119,9 @@ impl<'a> Report<'a> {
         }
         let took = Duration::from_secs_f64(self.seconds).as_millis();
         line("time", &milliseconds(u64::try_from(took).unwrap_or(u64::MAX)));
+        if let Some(after) = self.interrupted_after_seconds {
+            line("interrupted", &format!("after {after} s, before it was over"));
+        }
         line("seed", &self.seed.to_string());
         if let Some(why) = self.unfinished {
             line("not finished", &output::printable(why));
@@ -114,10 +132,18 @@ impl<'a> Report<'a> {
         } else {
             ""
         };
-        let fate = if self.data_dir.is_some() { "" } else { ", removed" };
+        let fate = match self.data_dir {
+            Some(_) => "",
+            None if self.keeps => ", gone",
+            None => ", removed",
+        };
         line("data", &format!("{place}{medium}{fate}"));
         text
     }
+}
+
+fn tenths(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
 }
 
 fn ready(all: &[Duration]) -> Option<Ready> {

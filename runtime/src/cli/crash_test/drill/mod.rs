@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::chance::Chance;
+use super::ground::Ground;
 use super::life::{LOAD_MAX, Life, Moment, Stage};
 use super::machine;
 use super::oracle::{Kind, Oracle};
@@ -26,13 +27,16 @@ pub(super) struct Drill {
     /// What is started and killed, with its arguments.
     pub(super) program: Vec<OsString>,
     pub(super) data: PathBuf,
+    pub(super) ground: Ground,
     pub(super) seed: u64,
     /// Kills go on for so long,
     pub(super) limit: Duration,
     /// until there were so many,
     pub(super) kills_max: u64,
-    /// or until somebody asks for the end; whoever asks twice does not want to know more.
+    /// or until somebody asks for the end, who gets what can be checked within `end_limit`; whoever asks twice does not want to
+    /// know more.
     pub(super) asked: watch::Receiver<Stop>,
+    pub(super) end_limit: Duration,
     pub(super) plant: Option<String>,
     pub(super) progress: ProgressBar,
 }
@@ -48,6 +52,12 @@ pub(super) struct Outcome {
     pub(super) kills_under_load: u64,
     /// Kills between the first step of an open and its end.
     pub(super) kills_in_recovery: u64,
+    /// All others: nothing was in hand, or everything was being looked at.
+    pub(super) kills_in_between: u64,
+    /// Somebody ended it so long after its beginning, before it was over.
+    pub(super) interrupted: Option<Duration>,
+    /// When it was noticed first that somebody asks for the end.
+    pub(super) asked: Option<Instant>,
     /// From the start of a process to an engine that is open, over all restarts.
     pub(super) ready: Vec<Duration>,
     /// What the last open took.
@@ -98,17 +108,23 @@ impl Drill {
                 Moment::Load(chance.moment(LOAD_MAX))
             };
             end = self.live(round, moment, &mut outcome);
+            end = self.forgive(end, &mut outcome);
             round += 1;
             self.progress.set_message(progress(&outcome));
             self.progress
                 .set_position(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX));
         }
+        if self.is_asked() && end == End::Killed && outcome.kills < self.kills_max && began.elapsed() < self.limit {
+            outcome.interrupted = Some(began.elapsed());
+        }
         if end == End::Killed && outcome.oracle.found().is_empty() {
             self.progress.set_message("working off what is left");
-            if self.live(round, Moment::Never, &mut outcome) == End::Finished {
+            let end = self.live(round, Moment::Never, &mut outcome);
+            if end == End::Finished {
                 outcome.oracle.finished();
                 self.verify(&mut outcome);
             }
+            self.forgive(end, &mut outcome);
         }
         outcome.took = began.elapsed();
         outcome
@@ -117,8 +133,31 @@ impl Drill {
     fn is_over(&self, outcome: &Outcome, began: Instant) -> bool {
         outcome.kills >= self.kills_max
             || began.elapsed() >= self.limit
-            || *self.asked.borrow() > Stop::Running
+            || self.is_asked()
             || !outcome.oracle.found().is_empty()
+    }
+
+    fn is_asked(&self) -> bool {
+        *self.asked.borrow() > Stop::Running
+    }
+
+    /// Nothing is held against an engine whose data directory was taken away: that says nothing of it.
+    fn forgive(&self, end: End, outcome: &mut Outcome) -> End {
+        if outcome.oracle.found().is_empty() && end != End::Failed {
+            // A directory that somebody else has made meanwhile would be taken for a loss by the next process.
+            self.ground.note();
+            if !self.ground.is_gone() {
+                return end;
+            }
+        } else if outcome.oracle.found().is_empty() || !self.ground.is_going() {
+            return end;
+        }
+        let seen = outcome.oracle.forgive();
+        let seen = seen.map_or_else(String::new, |text| format!("; then: {text}"));
+        outcome.stop(format!(
+            "the data directory was deleted, moved or replaced while the test ran{seen}"
+        ));
+        End::Failed
     }
 
     /// One child, from its start to its end.
@@ -160,8 +199,17 @@ impl Drill {
             if life.is_stuck() {
                 return Turn::Stuck;
             }
-            if *self.asked.borrow() > Stop::Draining {
-                return Turn::GivenUp;
+            if self.is_asked() {
+                let asked = *outcome.asked.get_or_insert_with(Instant::now);
+                if *self.asked.borrow() > Stop::Draining {
+                    return Turn::GivenUp;
+                }
+                if !life.may_finish() {
+                    return Turn::Due;
+                }
+                if asked.elapsed() >= self.end_limit {
+                    return Turn::GivenUp;
+                }
             }
             match child.says(life.rest()) {
                 Ok(Said::Finished) => return Turn::Finished,
@@ -214,8 +262,11 @@ impl Outcome {
             (Turn::Finished, _) | (_, Some(_)) => return End::Finished,
             (Turn::Due, None) if death.is_kill() => {
                 self.kills += 1;
-                self.kills_under_load += u64::from(held > 0);
-                self.kills_in_recovery += u64::from(life.stage() == Stage::Opening);
+                *match life.stage() {
+                    _ if held > 0 => &mut self.kills_under_load,
+                    Stage::Opening => &mut self.kills_in_recovery,
+                    Stage::Starting | Stage::Looking | Stage::Loaded => &mut self.kills_in_between,
+                } += 1;
                 return End::Killed;
             }
             (Turn::Due | Turn::Gone, None) if death.is_from_outside() => {
@@ -225,7 +276,7 @@ impl Outcome {
                 self.fail(format!("the process ended by itself: {}", death.in_words()));
             }
             (Turn::Stuck, None) => self.fail(life.complaint()),
-            (Turn::GivenUp, None) => self.stop("given up before everything was checked".to_owned()),
+            (Turn::GivenUp, None) => self.stop("interrupted before everything was checked".to_owned()),
         }
         End::Failed
     }

@@ -20,23 +20,31 @@ const LOADED: [&str; 3] = [
 ];
 const PRODUCED: &str = r#"{"produced":{"run":{"partition":0,"first":0,"last":2},"number":7}}"#;
 
-/// One life of a child that speaks, and then does this.
-fn lived(moment: Moment, says: &[&str], then: &str) -> (End, Outcome) {
-    let script = format!("{SPEAKS}{then}");
-    let program = ["/bin/sh", "-c", &script, "child"];
-    let stages = Stages::default();
-    let drill = Drill {
-        program: program.iter().chain(says).map(Into::into).collect(),
+fn drill(stages: &Stages, program: Vec<OsString>) -> Drill {
+    Drill {
+        program,
+        ground: Ground::of(std::path::Path::new("")),
         data: PathBuf::new(),
         seed: 1,
-        limit: Duration::ZERO,
+        limit: Duration::from_secs(1),
         kills_max: 1,
         asked: stages.subscribe(),
+        end_limit: Duration::ZERO,
         plant: None,
         progress: ProgressBar::hidden(),
-    };
+    }
+}
+
+fn speaker(says: &[&str], then: &str) -> Vec<OsString> {
+    let script = format!("{SPEAKS}{then}");
+    let program = ["/bin/sh", "-c", &script, "child"];
+    program.iter().chain(says).map(Into::into).collect()
+}
+
+/// One life of a child that speaks, and then does this.
+fn lived(moment: Moment, says: &[&str], then: &str) -> (End, Outcome) {
     let mut outcome = Outcome::default();
-    let end = drill.live(0, moment, &mut outcome);
+    let end = drill(&Stages::default(), speaker(says, then)).live(0, moment, &mut outcome);
     (end, outcome)
 }
 
@@ -65,6 +73,13 @@ fn with(more: &[&'static str]) -> Vec<&'static str> {
 fn what_was_said_before_the_kill_counts() {
     let (end, outcome) = lived(AT_ONCE, &with(&[PRODUCED]), STAYS);
     assert_eq!((end, outcome.kills), (End::Killed, 1));
+    // Nothing was in hand.
+    let parts = (
+        outcome.kills_under_load,
+        outcome.kills_in_recovery,
+        outcome.kills_in_between,
+    );
+    assert_eq!(parts, (0, 0, 1));
     assert_eq!((outcome.oracle.counts().produced, outcome.unfinished), (3, None));
     assert!(outcome.oracle.found().is_empty());
 }
@@ -141,16 +156,46 @@ fn a_disk_that_fails_breaks_no_promise() {
 
 #[test]
 fn a_program_that_is_not_there_stands_against_nobody() {
-    let stages = Stages::default();
-    let drill = Drill {
-        program: vec!["/nowhere/sharemill".into()],
-        data: PathBuf::new(),
-        seed: 1,
-        limit: Duration::from_secs(1),
-        kills_max: 1,
-        asked: stages.subscribe(),
-        plant: None,
-        progress: ProgressBar::hidden(),
-    };
+    let drill = drill(&Stages::default(), vec!["/nowhere/sharemill".into()]);
     stands_against_nobody(&drill.run(), "cannot start another process of this program");
+}
+
+/// On a full disk it went on for two minutes.
+#[test]
+fn one_signal_ends_a_check_that_gets_nowhere() {
+    let stages = Stages::default();
+    stages.drain();
+    let mut outcome = Outcome::default();
+    let end = drill(&stages, speaker(&LOADED, STAYS)).live(0, Moment::Never, &mut outcome);
+    assert_eq!(end, End::Failed);
+    stands_against_nobody(&outcome, "interrupted before everything was checked");
+    let later = Moment::Load(Duration::from_hours(1));
+    let mut outcome = Outcome::default();
+    let end = drill(&stages, speaker(&LOADED, STAYS)).live(0, later, &mut outcome);
+    assert_eq!((end, outcome.kills), (End::Killed, 1));
+}
+
+/// It was called a loss.
+#[test]
+fn a_folder_that_somebody_deletes_stands_against_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let failed = r#"{"failed":"logs/tasks-0: No such file or directory (os error 2)"}"#;
+    for (says, text) in [
+        (with(&[failed]), "; then: the engine failed: logs/tasks-0"),
+        (LOADED.to_vec(), "ran"),
+    ] {
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let drill = Drill {
+            ground: Ground::of(&data),
+            ..drill(&Stages::default(), speaker(&says, STAYS))
+        };
+        std::fs::remove_dir(&data).unwrap();
+        let outcome = drill.run();
+        stands_against_nobody(
+            &outcome,
+            "the data directory was deleted, moved or replaced while the test ran",
+        );
+        stands_against_nobody(&outcome, text);
+    }
 }

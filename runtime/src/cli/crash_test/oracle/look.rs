@@ -2,7 +2,7 @@
 
 use super::found::Kind;
 use super::grown::Shown;
-use super::record::{Fate, Record};
+use super::record::{Fate, Record, Tallied};
 use super::{Due, Letter, Oracle, lost};
 use crate::cli::crash_test::child::RESULTS_BYTES;
 use crate::cli::crash_test::said::{Run, Span, State, Verb};
@@ -22,6 +22,8 @@ impl Oracle {
         let rest = held.records.split_off(&offset);
         let finished = std::mem::replace(&mut held.records, rest);
         for (offset, record) in finished {
+            // What is finished was there.
+            self.counts.produced_unanswered += u64::from(record.tallied == Tallied::No);
             if record.fate == Fate::Open {
                 self.ended(partition, offset, &record);
             }
@@ -31,10 +33,12 @@ impl Oracle {
     /// An open record is found to be finished: by the settlement that has no answer, or with a dead letter.
     fn ended(&mut self, partition: u32, offset: u64, record: &Record) {
         match record.trying {
-            Some(Verb::AcceptAndEmit) => {
-                self.emitted.insert((partition, offset, record.count), Due::Presumed);
+            Some(verb @ (Verb::Accept | Verb::AcceptAndEmit)) => {
+                self.presumed.push((partition, offset));
+                if verb == Verb::AcceptAndEmit {
+                    self.emitted.insert((partition, offset, record.count), Due::Presumed);
+                }
             }
-            Some(Verb::Accept) => {}
             _ => self.expect_letter(partition, offset, record.number),
         }
     }
@@ -68,10 +72,11 @@ impl Oracle {
                 (Fate::Open, State::Open) => self.still_open(run.partition, offset, count),
                 (Fate::Open, State::Acknowledged) if record.trying.is_some_and(Verb::accepts) => {
                     record.fate = Fate::Accepted;
+                    let key = (run.partition, offset, record.count);
                     if record.trying == Some(Verb::AcceptAndEmit) {
-                        let key = (run.partition, offset, record.count);
                         self.emitted.insert(key, Due::Must);
                     }
+                    self.counts.accepted_unanswered += 1;
                 }
                 (Fate::Open, State::Acknowledged) => {
                     record.fate = Fate::Accepted;
@@ -130,7 +135,10 @@ impl Oracle {
                 }
             }
             held.records.retain(|_, record| record.durable);
-            held.records.values_mut().for_each(Record::begin);
+            for record in held.records.values_mut() {
+                self.counts.produced_unanswered += u64::from(record.tallied == Tallied::No);
+                record.begin();
+            }
         }
         self.add_all(findings);
         // What this look has found does not count for the next.
@@ -143,6 +151,9 @@ impl Oracle {
         for letter in new {
             self.letter(letter);
         }
+        let accepted = |place: &&(u32, u64)| !self.put_aside.contains(*place);
+        self.counts.accepted_unanswered += self.presumed.iter().filter(accepted).count() as u64;
+        self.presumed.clear();
         for (partition, offset, _) in gone {
             let text = format!("the dead letter of task {partition}/{offset} was there and is gone");
             self.add(Kind::Lost, text);

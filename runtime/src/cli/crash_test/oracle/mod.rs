@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::said::{Known, Lease, Run, Said, Verb, checkpoint};
 use grown::Grown;
-use record::{Fate, Record};
+use record::{Fate, Record, Tallied};
 
 pub(super) use found::{Finding, Found, Kind};
 
@@ -19,10 +19,14 @@ pub(super) use found::{Finding, Found, Kind};
 pub(super) struct Counts {
     /// Records acknowledged to their producer.
     pub(super) produced: u64,
+    /// Records that are there although no answer came to their producer before the kill.
+    pub(super) produced_unanswered: u64,
     /// Deliveries.
     pub(super) delivered: u64,
     /// Accepts acknowledged.
     pub(super) accepted: u64,
+    /// Accepts that hold although no answer came before the kill.
+    pub(super) accepted_unanswered: u64,
     /// Records emitted by acknowledged accepts.
     pub(super) emitted: u64,
     /// Dead letters found, of rejects and of records that were held at two kills.
@@ -38,6 +42,8 @@ pub(super) struct Oracle {
     results: Grown<Emitted>,
     /// Records whose dead letter must be there and was not seen yet, and their numbers.
     letters_due: BTreeMap<(u32, u64), Option<u64>>,
+    /// Records that are finished since this look, by an accept that had no answer, if no dead letter of theirs turns up.
+    presumed: Vec<(u32, u64)>,
     /// Records whose dead letter was seen.
     put_aside: BTreeSet<(u32, u64)>,
     letters: Grown<Letter>,
@@ -87,6 +93,12 @@ impl Oracle {
     /// Promises that were not kept.
     pub(super) fn found(&self) -> &Found {
         &self.found
+    }
+
+    /// Forgets what was found, as nobody answers for it: the first of it.
+    pub(super) fn forgive(&mut self) -> Option<String> {
+        let found = std::mem::take(&mut self.found);
+        found.first.into_iter().next().map(|finding| finding.text)
     }
 
     /// Adds what somebody else has seen.
@@ -188,6 +200,7 @@ impl Oracle {
             // The start is as of the child's look, and all that it produces comes after that.
             if let Some(record) = self.unfinished(run.partition, offset) {
                 record.durable = true;
+                record.tallied = Tallied::Yes;
                 self.same_number(run.partition, offset, number);
             } else {
                 let record = Record {

@@ -9,6 +9,7 @@ pub(super) struct Record {
     pub(super) number: Option<u64>,
     /// Acknowledged, or seen after a restart: it must be there from now on.
     pub(super) durable: bool,
+    pub(super) tallied: Tallied,
     /// The look that found it in the topic, and the one that found it in the group.
     pub(super) lies: u64,
     pub(super) stands: u64,
@@ -26,6 +27,14 @@ pub(super) struct Record {
     pub(super) same_again: bool,
     /// The newest that was acknowledged.
     pub(super) checkpoint: Option<u32>,
+}
+
+/// Whether it counts as produced, with an answer or without.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Tallied {
+    #[default]
+    No,
+    Yes,
 }
 
 /// How it ended.
@@ -64,6 +73,7 @@ impl Record {
 
     /// Another child begins.
     pub(super) fn begin(&mut self) {
+        self.tallied = Tallied::Yes;
         self.floor = self.count;
         self.told.clear();
     }

@@ -500,3 +500,32 @@ fn a_kill_tells_how_much_was_held() {
     assert_eq!(oracle.killed(), 1);
     assert_eq!(oracle.killed(), 0);
 }
+
+/// More was accepted than produced, without a word.
+#[test]
+fn what_had_no_answer_is_counted_when_it_is_found() {
+    let tried = [
+        produced(2),
+        got(0, 1, 0, None),
+        Said::Tries(Verb::Accept, lease(0, 1, 0)),
+    ];
+    let after = look(1, &[(1, State::Open, 0), (2, State::Open, 0)], &[1, 2]);
+    let oracle = finds_nothing(&tried, &with(after.clone(), &[looked()]));
+    let counts = oracle.counts();
+    assert_eq!((counts.produced, counts.produced_unanswered), (2, 1));
+    assert_eq!((counts.accepted, counts.accepted_unanswered, counts.dead), (0, 1, 0));
+    // Finished by a dead letter instead.
+    let counts = finds_nothing(&tried, &with(after, &[letter(0), grown(0, 1)])).counts();
+    assert_eq!((counts.accepted_unanswered, counts.dead), (0, 1));
+    // Not finished with everything before it, but accepted.
+    let after = look(0, &[(0, State::Acknowledged, 1), (1, State::Open, 0)], &[0, 1]);
+    let counts = finds_nothing(&tried, &with(after, &[looked()])).counts();
+    assert_eq!((counts.produced_unanswered, counts.accepted_unanswered), (0, 1));
+    // Delivered before its producer could say so, and finished before the next look.
+    let told = [got(0, 1, 0, None), Said::Done(Verb::Accept, lease(0, 1, 0))];
+    let counts = finds_nothing(&told, &with(look(1, &[], &[]), &[looked()])).counts();
+    assert_eq!(
+        (counts.produced, counts.produced_unanswered, counts.accepted),
+        (0, 1, 1)
+    );
+}
