@@ -261,20 +261,57 @@ fn a_record_that_is_too_large_and_an_unknown_topic() {
 #[test]
 fn fewer_open_files_than_the_journal_may_need() {
     let folder = Folder::new("[topics.orders]\n");
-    let under = |limit: &str| {
-        let mut command = folder.command_under(&["prlimit", limit], &["produce", "orders", "a"]);
+    let under = |limit: &str, arguments: &[&str]| {
+        let mut command = folder.command_under(&["prlimit", limit], arguments);
         let output = command.output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (code, said) = under("--nofile=100:127");
+    let produce = ["produce", "orders", "a"];
+    let (code, said) = under("--nofile=100:127", &produce);
     let message = "the journal may come to 64 files, and this process may have 127 open, 64 of them for other things";
     let hint =
         "hint: raise the hard limit on open files of this process (ulimit -Hn, LimitNOFILE=), or lower journal-size";
     assert!(said.contains(message) && said.contains(hint), "{said}");
     assert_eq!(code, Some(1), "{said}");
+    // Before a start, and with the same words.
+    let check = ["config", "check"];
+    let (code, said) = under("--nofile=100:127", &check);
+    assert!(said.contains(message) && said.contains(hint), "{said}");
+    assert_eq!(code, Some(1), "{said}");
     // What it starts with counts for nothing: it raises that as far as it may.
-    let (code, said) = under("--nofile=100:128");
-    assert_eq!(code, Some(0), "{said}");
+    for arguments in [&check[..], &produce] {
+        let (code, said) = under("--nofile=100:128", arguments);
+        assert_eq!(code, Some(0), "{said}");
+    }
+}
+
+/// A lower `journal-size` did nothing, and nobody said so.
+#[test]
+fn a_journal_that_is_larger_than_its_size_by_now() {
+    let folder = Folder::new("[topics.orders]\n");
+    let value = "x".repeat(10 << 10);
+    // More than two files of 8 MiB, and less than is drained.
+    folder.produce("orders", &vec![value.as_str(); 2_000]);
+    let smaller = "[sources.main]\njournal-size = \"16MiB\"\n[topics.orders]\n";
+    folder.file("smaller.toml", smaller);
+    let message = "does not shrink to journal-size (16MiB)";
+    let hint = "raise journal-size to what it takes; or let everything be handled";
+    let check = folder.run(&["config", "check", "--manifest", "smaller.toml"]);
+    assert!(
+        check.stderr.contains(message) && check.stderr.contains(hint),
+        "{check:?}"
+    );
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let run = folder.run(&["run", "--until-idle", "--manifest", "smaller.toml"]);
+    let warned = run.stderr.lines().filter(|line| line.contains(message));
+    let warned: Vec<&str> = warned.collect();
+    assert!(
+        warned.len() == 1 && warned[0].contains(" WARN ") && warned[0].contains(hint),
+        "{run:?}"
+    );
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let as_before = folder.run(&["config", "check"]);
+    assert!(!as_before.stderr.contains("shrink"), "{as_before:?}");
 }
 
 #[test]

@@ -21,6 +21,9 @@ pub(super) async fn check(args: &ConfigCheck) -> Result<(), Failure> {
     let mut loaded = manifest::read(args.manifest.manifest.clone())?;
     loaded.problems.extend(components::find(&loaded));
     if !loaded.problems.has_errors() {
+        loaded.problems.extend(foreseen(&loaded.manifest));
+    }
+    if !loaded.problems.has_errors() {
         loaded.problems.extend(leftover::find(&loaded.manifest).await);
     }
     let problems = &loaded.problems;
@@ -38,6 +41,13 @@ pub(super) async fn check(args: &ConfigCheck) -> Result<(), Failure> {
         output::data(&summary(&loaded, errors, warnings))?;
     }
     if errors > 0 { Err(Failure::told()) } else { Ok(()) }
+}
+
+/// What the journals of a manifest would meet at a start.
+fn foreseen(manifest: &Manifest) -> Vec<Problem> {
+    let sources = manifest.sources.iter();
+    let foresee = |(name, source): (&String, _)| crate::host::foresee(name, source, manifest.host.profile);
+    sources.flat_map(foresee).collect()
 }
 
 /// Prints a manifest with every default.

@@ -76,7 +76,7 @@ fn open_error(error: &OpenError) -> AdminError {
         OpenError::Corrupt(_) => AdminError::new(ErrorCode::Unavailable, text).hint("sharemill verify shows all of it"),
         OpenError::NotADirectory { .. } => AdminError::new(ErrorCode::NotFound, text).hint(super::open::NAME_ANOTHER),
         OpenError::OpenFiles { .. } => {
-            AdminError::new(ErrorCode::Unavailable, text).hint(super::open::RAISE_OPEN_FILES)
+            AdminError::new(ErrorCode::Unavailable, text).hint(crate::host::RAISE_OPEN_FILES)
         }
         OpenError::NewerFormat { .. } => {
             AdminError::new(ErrorCode::Unavailable, text).hint("use the newer version of sharemill that wrote it")

@@ -175,10 +175,7 @@ pub(super) fn require(place: &Place) -> Result<(), Failure> {
     Err(Failure::new(format!("there is no data directory at {}", data_dir.display())).hint(hint))
 }
 
-/// Where the process may have too few files open.
-pub(super) const RAISE_OPEN_FILES: &str =
-    "raise the hard limit on open files of this process (ulimit -Hn, LimitNOFILE=), or lower journal-size";
-/// Where there is no data directory.
+/// Where there is none.
 pub(super) const NAME_ANOTHER: &str = "sharemill run makes it; name another with --data-dir DIR or --manifest FILE";
 
 /// The data directory that the arguments, the environment or the manifest name, in this order.

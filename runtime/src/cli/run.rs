@@ -86,7 +86,7 @@ fn failure(error: &HostError) -> Failure {
         HostError::Open(OpenError::NewerFormat { .. }) => {
             Some("use the newer version of sharemill that wrote it".to_owned())
         }
-        HostError::Open(OpenError::OpenFiles { .. }) => Some(super::open::RAISE_OPEN_FILES.to_owned()),
+        HostError::Open(OpenError::OpenFiles { .. }) => Some(crate::host::RAISE_OPEN_FILES.to_owned()),
         HostError::Open(_) => Some("check that the folder can be written to, and that the disk has room".to_owned()),
         HostError::Setup { source, .. } => AdminError::from(source.clone()).hint,
         HostError::Engine(error) => Some(engine_hint(error).to_owned()),

@@ -173,7 +173,7 @@ pub(super) const KEYS: &[Key] = &[
             default: "512MiB",
             edge: "16MiB",
         },
-        "What the journal may grow to on disk. Above three quarters of it produce is refused until it drains. Its files, at most 512 in a new directory, are all held open.",
+        "What the journal may grow to on disk. Above three quarters of it produce is refused until it drains. Its files, at most 512 in a new directory, are all held open. A journal that is larger already keeps its size: a host says so when it starts.",
     ),
     key(
         "sources.*.memory-window",

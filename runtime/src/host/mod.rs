@@ -6,6 +6,7 @@ mod kill;
 mod log_queue;
 mod logging;
 mod observe;
+mod outlook;
 mod setup;
 
 use std::path::Path;
@@ -31,6 +32,7 @@ use crate::supervisor::{DeployError, Host, HostContext, HostOptions, ShutdownRep
 use tokio::task::JoinSet;
 
 pub(crate) use logging::flush as flush_log;
+pub(crate) use outlook::{RAISE_OPEN_FILES, foresee};
 pub use setup::{apply_topics, engine_config, retention, start, topic_config};
 
 /// Why a host did not start, or did not end as it should.
@@ -121,6 +123,7 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
             }
         });
     }
+    warn(&plan);
     let (engine, report) = tokio::select! {
         opened = open_soon(&plan) => opened?,
         // Recovery cannot be stopped; it is left behind.
@@ -151,6 +154,18 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
         tracing::info!("ended");
     }
     result.and(closed)
+}
+
+/// What its journal will not do; what stops it, the open says.
+fn warn(plan: &RunPlan) {
+    for name in plan.manifest.sources.keys() {
+        for problem in foresee(name, &plan.source, plan.manifest.host.profile) {
+            if problem.severity == config::Severity::Warning {
+                let (key, hint) = (&problem.key, problem.hint.as_deref().unwrap_or_default());
+                tracing::warn!(%key, %hint, "{}", problem.message);
+            }
+        }
+    }
 }
 
 /// Opens the engine beside the runtime's threads. A command that has the directory for the moment is waited for.

@@ -50,7 +50,7 @@ pub use partitioner::partition_of;
 pub use reset::{ResetGroup, ResetTo};
 pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
 pub use stats::StatsSnapshot;
-pub use survey::{Survey, survey_directory};
+pub use survey::{Survey, open_files_suffice, survey_directory};
 pub use verify::{Problem, Unchecked, VerifyReport, is_data_directory, verify, verify_directory};
 
 pub use shard::{ORIGIN_HEADER, redrive_group};

@@ -10,7 +10,9 @@ use super::recovery;
 use super::shard::World;
 use crate::config::EngineConfig;
 use crate::error::OpenError;
+use crate::journal::files_within;
 use crate::storage::{FileStorage, Storage};
+use crate::sys::open_files_max;
 use crate::time::{Clock, Now};
 
 /// Topics and groups as an open would find them.
@@ -30,6 +32,14 @@ pub fn survey_directory(directory: impl AsRef<Path>) -> Result<Survey, OpenError
     let storage: Arc<dyn Storage> = Arc::new(FileStorage::open(directory.as_ref())?);
     let now = SystemClock.now();
     Ok(recovery::look(&storage, now)?.map_or_else(Survey::default, |world| Survey::of(&world, now)))
+}
+
+/// Whether this process may open a journal that has, or may grow to, so many files; an open refuses it with the same words.
+///
+/// # Errors
+/// [`OpenError::OpenFiles`].
+pub fn open_files_suffice(files: u64) -> Result<(), OpenError> {
+    Ok(files_within(open_files_max(), files)?)
 }
 
 impl Survey {

@@ -132,5 +132,6 @@ pub use header::GROUP_HEADER;
 pub use options::JournalOptions;
 pub use position::{Position, SECTOR};
 pub use recovery::{Entry, Report, TornTail, Visitor, VisitorError};
+pub use ring::files_within;
 pub use verify::{Refused, VerifyReport, owner, read, verify};
 pub use writer::{Admission, Committed, Durability, Journal};

@@ -300,7 +300,12 @@ pub(super) fn make_file(
 
 /// Every file of the ring is held open as long as the journal is: better refused here than in the midst of writing.
 pub(super) fn check_open_files(storage: &dyn Storage, files: u64) -> Result<(), JournalError> {
-    match storage.open_files_max() {
+    files_within(storage.open_files_max(), files)
+}
+
+/// Whether a process that may have `limit` files open, if there is a limit, may have a ring of so many.
+pub fn files_within(limit: Option<u64>, files: u64) -> Result<(), JournalError> {
+    match limit {
         Some(limit) if files.saturating_add(SPARE_OPEN_FILES) > limit => Err(JournalError::OpenFiles {
             files,
             limit,

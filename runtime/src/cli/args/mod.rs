@@ -127,8 +127,9 @@ impl From<FormatArg> for output::Format {
 pub enum ConfigCommand {
     /// Name everything that is wrong with the manifest and its components, and what it has left over
     #[command(
-        after_help = "Components are loaded as run loads them: compiled, and kept in the cache. What is left over is asked of the host \
-                      that runs; where none does, the data directory is read and not changed."
+        after_help = "Components are loaded as run loads them: compiled, and kept in the cache. Whether the journal gets the open files \
+                      and the room on the disk that it may come to is looked at. What is left over is asked of the host that runs; where none does, the data \
+                      directory is read and not changed."
     )]
     Check(ConfigCheck),
     /// Print the manifest with every default
