@@ -60,7 +60,8 @@ pub(super) async fn publish(engine: Engine, stages: Arc<Stages>) {
 pub(super) fn sum_up(deployment: &DeploymentHandle) {
     let totals = deployment.totals();
     let (accepted, renewed) = (totals.verdicts.get("accept"), totals.verdicts.get("renew"));
-    let failed_attempts = totals.verdicts.get("release") + totals.verdicts.get("reject");
+    // A reject is no failure of an attempt: it is what the handler decided, and a dead letter.
+    let failed_attempts = totals.verdicts.get("release");
     let dead_letters: u64 = totals.archived.iter().map(|(_, count)| count).sum();
     let deployment = &*deployment.spec().name;
     tracing::info!(deployment, accepted, dead_letters, failed_attempts, renewed, "handled");

@@ -40,7 +40,7 @@ fn dead_letters_are_named_with_reason_and_place_and_a_run_is_summed_up() {
     insta::assert_snapshot!(logged(&folder, &[]), @r#"
     dead letter deployment="d" record=t/0/0 cause="reject" reason="no price" attempts=1 to="d.dead"
     dead letter deployment="d" record=t/0/1 cause="reject" reason="no price" attempts=1 to="d.dead"
-    handled deployment="d" accepted=0 dead_letters=2 failed_attempts=2 renewed=0
+    handled deployment="d" accepted=0 dead_letters=2 failed_attempts=0 renewed=0
     "#);
     // The second time nothing is left to do, and a quiet log stays quiet.
     folder.run(&["produce", "t", "c"]);
