@@ -179,7 +179,7 @@ fn a_full_disk_refuses_and_free_space_resumes_service() {
     folder.file("jobs/one", "done");
     until("the settlement", || {
         let group = folder.run(&["group", "describe", "slow", "--format", "json"]).json();
-        (group["share-partitions"][0]["start-offset"] == 1).then_some(())
+        (group["share_partitions"][0]["start_offset"] == 1).then_some(())
     });
     fs::remove_file(ballast).unwrap();
     until("room again", || {
@@ -314,7 +314,7 @@ topic = "others"
     until("everything settled", || {
         let settled = |group: &str, last: u64| {
             let group = folder.run(&["group", "describe", group, "--format", "json"]).json();
-            group["share-partitions"][0]["start-offset"] == last
+            group["share_partitions"][0]["start_offset"] == last
         };
         (settled("slow", stored + 1) && settled("beside", 1)).then_some(())
     });

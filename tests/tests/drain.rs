@@ -25,7 +25,7 @@ concurrency = 4
 
 fn share(folder: &Folder, group: &str) -> serde_json::Value {
     let group = folder.run(&["group", "describe", group, "--format", "json"]).json();
-    group["share-partitions"][0].clone()
+    group["share_partitions"][0].clone()
 }
 
 fn acquired(folder: &Folder, group: &str, count: u64) {
@@ -43,12 +43,12 @@ fn the_first_signal_lets_handlers_finish() {
     let said = host.stop();
     assert!(!said.contains("given up"), "{said}");
     let left = share(&folder, "naps");
-    let finished = left["start-offset"].as_u64().unwrap();
+    let finished = left["start_offset"].as_u64().unwrap();
     assert!((4..12).contains(&finished), "{left}");
     assert_eq!(left["acquired"], 0, "{left}");
     let end = Host::spawn(&folder, &["--until-idle"], &[]).end();
     assert_eq!(end.code, Some(0), "{}", end.stderr);
-    assert_eq!(share(&folder, "naps")["start-offset"], 12);
+    assert_eq!(share(&folder, "naps")["start_offset"], 12);
     assert!(topics::read(&folder.data(), &["naps.dead"])[0].is_empty());
 }
 
@@ -69,7 +69,7 @@ fn the_second_signal_releases_at_once() {
     assert!(took < Duration::from_secs(10), "{took:?}");
     let left = share(&folder, "naps");
     assert_eq!(
-        (&left["start-offset"], &left["acquired"]),
+        (&left["start_offset"], &left["acquired"]),
         (&0.into(), &0.into()),
         "{left}"
     );
@@ -101,7 +101,7 @@ grants = { files = [{ host = "jobs", guest = "/jobs", access = "read" }] }
     folder.file("jobs/late", "done");
     let end = host.end();
     assert_eq!(end.code, Some(0), "{}", end.stderr);
-    assert_eq!(share(&folder, "jobs")["start-offset"], 2);
+    assert_eq!(share(&folder, "jobs")["start_offset"], 2);
     let dead = topics::read(&folder.data(), &["jobs.dead"]).remove(0);
     assert_eq!(dead.len(), 1);
     assert_eq!(dead[0].header("__dlq.errors.delivery.count"), "2");

@@ -98,8 +98,8 @@ fn the_edge_profile_works_in_one_gigabyte_of_address_space_with_a_small_ring() {
         .success();
     until("the end of the orders", || {
         let group = folder.run(&["group", "describe", "enrich", "--format", "json"]).json();
-        let share = &group["share-partitions"][0];
-        let left = share["log-end"].as_u64().unwrap() - share["start-offset"].as_u64().unwrap();
+        let share = &group["share_partitions"][0];
+        let left = share["log_end"].as_u64().unwrap() - share["start_offset"].as_u64().unwrap();
         (left == 0).then_some(())
     });
     let peak = status(&host, "VmHWM");

@@ -131,7 +131,7 @@ fn done(folder: &Folder, deployment: &str) -> u64 {
     let group = folder
         .run(&["group", "describe", deployment, "--format", "json"])
         .json();
-    group["share-partitions"][0]["start-offset"].as_u64().unwrap_or(0)
+    group["share_partitions"][0]["start_offset"].as_u64().unwrap_or(0)
 }
 
 /// A running host and where it serves its metrics.

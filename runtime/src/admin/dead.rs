@@ -108,7 +108,7 @@ impl<'de> Deserialize<'de> for DeadCause {
 
 /// Which dead letters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct DeadFilter {
     /// Only those of this group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -132,7 +132,6 @@ pub struct DeadQuery {
 
 /// One dead letter in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct DeadLetter {
     /// Where it lies.
     pub id: DeadLetterId,
@@ -156,7 +155,6 @@ pub struct DeadLetter {
 
 /// Some dead letters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct DeadPage {
     /// Oldest first.
     pub dead_letters: Vec<DeadLetter>,
@@ -169,7 +167,6 @@ pub struct DeadPage {
 
 /// Dead letters that cannot be read where they lie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct UnreadableLetters {
     /// Dead-letter topic.
     pub topic: String,
@@ -187,7 +184,6 @@ pub struct UnreadableLetters {
 
 /// One dead letter with its evidence.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct DeadLetterDetail {
     /// What the list shows.
     #[serde(flatten)]
@@ -218,7 +214,6 @@ pub enum RedriveRequest {
 
 /// What a redrive did.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct RedriveResult {
     /// Those that are back in their topic.
     pub redriven: Vec<Redriven>,
@@ -231,7 +226,6 @@ pub struct RedriveResult {
 
 /// A dead letter that is back in its topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Redriven {
     /// Where it lay.
     pub id: DeadLetterId,
@@ -245,7 +239,6 @@ pub struct Redriven {
 
 /// A dead letter that was not redriven.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct RedriveFailure {
     /// Where it lies.
     pub id: DeadLetterId,

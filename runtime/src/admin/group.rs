@@ -9,7 +9,6 @@ use crate::config::{Start, StartError, UnitError};
 
 /// One share group in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct GroupSummary {
     /// Name.
     pub name: String,
@@ -27,7 +26,6 @@ pub struct GroupSummary {
 
 /// One share group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct GroupDetail {
     /// What the list shows.
     #[serde(flatten)]
@@ -48,7 +46,6 @@ pub struct GroupDetail {
 
 /// A member of a share group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Member {
     /// Member id.
     pub id: String,
@@ -60,7 +57,6 @@ pub struct Member {
 
 /// One share partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct SharePartitionView {
     /// Topic.
     pub topic: String,
@@ -118,7 +114,7 @@ impl RecordState {
 
 /// Which records to show.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct RecordsQuery {
     /// Only this topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -138,7 +134,6 @@ pub struct RecordsQuery {
 
 /// One record as a group sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct RecordView {
     /// Topic.
     pub topic: String,
@@ -164,7 +159,6 @@ pub struct RecordView {
 
 /// Some of a group's records.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct RecordsPage {
     /// By topic, partition and offset.
     pub records: Vec<RecordView>,
@@ -237,7 +231,7 @@ impl<'de> Deserialize<'de> for ResetTo {
 
 /// How a group is reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ResetGroup {
     /// Where to.
     pub to: ResetTo,
@@ -254,7 +248,6 @@ pub struct ResetGroup {
 
 /// What a reset did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct ResetResult {
     /// By topic and number.
     pub partitions: Vec<ResetPartition>,
@@ -262,7 +255,6 @@ pub struct ResetResult {
 
 /// What a reset did to one share partition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct ResetPartition {
     /// Topic.
     pub topic: String,
@@ -284,7 +276,7 @@ pub struct ResetPartition {
 
 /// How a group is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteGroup {
     /// Even with records that it has not settled.
     #[serde(default)]
@@ -293,7 +285,6 @@ pub struct DeleteGroup {
 
 /// What went with a group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct GroupDeleted {
     /// Share partitions.
     pub share_partitions: u32,

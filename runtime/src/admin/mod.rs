@@ -50,7 +50,6 @@ pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, AdminError>> + Se
 
 /// Who answers: the first thing that a client asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct About {
     /// [`PROTOCOL`] of the host.
     pub protocol: u32,

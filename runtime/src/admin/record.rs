@@ -39,7 +39,6 @@ pub struct Header {
 
 /// A record in a topic, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct StoredRecord {
     /// Partition.
     pub partition: u32,
@@ -51,7 +50,7 @@ pub struct StoredRecord {
 
 /// Which records of a topic to read. Reading acquires nothing and changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct ReadQuery {
     /// Only this partition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +65,6 @@ pub struct ReadQuery {
 
 /// Records of a topic, by partition and offset.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct ReadPage {
     /// Records.
     pub records: Vec<StoredRecord>,
@@ -104,7 +102,7 @@ pub enum ProduceOutcome {
 
 /// The fields of a record, as they are written.
 #[derive(Serialize, Deserialize, Default)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct Fields {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     key: Option<Value>,
@@ -149,7 +147,7 @@ enum Headers {
 }
 
 #[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 struct HeaderFields {
     name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -245,10 +243,10 @@ fn written(bytes: Option<&Bytes>) -> (Option<Value>, Option<String>) {
 /// Text as it is, other JSON as its compact text, `null` as null.
 fn read(field: &str, plain: Option<Value>, base64: Option<String>) -> Result<Option<Bytes>, String> {
     match (plain, base64) {
-        (Some(_), Some(_)) => Err(format!("{field} and {field}-base64 are both given")),
+        (Some(_), Some(_)) => Err(format!("{field} and {field}_base64 are both given")),
         (None, Some(text)) => match BASE64.decode(&text) {
             Ok(bytes) => Ok(Some(Bytes::from(bytes))),
-            Err(error) => Err(format!("{field}-base64 is not base64: {error}")),
+            Err(error) => Err(format!("{field}_base64 is not base64: {error}")),
         },
         (None | Some(Value::Null), None) => Ok(None),
         (Some(Value::String(text)), None) => Ok(Some(Bytes::from(text))),
@@ -280,7 +278,7 @@ mod tests {
         );
         assert_eq!((record.partition, record.timestamp), (Some(2), Some(-1)));
         assert_eq!(
-            parse(r#"{"value-base64":"/w=="}"#).unwrap().value.unwrap(),
+            parse(r#"{"value_base64":"/w=="}"#).unwrap().value.unwrap(),
             b"\xff".as_slice()
         );
         assert_eq!(parse("{}").unwrap(), Record::default());
@@ -289,9 +287,9 @@ mod tests {
     #[test]
     fn refuses_with_a_reason() {
         insta::assert_snapshot!(parse(r#"["k"]"#).unwrap_err(), @"invalid type: sequence, expected an object at line 1 column 0");
-        insta::assert_snapshot!(parse(r#"{"vlaue":1}"#).unwrap_err(), @"unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 8");
-        insta::assert_snapshot!(parse(r#"{"value":"","value-base64":""}"#).unwrap_err(), @"value and value-base64 are both given");
-        insta::assert_snapshot!(parse(r#"{"key-base64":"*"}"#).unwrap_err(), @"key-base64 is not base64: Invalid symbol 42, offset 0.");
+        insta::assert_snapshot!(parse(r#"{"vlaue":1}"#).unwrap_err(), @"unknown field `vlaue`, expected one of `key`, `key_base64`, `value`, `value_base64`, `headers`, `partition`, `timestamp` at line 1 column 8");
+        insta::assert_snapshot!(parse(r#"{"value":"","value_base64":""}"#).unwrap_err(), @"value and value_base64 are both given");
+        insta::assert_snapshot!(parse(r#"{"key_base64":"*"}"#).unwrap_err(), @"key_base64 is not base64: Invalid symbol 42, offset 0.");
     }
 
     proptest! {

@@ -6,7 +6,6 @@ use crate::config::{OnFull, Retention};
 
 /// One topic in a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct TopicSummary {
     /// Name.
     pub name: String,
@@ -28,7 +27,6 @@ pub struct TopicSummary {
 
 /// One topic with its partitions and groups.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct TopicDetail {
     /// What the list shows.
     #[serde(flatten)]
@@ -43,7 +41,6 @@ pub struct TopicDetail {
 
 /// One partition of a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct PartitionView {
     /// Number.
     pub partition: u32,
@@ -62,7 +59,6 @@ pub struct PartitionView {
 
 /// What a group still has to do in a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct TopicGroup {
     /// Share group.
     pub group: String,
@@ -72,7 +68,7 @@ pub struct TopicGroup {
 
 /// A topic to be created; what is absent takes the manifest's defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct CreateTopic {
     /// Name.
     pub name: String,
@@ -94,7 +90,7 @@ pub struct CreateTopic {
 
 /// How a topic is deleted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[serde(deny_unknown_fields)]
 pub struct DeleteTopic {
     /// Even with records or groups.
     #[serde(default)]
@@ -103,7 +99,6 @@ pub struct DeleteTopic {
 
 /// What went with a topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct TopicDeleted {
     /// Records.
     pub records: u64,

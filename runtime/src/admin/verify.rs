@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 /// What was read, and what of it is damaged.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct VerifyReport {
     /// Segments of partition logs.
     pub segments: u64,
@@ -31,7 +30,6 @@ pub struct VerifyReport {
 
 /// What could not be checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Unchecked {
     /// File or folder, relative to the data directory.
     pub file: String,
@@ -41,7 +39,6 @@ pub struct Unchecked {
 
 /// One place that is damaged or newer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub struct Damage {
     /// File, relative to the data directory.
     pub file: String,

@@ -11,7 +11,6 @@ use crate::output::{self, Align, Failure, Format, Table, bytes};
 
 /// The answer as JSON.
 #[derive(Serialize)]
-#[serde(rename_all = "kebab-case")]
 struct Report<'a> {
     component: &'a std::path::Path,
     digest: &'a str,

@@ -301,7 +301,7 @@ async fn requests_that_make_no_sense_are_answered_in_json() {
     insta::assert_snapshot!(raw(dir.path(), "GET /", "").await, @r#"HTTP/1.1 404 Not Found {"code":"not-found","message":"there is no such path in protocol version 1"}"#);
     insta::assert_snapshot!(raw(dir.path(), "PUT /v1/topics", "").await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"the path does not take this method"}"#);
     insta::assert_snapshot!(raw(dir.path(), "POST /v1/topics", "{").await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"the request is not understood: EOF while parsing an object at line 1 column 1"}"#);
-    insta::assert_snapshot!(raw(dir.path(), "POST /v1/topics", r#"{"name":"a","partitions":1,"colour":1}"#).await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"the request is not understood: unknown field `colour`, expected one of `name`, `partitions`, `retention`, `on-full`, `max-bytes`, `segment-bytes` at line 1 column 35"}"#);
+    insta::assert_snapshot!(raw(dir.path(), "POST /v1/topics", r#"{"name":"a","partitions":1,"colour":1}"#).await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"the request is not understood: unknown field `colour`, expected one of `name`, `partitions`, `retention`, `on_full`, `max_bytes`, `segment_bytes` at line 1 column 35"}"#);
     insta::assert_snapshot!(raw(dir.path(), "GET /v1/groups/enrich/records?limit=0", "").await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"limit is 0, outside of 1 to 10000"}"#);
     insta::assert_snapshot!(raw(dir.path(), "GET /v1/groups/enrich/records?state=lost", "").await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"\"lost\" is no state of a record"}"#);
     insta::assert_snapshot!(raw(dir.path(), "GET /v1/groups/enrich/records?colour=1", "").await, @r#"HTTP/1.1 400 Bad Request {"code":"invalid","message":"Failed to deserialize query string: colour: unknown field `colour`, expected one of `topic`, `partition`, `state`, `from`, `limit`"}"#);
@@ -331,7 +331,7 @@ async fn a_stranger_can_produce_with_plain_http() {
     .await;
     insta::assert_snapshot!(unchunked(&plain), @r#"
     {"index":0,"partition":0,"offset":7}
-    {"end":{"code":"invalid","message":"line 2 is no record: unknown field `colour`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 9"}}
+    {"end":{"code":"invalid","message":"line 2 is no record: unknown field `colour`, expected one of `key`, `key_base64`, `value`, `value_base64`, `headers`, `partition`, `timestamp` at line 1 column 9"}}
     "#);
 }
 

@@ -65,8 +65,8 @@ fn topics() {
           "partitions": 1,
           "records": 5,
           "bytes": 1500,
-          "max-bytes": 10737418240,
-          "on-full": "refuse",
+          "max_bytes": 10737418240,
+          "on_full": "refuse",
           "retention": "queue",
           "groups": 1
         }
@@ -278,12 +278,12 @@ fn records() {
           "partition": 0,
           "offset": 5,
           "state": "archived",
-          "delivery-count": 5,
+          "delivery_count": 5,
           "member": null,
-          "lease-left-ms": null,
-          "due-in-ms": null,
+          "lease_left_ms": null,
+          "due_in_ms": null,
           "strikes": 0,
-          "checkpoint-bytes": null
+          "checkpoint_bytes": null
         }
       ],
       "more": false
@@ -351,15 +351,15 @@ fn dead_letters() {
     {
       "id": "orders.dead/0/0",
       "group": "enrich",
-      "source-topic": "orders",
-      "source-partition": 0,
-      "source-offset": 1,
+      "source_topic": "orders",
+      "source_partition": 0,
+      "source_offset": 1,
       "cause": "reject",
       "reason": "no price at line 3 of the order that came in with the last delivery of the day",
-      "delivery-count": 2,
+      "delivery_count": 2,
       "timestamp": 1700000000000,
       "record": {
-        "key-base64": "/wA=",
+        "key_base64": "/wA=",
         "value": "{\"item\":\u001b[31m1}",
         "headers": [
           {
@@ -378,7 +378,7 @@ fn dead_letters() {
       "log": [
         "warn no price"
       ],
-      "checkpoint-bytes": null
+      "checkpoint_bytes": null
     }
     "#);
     insta::assert_snapshot!(folder.run(&["dead", "show", "17"]), @"
@@ -443,7 +443,7 @@ fn produce_from_everywhere() {
             1        1             8            8
             2        1             7            7
     --- stderr
-    error: line 3 was refused: not a record, column 8: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp`
+    error: line 3 was refused: not a record, column 8: unknown field `vlaue`, expected one of `key`, `key_base64`, `value`, `value_base64`, `headers`, `partition`, `timestamp`
     hint: a line is an object such as {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}}; sharemill produce --help lists its fields, all of them optional
     note: every other line is stored: give only those refused again
     "#);

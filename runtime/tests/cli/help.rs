@@ -15,7 +15,8 @@ fn overview() {
 
     A handler's return value is its record's acknowledgement. Data goes to stdout, everything else to
     stderr. Exit codes: 0 done, 1 failed, 2 called wrongly. --format json prints one object; what a
-    command lists is an array in it, named after what it lists.
+    command lists is an array in it, named after what it lists. Its keys are written with _, but for
+    those of config show, which are a manifest's.
 
     Usage: sharemill <COMMAND>
 
@@ -156,7 +157,7 @@ fn commands() {
     NDJSON: one object a line, all fields optional:
       {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}, "partition": 0,
       "timestamp": 1700000000000}
-      "key-base64" and "value-base64" carry bytes; a missing value is a null value.
+      "key_base64" and "value_base64" carry bytes; a missing value is a null value.
     "#);
     insta::assert_snapshot!(run(&["topic", "--help"]), @"
     exit 0

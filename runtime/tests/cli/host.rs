@@ -280,7 +280,7 @@ async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
     let records: serde_json::Value = serde_json::from_str(json).unwrap();
     let record = &records["records"][0];
     assert_eq!(
-        (&record["state"], &record["strikes"], &record["delivery-count"]),
+        (&record["state"], &record["strikes"], &record["delivery_count"]),
         (&"available".into(), &0.into(), &1.into()),
         "{records}"
     );

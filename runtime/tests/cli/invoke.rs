@@ -95,7 +95,7 @@ fn records_from_files() {
     insta::assert_snapshot!(folder.run(&["invoke", "handler.wasm", "--record", "bad.json"]), @"
     exit 1
     --- stderr
-    error: bad.json is not a record: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp` at line 1 column 8
+    error: bad.json is not a record: unknown field `vlaue`, expected one of `key`, `key_base64`, `value`, `value_base64`, `headers`, `partition`, `timestamp` at line 1 column 8
     ");
     insta::assert_snapshot!(folder.run(&["invoke", "handler.wasm", "--record", "missing.json"]), @"
     exit 1

@@ -1,4 +1,4 @@
-//! The one rule for `--format json`: an object, and what a command lists is an array in it.
+//! The rules for `--format json`: an object, what a command lists is an array in it, and keys are written with `_`.
 
 use std::collections::BTreeSet;
 
@@ -18,11 +18,11 @@ const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
         &["--for", "1s", "--kills", "1", "--seed", "1"],
         Some("findings"),
     ),
-    (&["dead", "list"], &[], Some("dead-letters")),
+    (&["dead", "list"], &[], Some("dead_letters")),
     (&["dead", "redrive"], &["orders.dead/0/0"], Some("redriven")),
     (&["dead", "show"], &["orders.dead/0/0"], None),
     (&["group", "delete"], &["enrich", "--force"], None),
-    (&["group", "describe"], &["enrich"], Some("share-partitions")),
+    (&["group", "describe"], &["enrich"], Some("share_partitions")),
     (&["group", "list"], &[], Some("groups")),
     (
         &["group", "reset"],
@@ -36,7 +36,7 @@ const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
     (&["records"], &["enrich"], Some("records")),
     (&["topic", "create"], &["new"], None),
     (&["topic", "delete"], &["orders", "--force"], None),
-    (&["topic", "describe"], &["orders"], Some("partition-list")),
+    (&["topic", "describe"], &["orders"], Some("partition_list")),
     (&["topic", "list"], &[], Some("topics")),
     (&["topic", "read"], &["orders"], Some("records")),
     (&["verify"], &[], Some("damage")),
@@ -60,6 +60,25 @@ fn every_query_prints_one_object() {
         if let Some(listed) = listed {
             assert!(answer[listed].is_array(), "{command:?}: {answer}");
         }
+        // A manifest has the keys of a manifest.
+        if *command != ["config", "show"] {
+            assert_eq!(dashed(&answer), [""; 0], "{command:?}: {answer}");
+        }
+    }
+}
+
+/// Keys with a dash, at any depth.
+fn dashed(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Object(fields) => fields
+            .iter()
+            .flat_map(|(key, value)| {
+                let own = key.contains('-').then_some(key.as_str());
+                own.into_iter().chain(dashed(value))
+            })
+            .collect(),
+        Value::Array(items) => items.iter().flat_map(dashed).collect(),
+        _ => Vec::new(),
     }
 }
 

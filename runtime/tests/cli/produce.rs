@@ -77,18 +77,18 @@ fn produce_that_is_cut_off_says_where_to_go_on() {
 #[test]
 fn lines_that_are_no_records_say_where_and_what_is_expected() {
     let (folder, _host) = hosted();
-    let input = "{\"vlaue\":1}\n[1]\nhello\n{\"headers\":1}\n{\"value\":1,\"value-base64\":\"\"}\n{\"value\":\n";
+    let input = "{\"vlaue\":1}\n[1]\nhello\n{\"headers\":1}\n{\"value\":1,\"value_base64\":\"\"}\n{\"value\":\n";
     insta::assert_snapshot!(folder.run_with_input(&["produce", "orders", "--ndjson", "-"], Some(input)), @r#"
     exit 1
     --- stdout
     0 records stored in orders, 6 refused
     --- stderr
-    error: line 1 was refused: not a record, column 8: unknown field `vlaue`, expected one of `key`, `key-base64`, `value`, `value-base64`, `headers`, `partition`, `timestamp`
+    error: line 1 was refused: not a record, column 8: unknown field `vlaue`, expected one of `key`, `key_base64`, `value`, `value_base64`, `headers`, `partition`, `timestamp`
     hint: a line is an object such as {"key": "k", "value": "text or any JSON", "headers": {"name": "value"}}; sharemill produce --help lists its fields, all of them optional
     error: line 2 was refused: not a record: invalid type: sequence, expected an object
     error: line 3 was refused: not a record, column 1: expected value
     error: line 4 was refused: not a record, column 13: headers are an object of names and values, or a list of objects with name and value
-    error: line 5 was refused: not a record: value and value-base64 are both given
+    error: line 5 was refused: not a record: value and value_base64 are both given
     error: line 6 was refused: not a record, column 9: EOF while parsing a value
     "#);
 }

@@ -106,14 +106,14 @@ fn dead_letters(binary: &Path, room: &Room) -> Result<BTreeMap<Place, String>> {
             room,
             &["dead", "list", "--limit", PAGE, "--group", handler.name()],
         )?;
-        for letter in list(&page, "dead-letters")? {
+        for letter in list(&page, "dead_letters")? {
             let number = |name: &str| {
                 letter
                     .get(name)
                     .and_then(Value::as_u64)
                     .context("a dead letter without a source")
             };
-            let place = (handler, number("source-partition")?, number("source-offset")?);
+            let place = (handler, number("source_partition")?, number("source_offset")?);
             let cause = letter
                 .get("cause")
                 .and_then(Value::as_str)
@@ -156,9 +156,9 @@ fn against_engine(binary: &Path, room: &Room, handler: Handler, account: Account
             differences.push(format!("{name}: {count} records are {state} at the end"));
         }
     }
-    let ends = list(&group, "share-partitions")?
+    let ends = list(&group, "share_partitions")?
         .iter()
-        .filter_map(|share| share.get("log-end")?.as_u64());
+        .filter_map(|share| share.get("log_end")?.as_u64());
     let end: u64 = ends.sum();
     if end != account.fed {
         differences.push(format!(

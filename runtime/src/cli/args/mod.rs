@@ -31,7 +31,8 @@ use crate::output;
     about = "Run WebAssembly handlers over share groups",
     long_about = "Run WebAssembly handlers over share groups.\n\nA handler's return value is its record's acknowledgement. \
                   Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 failed, 2 called wrongly. --format json \
-                  prints one object; what a command lists is an array in it, named after what it lists.",
+                  prints one object; what a command lists is an array in it, named after what it lists. Its keys are written with _, but for those \
+                  of config show, which are a manifest's.",
     max_term_width = 100,
     disable_help_subcommand = true,
     arg_required_else_help = true

@@ -68,7 +68,7 @@ impl From<LogFormatChoice> for LogFormat {
         gets no room in time ends the command, which then says up to where all is stored. With --format json every line has a line of its own on stdout: where it is, or why not.\n\n\
         NDJSON: one object a line, all fields optional:\n  \
         {\"key\": \"k\", \"value\": \"text or any JSON\", \"headers\": {\"name\": \"value\"}, \"partition\": 0, \"timestamp\": 1700000000000}\n  \
-        \"key-base64\" and \"value-base64\" carry bytes; a missing value is a null value."
+        \"key_base64\" and \"value_base64\" carry bytes; a missing value is a null value."
 )]
 pub struct ProduceArgs {
     /// Topic to append to

@@ -135,10 +135,10 @@ impl Invocation {
                 "call": self.times.call.as_secs_f64(),
                 "cpu": self.times.cpu.as_secs_f64(),
             },
-            "memory-bytes": self.memory_peak,
-            "host-calls": self.host_calls,
+            "memory_bytes": self.memory_peak,
+            "host_calls": self.host_calls,
             "renewals": self.said.renewals,
-            "dropped-log-bytes": self.dropped_log_bytes,
+            "dropped_log_bytes": self.dropped_log_bytes,
             "module": self.digest,
         })
     }
@@ -184,7 +184,7 @@ fn end_json(end: &CallEnd) -> Value {
     match end {
         CallEnd::Outcome(Outcome::Accept) => json!({ "outcome": "accept" }),
         CallEnd::Outcome(Outcome::Release { after, reason }) => {
-            json!({ "outcome": "release", "after-ms": milliseconds(after), "reason": reason })
+            json!({ "outcome": "release", "after_ms": milliseconds(after), "reason": reason })
         }
         CallEnd::Outcome(Outcome::Reject { reason }) => json!({ "outcome": "reject", "reason": reason }),
         CallEnd::Outcome(Outcome::Renew { after, checkpoint }) => {
@@ -192,7 +192,7 @@ fn end_json(end: &CallEnd) -> Value {
                 value: Some(bytes.clone()),
                 ..Record::default()
             });
-            json!({ "outcome": "renew", "after-ms": milliseconds(after), "checkpoint": checkpoint })
+            json!({ "outcome": "renew", "after_ms": milliseconds(after), "checkpoint": checkpoint })
         }
         other => json!({ "failure": describe(other) }),
     }
