@@ -183,6 +183,7 @@ impl Drill {
         } else {
             child.kill(|said| match said {
                 // What it said before the kill counts, a failure more than anything.
+                Said::Failed(_) if !matches!(last, Some(Said::Failed(_))) => last = Some(said),
                 Said::Failed(_) | Said::Finished => last = last.take().or(Some(said)),
                 said => outcome.hear(&mut life, said),
             })
