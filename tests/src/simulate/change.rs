@@ -100,6 +100,7 @@ impl World {
                 let partitions = self.model.topics[&topic].logs.len() as u32;
                 let config = Plan::other_topic(&mut self.chance, topic, partitions);
                 if let Some(known) = self.model.topics.get_mut(&topic) {
+                    self.wish.drops = Some(known.drops);
                     known.drops = known.drops.or(drops(&config).later());
                 }
                 self.wish.topic = Some(config);

@@ -58,7 +58,7 @@ impl World {
                 }
             }
             Change::DeleteGroup(group) => {
-                self.model.owed.retain(|(place, _)| place.0 != group);
+                self.model.forgive(|place| place.0 == group);
                 for topic in 0..super::plan::TOPICS {
                     self.model.loosen(topic, now);
                 }
@@ -108,11 +108,10 @@ impl World {
 
     /// A change of the catalog was not made.
     pub(crate) fn unchanged(&mut self, change: Change) {
-        if let Change::AlterTopic(topic) = change {
-            let dropping = drops(&self.plan.topic(topic)).later();
-            if let Some(known) = self.model.topics.get_mut(&topic) {
-                known.drops = dropping;
-            }
+        if let Change::AlterTopic(topic) = change
+            && let (Some(known), Some(before)) = (self.model.topics.get_mut(&topic), self.wish.drops)
+        {
+            known.drops = before;
         }
     }
 

@@ -26,9 +26,9 @@ mod slow;
 mod trace;
 mod world;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use share_engine::config::Durability;
 use share_engine::storage::MemoryStorage;
@@ -98,7 +98,7 @@ impl std::fmt::Display for Failure {
 impl Failure {
     /// What noticed a bug: the promise that was broken, or the engine's own assertions. `None` if it is neither.
     pub fn noticed(&self) -> Option<String> {
-        let tripped = || self.what.starts_with(PANICKED).then(|| "tripped the engine".to_owned());
+        let tripped = || self.what.starts_with(TRIPPED).then(|| "tripped the engine".to_owned());
         self.promise()
             .map(|promise| format!("broke {promise}"))
             .or_else(tripped)
@@ -114,8 +114,8 @@ impl Failure {
     }
 }
 
-/// How a failure begins that is a panic.
-const PANICKED: &str = "panicked: ";
+/// How a failure begins that is a panic of the engine.
+const TRIPPED: &str = "the engine panicked";
 
 /// Does one run.
 ///
@@ -131,15 +131,41 @@ pub fn run(options: Options) -> Result<Report, Failure> {
         step: step.get(),
         what,
     };
+    note_places();
     match catch_unwind(AssertUnwindSafe(|| steps(options, &step))) {
         Ok(result) => result.map_err(failure),
         Err(payload) => {
             let text = payload.downcast_ref::<&'static str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-            Err(failure(format!("{PANICKED}{}", text.unwrap_or("without a message"))))
+            let place = PLACE.take();
+            let whose = if place.starts_with(ENGINE) { TRIPPED } else { "panicked" };
+            Err(failure(format!(
+                "{whose} at {place}: {}",
+                text.unwrap_or("without a message")
+            )))
         }
     }
 }
+
+/// Notes where a panic began, beside what else is done with it.
+fn note_places() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PLACE.set(info.location().map_or_else(String::new, ToString::to_string));
+            before(info);
+        }));
+    });
+}
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Where the engine's own assertions stand: a panic of the simulator proves nothing.
+const ENGINE: &str = "share-engine/src/";
 
 fn steps(options: Options, step: &Cell<u64>) -> Result<Report, String> {
     let mut world = World::new(options);

@@ -19,7 +19,7 @@ use super::chance::Chance;
 use super::clock::SetClock;
 use super::coverage::Coverage;
 use super::model::value::Id;
-use super::model::{Check, Model, Place};
+use super::model::{Check, Drops, Model, Place};
 use super::plan::Plan;
 use super::slow::SlowStorage;
 use super::trace::Trace;
@@ -152,6 +152,8 @@ pub(crate) enum Change {
 #[derive(Debug, Default)]
 pub(crate) struct Wish {
     pub(crate) topic: Option<TopicConfig>,
+    /// What held before a topic was to be altered.
+    pub(crate) drops: Option<Drops>,
     pub(crate) group: Option<GroupConfig>,
     /// Where a group is to begin.
     pub(crate) start: Option<ResetTo>,

@@ -1,6 +1,6 @@
 //! Groups: what each knows of the records of its topics, and whether the engine's view of them can be true.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use share_engine::config::GroupConfig;
 
@@ -62,8 +62,8 @@ pub(crate) struct Share {
     pub(crate) unseen: bool,
     /// The journal had no room some time since everything was compared: a lease may be over in memory alone.
     pub(crate) cramped: bool,
-    /// Records whose dead letters were seen.
-    pub(crate) lettered: BTreeSet<u64>,
+    /// Dead letters of its records that were seen before it began.
+    pub(crate) lettered: BTreeMap<u64, u32>,
 }
 
 impl Share {
@@ -77,7 +77,7 @@ impl Share {
             ghosts: Ghosts::default(),
             unseen: false,
             cramped: false,
-            lettered: BTreeSet::new(),
+            lettered: BTreeMap::new(),
         }
     }
 }
@@ -186,13 +186,26 @@ impl Model {
 
     /// I6: a record has ended in a way that leaves a dead letter, which has to be there if it was not seen yet.
     pub(crate) fn owe(&mut self, place: Place, offset: u64) {
-        let Some(group) = self.groups.get(&place.0).filter(|group| group.dead_letters) else {
+        let group = self.groups.get(&place.0).filter(|group| group.dead_letters);
+        let Some(share) = group.and_then(|group| group.shares.get(&(place.1, place.2))) else {
             return;
         };
-        let share = group.shares.get(&(place.1, place.2));
-        if share.is_some_and(|share| !share.lettered.contains(&offset)) {
+        let before = share.lettered.get(&offset).copied().unwrap_or(0);
+        let life = self.lives.get(&place).copied().unwrap_or(0);
+        let ended = self.ended.entry((place, offset)).or_default();
+        if ended.life != life {
+            // A letter of an earlier life may turn up only now: it does not stand for this one.
+            (ended.life, ended.letters) = (life, ended.letters.max(before) + 1);
+        }
+        if self.letters.get(&(place, offset)).copied().unwrap_or(0) < ended.letters {
             self.owed.insert((place, offset));
         }
+    }
+
+    /// Nobody asks any more for the dead letters of these.
+    pub(crate) fn forgive(&mut self, which: impl Fn(Place) -> bool) {
+        self.owed.retain(|(place, _)| !which(*place));
+        self.ended.retain(|(place, _), _| !which(*place));
     }
 
     /// Whether a record may lie before the beginning of a group.

@@ -53,6 +53,8 @@ pub(crate) struct Model {
     pub(crate) origins: BTreeMap<(u8, u64), u8>,
     /// Records that ended with a dead letter, which has to be there.
     pub(crate) owed: BTreeSet<(Place, u64)>,
+    /// All that ended so, seen or not.
+    ended: BTreeMap<(Place, u64), Ended>,
     /// Dead letters seen.
     pub(crate) letters: BTreeMap<(Place, u64), u32>,
     /// By the place of a dead letter: the record that it stands for.
@@ -94,6 +96,15 @@ pub(crate) struct Begin {
     pub(crate) at_least: u64,
     /// A record that was asked for before this moment may lie before the beginning.
     pub(crate) before: u64,
+}
+
+/// A record that ended with a dead letter, in one life of its share partition after the other.
+#[derive(Clone, Copy, Debug, Default)]
+struct Ended {
+    /// The last in which it did.
+    life: u32,
+    /// Letters that there have to be by then.
+    letters: u32,
 }
 
 /// The name of a topic.
@@ -155,7 +166,7 @@ impl Model {
             limit_high: group.limit_high,
             limits_ever: (group.limit_least, group.limit_ever),
             max_lease: group.bounds.max_lease,
-            drops: topic.drops.any() || loose,
+            drops: loose || self.may_drop(place.1, place.2, offset, now),
             ghosts: share.ghosts,
             fickle: self.fickle,
             now,
@@ -277,14 +288,17 @@ impl Model {
         };
         let place = (group, letter.topic, letter.partition);
         self.origins.insert((topic, found.offset), letter.topic);
-        self.owed.remove(&(place, letter.offset));
         self.stands.insert((topic, found.offset), (place, letter.offset));
-        if let Some(share) = self.share(place) {
-            share.lettered.insert(letter.offset);
-        }
         let lives = self.lives.get(&place).copied().unwrap_or(0);
         let count = self.letters.entry((place, letter.offset)).or_default();
         *count += 1;
+        if self
+            .ended
+            .get(&(place, letter.offset))
+            .is_none_or(|ended| *count >= ended.letters)
+        {
+            self.owed.remove(&(place, letter.offset));
+        }
         if *count > lives {
             return Err(format!(
                 "I6: {count} dead letters of {place:?} offset {}",
@@ -331,11 +345,14 @@ impl Model {
     /// A group begins with a partition.
     pub(crate) fn begin(&mut self, place: Place, epoch: u32, begin: Begin) {
         *self.lives.entry(place).or_default() += 1;
+        let letters = self.letters.iter().filter(|((one, _), _)| *one == place);
+        let lettered = letters.map(|((_, offset), count)| (*offset, *count)).collect();
         if let Some(group) = self.groups.get_mut(&place.0) {
             let ghosts = group.shares.get(&(place.1, place.2)).map(|share| share.ghosts);
             let share = Share {
                 ghosts: ghosts.unwrap_or_default(),
                 vague: begin.before,
+                lettered,
                 ..Share::new(epoch, begin.at_least)
             };
             group.shares.insert((place.1, place.2), share);
@@ -345,7 +362,7 @@ impl Model {
     /// A topic is gone.
     pub(crate) fn forget_topic(&mut self, topic: u8) {
         self.topics.remove(&topic);
-        self.owed.retain(|(place, _)| place.1 != topic);
+        self.forgive(|place| place.1 == topic);
         for group in self.groups.values_mut() {
             group.shares.retain(|place, _| place.0 != topic);
         }

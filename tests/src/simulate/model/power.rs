@@ -6,7 +6,7 @@ use super::{Ghosts, LETTERS, Model, Redrive, Rules};
 impl Model {
     /// The power was lost, after [`Model::crash`].
     pub(crate) fn drown(&mut self, now: u64) {
-        self.owed.clear();
+        self.forgive(|_| true);
         for limbo in self.limbo.values_mut() {
             limbo.sure = false;
         }
@@ -63,11 +63,11 @@ impl Model {
             self.origins.remove(&(topic, offset));
             self.redriven.remove(&(topic, offset));
             if let Some(of) = self.stands.remove(&(topic, offset)) {
-                if let Some(count) = self.letters.get_mut(&of) {
-                    *count -= 1;
-                }
-                if let Some(share) = self.share(of.0) {
-                    share.lettered.remove(&of.1);
+                let count = self.letters.entry(of).or_default();
+                *count = count.saturating_sub(1);
+                let left = *count;
+                if let Some(before) = self.share(of.0).and_then(|share| share.lettered.get_mut(&of.1)) {
+                    *before = left.min(*before);
                 }
             }
             // More than one letter may have gone back as the same record.
