@@ -75,7 +75,7 @@ const STAGES: [Stage; 9] = [
     },
     Stage {
         name: "core",
-        what: "the engine as a library by itself, without features",
+        what: "the libraries by themselves, without features",
         expected: "20 s, then 1 s",
         run: || {
             cargo(
@@ -85,6 +85,8 @@ const STAGES: [Stage; 9] = [
                     "--locked",
                     "--package",
                     "share-engine",
+                    "--package",
+                    "share-wire",
                     "--no-default-features",
                 ],
             )
