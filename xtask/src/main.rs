@@ -7,6 +7,7 @@
 mod bench;
 mod demo;
 mod guests;
+mod kafka;
 mod test;
 
 use std::io::Write as _;
@@ -30,6 +31,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
+    /// Start, end or look at a Kafka cluster on this machine.
+    Kafka(kafka::Arguments),
     /// Run everything that must pass.
     Test(test::Arguments),
 }
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
+        Command::Kafka(arguments) => kafka::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     };
     match result {
