@@ -46,7 +46,7 @@ struct Up {
     /// Heap of each broker, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 384)]
     heap: u32,
-    /// Let the optimising compiler work too, for measurements.
+    /// With the optimising compiler and the collector that Java chooses, for measurements.
     #[arg(long)]
     optimised: bool,
     /// A line of server.properties, KEY=VALUE; may be given again.

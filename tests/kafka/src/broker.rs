@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::error::{Error, of_file};
 use crate::options::Options;
 use crate::{java, ready};
@@ -42,8 +44,8 @@ impl Broker {
         self.folder.join("data")
     }
 
-    /// Starts its process and does not wait.
-    pub(crate) fn spawn(&mut self, options: &Options, logging: &Path) -> Result<(), Error> {
+    /// Starts its process and does not wait. It may write its classes into a file when it ends well.
+    pub(crate) fn spawn(&mut self, options: &Options, logging: &Path, writes: Option<&Path>) -> Result<(), Error> {
         if let Some(process) = &self.process {
             return Err(Error::RunsAlready {
                 id: self.id,
@@ -57,6 +59,9 @@ impl Broker {
             append().map_err(of_file(&log_path))?,
         );
         let mut command = java::command(options.version, &[&heap], !options.optimised)?;
+        if let Some(classes) = writes {
+            command.arg(format!("-XX:ArchiveClassesAtExit={}", classes.display()));
+        }
         command
             .arg(format!("-Dlog4j2.configurationFile=file:{}", logging.display()))
             .arg(format!("-Dkafka.logs.dir={}", self.folder.display()))
@@ -95,6 +100,13 @@ impl Broker {
             }
             // Nothing tells when it is ready: another process is.
             std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    /// Asks it to end, and waits for that.
+    pub(crate) fn end_well(&mut self, limit: Duration) {
+        if let Some(process) = self.process.take() {
+            process.end_well(limit);
         }
     }
 
@@ -154,6 +166,16 @@ impl Process {
 
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
+    }
+
+    /// Asks it to end (SIGTERM) and waits for so long; then it is killed.
+    fn end_well(mut self, limit: Duration) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw);
+        let asked = pid.map(|pid| kill_process(pid, Signal::TERM));
+        let began = Instant::now();
+        while asked == Some(Ok(())) && self.ended().is_none() && began.elapsed() < limit {
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
     }
 
     /// From now on nobody ends it.

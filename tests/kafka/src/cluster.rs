@@ -11,9 +11,9 @@ use crate::certificates::Certificates;
 use crate::error::{Error, of_file};
 use crate::java::{self, Printed};
 use crate::options::Options;
-use crate::ports;
 use crate::properties::{self, LOGGING, MECHANISMS, Server};
 use crate::standing::Standing;
+use crate::{archive, jars, ports};
 
 /// Who may log in at the listener with TLS and SASL, by PLAIN and by SCRAM: one who may do everything, one who may do
 /// nothing until an ACL says so.
@@ -29,11 +29,13 @@ pub struct Cluster {
     pub(crate) brokers: Vec<Broker>,
     certificates: Option<Certificates>,
     options: Options,
+    /// Written by brokers that end well.
+    classes: Option<PathBuf>,
     folder: Folder,
 }
 
 impl Cluster {
-    /// Starts it and waits until every broker answers. Some 4 s of a processor for each broker.
+    /// Starts it and waits until every broker answers: 2 to 3 s of a processor for each. The first start of all fetches Kafka.
     ///
     /// # Errors
     /// If Java or Maven is missing, Kafka cannot be fetched, or a broker ends or does not answer in time.
@@ -45,10 +47,29 @@ impl Cluster {
 
     pub(crate) fn start_in(folder: Folder, options: Options) -> Result<Self, Error> {
         options.check()?;
+        let (version, java) = (options.version, java::find()?);
+        jars::libraries(version)?;
+        archive::make(version, java)?;
+        Self::begin(folder, options, None)
+    }
+
+    /// Brokers that write their classes into a file when they end well.
+    pub(crate) fn start_writing(options: Options, classes: &Path) -> Result<Self, Error> {
+        Self::begin(Folder::open(None)?, options, Some(classes.to_path_buf()))
+    }
+
+    /// Ends the brokers as they would like to be.
+    pub(crate) fn end_well(mut self) {
+        let limit = self.options.ready_within;
+        self.brokers.iter_mut().for_each(|broker| broker.end_well(limit));
+    }
+
+    fn begin(folder: Folder, options: Options, classes: Option<PathBuf>) -> Result<Self, Error> {
         let mut cluster = Self {
             brokers: Vec::new(),
             certificates: None,
             options,
+            classes,
             folder,
         };
         let mut tries = 3;
@@ -129,7 +150,7 @@ impl Cluster {
     pub fn restart(&mut self, id: u32) -> Result<(), Error> {
         let (options, logging) = (self.options.clone(), self.logging());
         let broker = self.broker(id)?;
-        broker.spawn(&options, &logging)?;
+        broker.spawn(&options, &logging, None)?;
         broker.wait_until_ready(options.ready_within)
     }
 
@@ -239,7 +260,7 @@ impl Cluster {
         })?;
         let logging = self.logging();
         for broker in &mut self.brokers {
-            broker.spawn(&self.options, &logging)?;
+            broker.spawn(&self.options, &logging, self.classes.as_deref())?;
         }
         let limit = self.options.ready_within;
         self.brokers

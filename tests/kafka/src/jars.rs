@@ -7,13 +7,14 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::archive;
 use crate::error::{Error, of_file};
 use crate::java;
 use crate::version::Version;
 
 /// The folder with the jars of a version.
 pub(crate) fn libraries(version: Version) -> Result<PathBuf, Error> {
-    let home = target().join("kafka").join(version.name());
+    let home = home(version);
     fs::create_dir_all(&home).map_err(of_file(&home))?;
     let lock_path = home.join("lock");
     let lock = fs::File::create(&lock_path).map_err(of_file(&lock_path))?;
@@ -27,7 +28,12 @@ pub(crate) fn libraries(version: Version) -> Result<PathBuf, Error> {
 
 /// Whether nothing has to be fetched.
 pub(crate) fn are_there(version: Version) -> bool {
-    is_complete(&target().join("kafka").join(version.name()), version)
+    is_complete(&home(version), version)
+}
+
+/// Everything of a version.
+pub(crate) fn home(version: Version) -> PathBuf {
+    target().join("kafka").join(version.name())
 }
 
 fn fetch(home: &Path, version: Version) -> Result<(), Error> {
@@ -63,6 +69,7 @@ fn fetch(home: &Path, version: Version) -> Result<(), Error> {
     let lines: Vec<String> = sizes.iter().map(|(name, size)| format!("{size} {name}\n")).collect();
     let list = home.join("list");
     fs::write(&list, lines.concat()).map_err(of_file(&list))?;
+    archive::forget(home)?;
     fs::rename(&partial, &libraries).map_err(of_file(&libraries))
 }
 

@@ -3,10 +3,11 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use crate::error::Error;
-use crate::jars;
 use crate::version::Version;
+use crate::{archive, jars};
 
 /// What a command-line class printed before it ended well.
 #[derive(Clone, Debug)]
@@ -52,23 +53,41 @@ pub(crate) fn command(version: Version, options: &[&str], quick: bool) -> Result
     let java = find()?;
     let mut class_path = OsString::from(jars::libraries(version)?);
     class_path.push("/*");
-    let mut command = Command::new(java);
+    let mut command = Command::new(&java.program);
     // Neither the user's class path nor options that print a line of their own.
     command.env("CLASSPATH", class_path).env_remove("JAVA_TOOL_OPTIONS");
-    command.args(["-Xshare:auto", "-XX:+UseSerialGC"]).args(options);
-    if quick {
-        command.arg("-XX:TieredStopAtLevel=1");
+    // What Java has to say of its archive is not the program's.
+    command.args(["-Xshare:auto", "-Xlog:disable"]);
+    if let Some(archive) = archive::of(version, java) {
+        command.arg(format!("-XX:SharedArchiveFile={}", archive.display()));
     }
+    if quick {
+        command.args(["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]);
+    }
+    command.args(options);
     Ok(command)
 }
 
-/// The `java` that is used: of `JAVA_HOME`, or of the path.
+/// A Java runtime that is new enough.
+#[derive(Debug)]
+pub(crate) struct Java {
+    /// Of `JAVA_HOME`, or of the path.
+    program: PathBuf,
+    /// What it says of itself.
+    pub(crate) said: String,
+}
+
+/// The Java that is used. It is asked once in a process.
 ///
 /// # Errors
 /// If there is none, or an old one.
-pub(crate) fn find() -> Result<PathBuf, Error> {
-    let java = in_home("java");
-    let Ok(output) = Command::new(&java).arg("-version").output() else {
+pub(crate) fn find() -> Result<&'static Java, Error> {
+    static FOUND: OnceLock<Java> = OnceLock::new();
+    if let Some(java) = FOUND.get() {
+        return Ok(java);
+    }
+    let program = in_home("java");
+    let Ok(output) = Command::new(&program).arg("-version").output() else {
         return Err(Error::Missing {
             program: "java",
             install: JAVA,
@@ -76,12 +95,10 @@ pub(crate) fn find() -> Result<PathBuf, Error> {
     };
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let found = said.split('"').nth(1).unwrap_or("unknown").to_owned();
-    let major = found
-        .split(['.', '-', '+'])
-        .next()
-        .and_then(|major| major.parse::<u32>().ok());
+    let major = found.split(['.', '-', '+']).next();
+    let major = major.and_then(|major| major.parse::<u32>().ok());
     if major.is_some_and(|major| major >= JAVA_MIN) {
-        return Ok(java);
+        return Ok(FOUND.get_or_init(|| Java { program, said }));
     }
     Err(Error::OldJava { found, install: JAVA })
 }

@@ -25,6 +25,7 @@
     reason = "other programs are waited for on the real clock: they tell nobody"
 )]
 
+mod archive;
 mod broker;
 mod certificates;
 mod cluster;

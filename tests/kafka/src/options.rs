@@ -25,7 +25,7 @@ pub struct Options {
     pub port: Option<u16>,
     /// Heap of each broker, in MiB. The process takes some 150 MiB more.
     pub heap_mib: u32,
-    /// Compiles with the optimising compiler too: for measurements; a start takes longer.
+    /// With the optimising compiler and the collector that Java chooses: for measurements. A start takes longer.
     pub optimised: bool,
     /// Lines of `server.properties` that are added, or take the place of ours.
     pub settings: BTreeMap<String, String>,
