@@ -8,6 +8,17 @@ use sharemill_tests::until;
 const TOPICS: &str = "org.apache.kafka.tools.TopicCommand";
 const SHARE_GROUPS: &str = "org.apache.kafka.tools.consumer.group.ShareGroupCommand";
 
+/// Makes the group and writes its state.
+const RESET: [&str; 7] = [
+    "--reset-offsets",
+    "--to-earliest",
+    "--execute",
+    "--group",
+    "packers",
+    "--topic",
+    "orders",
+];
+
 /// Whether brokers run on this machine.
 fn runs(test: &str) -> bool {
     kafka_cluster::runs_here(Version::default(), &format!("kafka_broker::{test}"))
@@ -35,17 +46,8 @@ fn a_broker_makes_topics_and_share_groups() {
         TOPICS,
         &["--create", "--topic", "orders", "--partitions", "3"],
     );
-    let reset = [
-        "--reset-offsets",
-        "--to-earliest",
-        "--execute",
-        "--group",
-        "packers",
-        "--topic",
-        "orders",
-    ];
-    // Makes the group and writes its state: what tells whether the share coordinator works.
-    let offsets = tool(&cluster, SHARE_GROUPS, &reset);
+    // That its state is written tells that the share coordinator works.
+    let offsets = tool(&cluster, SHARE_GROUPS, &RESET);
     assert_eq!(
         offsets.lines().filter(|line| line.contains("packers")).count(),
         3,
@@ -64,6 +66,47 @@ fn a_broker_makes_topics_and_share_groups() {
     drop(cluster);
     assert!(!folder.exists());
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+}
+
+#[test]
+fn the_newest_release_has_the_second_version_of_share_groups() {
+    let (test, version) = (
+        "the_newest_release_has_the_second_version_of_share_groups",
+        Version::V4_4_0,
+    );
+    if !kafka_cluster::runs_here(version, &format!("kafka_broker::{test}")) {
+        return;
+    }
+    let cluster = Cluster::start(Options {
+        version,
+        ..Options::default()
+    })
+    .unwrap();
+    let features = tool(&cluster, "org.apache.kafka.tools.FeatureCommand", &["describe"]);
+    let of_share_groups = features.lines().find(|line| line.contains("share.version")).unwrap();
+    assert!(
+        of_share_groups.contains("FinalizedVersionLevel: 2"),
+        "{of_share_groups}"
+    );
+    tool(&cluster, TOPICS, &["--create", "--topic", "orders"]);
+    assert!(tool(&cluster, SHARE_GROUPS, &RESET).contains("packers"));
+}
+
+#[test]
+fn share_groups_can_be_off() {
+    if !runs("share_groups_can_be_off") {
+        return;
+    }
+    let cluster = Cluster::start(Options {
+        share_groups: false,
+        ..Options::default()
+    })
+    .unwrap();
+    tool(&cluster, TOPICS, &["--create", "--topic", "orders"]);
+    let servers = cluster.bootstrap();
+    let error = cluster.tool(SHARE_GROUPS, &[&["--bootstrap-server", &servers][..], &RESET].concat());
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("The version of API is not supported"), "{error}");
 }
 
 #[test]
@@ -145,13 +188,22 @@ fn only_who_may_log_in_does() {
     assert!(error.contains("SaslAuthenticationException"), "{error}");
 }
 
+/// Ends a cluster that a failed test leaves behind.
+struct Down(Standing);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        drop(self.0.down());
+    }
+}
+
 #[test]
 fn a_standing_cluster_is_named_by_its_folder() {
     if !runs("a_standing_cluster_is_named_by_its_folder") {
         return;
     }
     let folder = tempfile::tempdir().unwrap();
-    let standing = Standing::at(folder.path().join("up"));
+    let Down(standing) = &Down(Standing::at(folder.path().join("up")));
     assert!(standing.look().unwrap().is_none());
     assert!(standing.down().unwrap().ended.is_empty());
 

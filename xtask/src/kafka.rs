@@ -40,6 +40,9 @@ struct Up {
     /// A second listener with TLS, SASL PLAIN and SCRAM, and ACLs.
     #[arg(long)]
     tls_sasl: bool,
+    /// Brokers that know nothing of share groups.
+    #[arg(long)]
+    no_share_groups: bool,
     /// The first listener's port; the others follow [default: free ones].
     #[arg(long)]
     port: Option<u16>,
@@ -85,6 +88,7 @@ fn start(up: &Up) -> Result<()> {
         version: up.version,
         brokers: up.brokers,
         tls_sasl: up.tls_sasl,
+        share_groups: !up.no_share_groups,
         port: up.port,
         heap_mib: up.heap,
         optimised: up.optimised,

@@ -251,7 +251,7 @@ mod tests {
         const CHILD: &str = "KAFKA_CLUSTER_CHILD";
         if std::env::var_os(CHILD).is_some() {
             let mut sleeper = Command::new("sleep");
-            let process = Process::start(sleeper.arg("1000").stdin(Stdio::null()).stdout(Stdio::null())).unwrap();
+            let process = Process::start(sleeper.arg("100").stdin(Stdio::null()).stdout(Stdio::null())).unwrap();
             // Past the harness, which keeps what is printed.
             std::io::Write::write_all(&mut std::io::stderr(), format!("pid {}\n", process.pid()).as_bytes()).unwrap();
             std::thread::park();
