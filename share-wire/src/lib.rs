@@ -10,7 +10,7 @@
 //!
 //! All other messages come from `kafka-protocol` and are reached as [`kafka`]. That crate makes room for as many elements as an array
 //! claims to have before it reads the first, so that twenty bytes can ask for hundreds of gigabytes: what comes from the network
-//! is held against its [`layout`] first.
+//! is held against its layout first.
 
 #![cfg_attr(
     test,
