@@ -90,6 +90,8 @@ const STAGES: [Stage; 9] = [
                     "share-engine",
                     "--package",
                     "share-wire",
+                    "--package",
+                    "share-client",
                     "--no-default-features",
                 ],
             )

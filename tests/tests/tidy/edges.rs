@@ -56,6 +56,8 @@ const EDGES: &[(&str, &str, &[&str])] = &[
         &["call", "code", "conversation", "error", "kafka"],
     ),
     ("share-wire/src", "lib", ANY),
+    ("share-client/src", "session", &[]),
+    ("share-client/src", "lib", ANY),
     ("runtime/src", "config", &[]),
     ("runtime/src", "metrics", &[]),
     ("runtime/src", "handler", &["config", "metrics"]),
@@ -128,7 +130,7 @@ const OUTSIDE: &[Outside] = &[
         advice: "the engine is a library without a runtime, sockets, Wasm and metrics exporters",
     },
     Outside {
-        within: &["share-wire/src/"],
+        within: &["share-wire/src/", "share-client/src/session/"],
         except: &[],
         names: &[
             "tokio",
