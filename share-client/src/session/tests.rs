@@ -35,6 +35,7 @@ struct Bench {
 type Acks = Vec<(i32, i64, i64, Vec<i8>)>;
 
 impl Bench {
+    #[expect(clippy::disallowed_methods, reason = "some moment to count from")]
     fn new() -> Self {
         let options = Options {
             group: "g".to_owned(),
@@ -442,7 +443,7 @@ fn a_new_delivery_of_a_record_ends_the_one_before() {
     assert!(events.contains(&Event::Gone { leases: vec![lease(1)] }), "{events:?}");
     bench.session.events = events;
     assert_eq!(bench.outcomes(), [(0, Outcome::Stale)]);
-    assert!(matches!(bench.ask(0), None), "nothing is sent for it");
+    assert!(bench.ask(0).is_none(), "nothing is sent for it");
     bench.session.settle(lease(0), AcknowledgeType::Accept);
     assert_eq!(bench.outcomes(), [(0, Outcome::Stale)]);
     assert_eq!(bench.session.held(), 2);
