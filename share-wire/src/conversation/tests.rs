@@ -1,3 +1,5 @@
+//! Requests as they go over the wire, and answers in and out of turn.
+
 use super::*;
 use crate::frame::FRAME_MAX;
 use crate::kafka::{ApiVersionsRequest, SaslHandshakeRequest, ShareGroupHeartbeatRequest, StrBytes};

@@ -1,3 +1,5 @@
+//! Brokers that know the newest version, brokers that do not, and some that are no brokers.
+
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::*;
