@@ -1,0 +1,146 @@
+//! Where partitions begin and end: asked of their leaders.
+
+use std::collections::BTreeMap;
+
+use share_wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use share_wire::kafka::{BrokerId, ListOffsetsRequest, TopicName};
+
+use super::Admin;
+use super::ask::text;
+use super::error::{AdminError, Operation, Question, Resource};
+use super::topics::Topic;
+
+/// A place in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum At {
+    /// The first record that is there.
+    Earliest,
+    /// After the last one; with [`Isolation::Committed`] before the first that is part of an open transaction.
+    Latest,
+    /// The first record whose time is not before this one, in milliseconds since 1970.
+    Timestamp(i64),
+}
+
+/// Whether records of transactions count before they are committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Isolation {
+    /// They count: `read_uncommitted`, Kafka's default.
+    #[default]
+    Uncommitted,
+    /// Only committed ones: `read_committed`.
+    Committed,
+}
+
+/// What [`Admin::offsets`] found in a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// `None`: there is no record so late.
+    pub offset: Option<u64>,
+    /// That of the record, in milliseconds since 1970, where a time was asked for.
+    pub timestamp: Option<i64>,
+}
+
+impl Admin {
+    /// The place in each partition of a topic.
+    pub async fn offsets(
+        &self,
+        topic: &str,
+        at: At,
+        isolation: Isolation,
+    ) -> Result<BTreeMap<i32, Offset>, AdminError> {
+        self.asker.patiently(|| self.offsets_once(topic, at, isolation)).await
+    }
+
+    async fn offsets_once(
+        &self,
+        topic: &str,
+        at: At,
+        isolation: Isolation,
+    ) -> Result<BTreeMap<i32, Offset>, AdminError> {
+        let topic = self.topic_once(topic).await?;
+        let mut found = BTreeMap::new();
+        for (leader, partitions) in by_leader(&topic)? {
+            let request = request(&topic.name, &partitions, at, isolation);
+            let question = Question::new("ListOffsets", Operation::Describe, Resource::Topic(topic.name.clone()));
+            let place = self.asker.address_of(leader).await?;
+            let Some(place) = place else {
+                let partition = partitions.first().copied().unwrap_or(0);
+                return Err(AdminError::NoLeader {
+                    topic: topic.name,
+                    partition,
+                });
+            };
+            let response = self.asker.ask(&place, &request, None).await;
+            let response = response.map_err(|source| question.net(source))?;
+            for row in response.topics.iter().flat_map(|topic| &topic.partitions) {
+                self.asker.check(&question, &place, row.error_code, None)?;
+                let offset = u64::try_from(row.offset).ok();
+                let timestamp = (row.timestamp >= 0).then_some(row.timestamp);
+                found.insert(row.partition_index, Offset { offset, timestamp });
+            }
+            if !partitions.iter().all(|partition| found.contains_key(partition)) {
+                return Err(question.no_word(&place));
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// The partitions of a topic by who leads them.
+fn by_leader(topic: &Topic) -> Result<BTreeMap<i32, Vec<i32>>, AdminError> {
+    let mut leaders: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
+    for partition in &topic.partitions {
+        let leader = partition.leader.ok_or_else(|| AdminError::NoLeader {
+            topic: topic.name.clone(),
+            partition: partition.partition,
+        })?;
+        leaders.entry(leader).or_default().push(partition.partition);
+    }
+    Ok(leaders)
+}
+
+fn request(topic: &str, partitions: &[i32], at: At, isolation: Isolation) -> ListOffsetsRequest {
+    let timestamp = match at {
+        At::Earliest => -2,
+        At::Latest => -1,
+        // What is below 0 has other meanings.
+        At::Timestamp(time) => time.max(0),
+    };
+    let partition = |partition: &i32| {
+        ListOffsetsPartition::default()
+            .with_partition_index(*partition)
+            .with_current_leader_epoch(-1)
+            .with_timestamp(timestamp)
+    };
+    let topic = ListOffsetsTopic::default()
+        .with_name(TopicName(text(topic)))
+        .with_partitions(partitions.iter().map(partition).collect());
+    ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_isolation_level(isolation.level())
+        .with_topics(vec![topic])
+}
+
+impl Isolation {
+    /// As Kafka's settings name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Uncommitted => "read_uncommitted",
+            Self::Committed => "read_committed",
+        }
+    }
+
+    /// Reads one of Kafka's names.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Uncommitted, Self::Committed]
+            .into_iter()
+            .find(|isolation| isolation.name().eq_ignore_ascii_case(name))
+    }
+
+    pub(super) const fn level(self) -> i8 {
+        match self {
+            Self::Uncommitted => 0,
+            Self::Committed => 1,
+        }
+    }
+}
