@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use share_wire::code::ErrorCode;
 use share_wire::kafka::{ApiVersionsRequest, ApiVersionsResponse, DescribeClusterRequest, MetadataRequest};
 
 use super::Admin;

@@ -11,8 +11,10 @@ mod error;
 mod groups;
 mod limits;
 mod offsets;
+mod read;
 mod reset;
 pub mod states;
+mod survey;
 mod topics;
 
 use std::sync::Arc;
@@ -28,6 +30,7 @@ pub use error::{AdminError, Denied, Operation, Resource};
 pub use groups::{Group, GroupListing, GroupOffset, GroupState, Member, MoveTo};
 pub use limits::{DeadLetters, Limit, Limits};
 pub use offsets::{At, Isolation, Offset};
+pub use read::{Fetched, Visible, Want};
 pub use reset::Reset;
 pub use topics::{NewTopic, Partition, Topic};
 

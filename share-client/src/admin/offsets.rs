@@ -58,18 +58,26 @@ impl Admin {
         isolation: Isolation,
     ) -> Result<BTreeMap<i32, Offset>, AdminError> {
         let topic = self.topic_once(topic).await?;
+        let all: Vec<i32> = topic.partitions.iter().map(|one| one.partition).collect();
+        self.offsets_of(&topic, &all, at, isolation).await
+    }
+
+    /// The place in some partitions of a topic, without asking anew who leads them.
+    pub(super) async fn offsets_of(
+        &self,
+        topic: &Topic,
+        wanted: &[i32],
+        at: At,
+        isolation: Isolation,
+    ) -> Result<BTreeMap<i32, Offset>, AdminError> {
+        let question = Question::new("ListOffsets", Operation::Describe, Resource::Topic(topic.name.clone()));
         let mut found = BTreeMap::new();
-        for (leader, partitions) in by_leader(&topic)? {
-            let request = request(&topic.name, &partitions, at, isolation);
-            let question = Question::new("ListOffsets", Operation::Describe, Resource::Topic(topic.name.clone()));
-            let place = self.asker.address_of(leader).await?;
-            let Some(place) = place else {
+        for (leader, partitions) in by_leader(topic, wanted)? {
+            let Some(place) = self.asker.address_of(leader).await? else {
                 let partition = partitions.first().copied().unwrap_or(0);
-                return Err(AdminError::NoLeader {
-                    topic: topic.name,
-                    partition,
-                });
+                return Err(no_leader(topic, partition));
             };
+            let request = request(&topic.name, &partitions, at, isolation);
             let response = self.asker.ask(&place, &request, None).await;
             let response = response.map_err(|source| question.net(source))?;
             for row in response.topics.iter().flat_map(|topic| &topic.partitions) {
@@ -86,17 +94,21 @@ impl Admin {
     }
 }
 
-/// The partitions of a topic by who leads them.
-fn by_leader(topic: &Topic) -> Result<BTreeMap<i32, Vec<i32>>, AdminError> {
+/// Some partitions of a topic by who leads them.
+fn by_leader(topic: &Topic, wanted: &[i32]) -> Result<BTreeMap<i32, Vec<i32>>, AdminError> {
     let mut leaders: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for partition in &topic.partitions {
-        let leader = partition.leader.ok_or_else(|| AdminError::NoLeader {
-            topic: topic.name.clone(),
-            partition: partition.partition,
-        })?;
-        leaders.entry(leader).or_default().push(partition.partition);
+    for one in topic.partitions.iter().filter(|one| wanted.contains(&one.partition)) {
+        let leader = one.leader.ok_or_else(|| no_leader(topic, one.partition))?;
+        leaders.entry(leader).or_default().push(one.partition);
     }
     Ok(leaders)
+}
+
+fn no_leader(topic: &Topic, partition: i32) -> AdminError {
+    AdminError::NoLeader {
+        topic: topic.name.clone(),
+        partition,
+    }
 }
 
 fn request(topic: &str, partitions: &[i32], at: At, isolation: Isolation) -> ListOffsetsRequest {

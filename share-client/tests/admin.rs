@@ -1,0 +1,587 @@
+//! What a cluster is asked, against real brokers: one of 4.2.1 for most of it, one of 4.4.0 for what is new there.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_cluster::{Cluster, Options, Version};
+use share_client::admin::states::DeliveryState::{self, Acknowledged, Archived, Available};
+use share_client::admin::states::ShareState;
+use share_client::admin::{
+    Admin, AdminError, At, ConfigOf, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic, Origin, Release,
+    Reset, ShareSupport, Want,
+};
+use share_client::config::ClientConfig;
+use share_client::net::{Connection, Connector};
+use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
+use share_wire::kafka::{GroupId, ProduceRequest, ShareGroupHeartbeatRequest, StrBytes, TopicName};
+use share_wire::message::{
+    AcknowledgePartition, AcknowledgeTopic, AcknowledgeType, AcknowledgementBatch, AcquireMode, FetchPartition,
+    FetchTopic, ShareAcknowledgeRequest, ShareFetchRequest,
+};
+use share_wire::records::{Codec, NewBatch, NewRecord, PLAIN_MAX};
+use share_wire::{Bytes, Uuid};
+
+fn config(servers: &str) -> ClientConfig {
+    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
+    ClientConfig::new(&properties).unwrap()
+}
+
+fn text(text: &str) -> StrBytes {
+    StrBytes::from_string(text.to_owned())
+}
+
+/// Writes records into a partition: one batch.
+async fn produce(connection: &mut Connection, topic: &str, partition: i32, values: &[&str]) {
+    let records: Vec<NewRecord<'_>> = values
+        .iter()
+        .map(|value| NewRecord {
+            timestamp: 1_700_000_000_000,
+            value: Some(value.as_bytes()),
+            ..NewRecord::default()
+        })
+        .collect();
+    let batch = NewBatch {
+        codec: Codec::Zstd,
+        ..NewBatch::default()
+    };
+    let data = PartitionProduceData::default()
+        .with_index(partition)
+        .with_records(Some(batch.encode(&records).unwrap()));
+    let topic = TopicProduceData::default()
+        .with_name(TopicName(text(topic)))
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![topic]);
+    let response = connection.call(&request).await.unwrap();
+    let row = &response.responses[0].partition_responses[0];
+    assert_eq!(row.error_code, 0, "{row:?}");
+}
+
+/// A share session with one partition, without a client around it.
+struct Session {
+    connection: Connection,
+    group: String,
+    topic_id: Uuid,
+    epoch: i32,
+}
+
+impl Session {
+    fn partition(&self, acknowledgements: Vec<AcknowledgementBatch>) -> FetchTopic {
+        let partition = FetchPartition {
+            partition: 0,
+            acknowledgements,
+        };
+        FetchTopic {
+            topic_id: self.topic_id,
+            partitions: vec![partition],
+        }
+    }
+
+    /// Acquires at most so many records; the offsets and how often each was delivered.
+    async fn acquire(&mut self, records: i32) -> Vec<(i64, i16)> {
+        loop {
+            let request = ShareFetchRequest {
+                group_id: Some(self.group.clone()),
+                member_id: Some("tester".to_owned()),
+                session_epoch: self.epoch,
+                max_wait_ms: 500,
+                min_bytes: 1,
+                max_bytes: 1 << 20,
+                max_records: records,
+                batch_size: records,
+                acquire_mode: AcquireMode::RecordLimit,
+                is_renew_ack: false,
+                topics: if self.epoch == 0 {
+                    vec![self.partition(vec![])]
+                } else {
+                    vec![]
+                },
+                forgotten: vec![],
+            };
+            let response = self.connection.call(&request).await.unwrap();
+            assert_eq!(response.error_code, 0, "{response:?}");
+            self.epoch += 1;
+            let ranges = response
+                .topics
+                .iter()
+                .flat_map(|topic| &topic.partitions)
+                .flat_map(|one| &one.acquired);
+            let acquired: Vec<(i64, i16)> = ranges
+                .flat_map(|range| (range.first_offset..=range.last_offset).map(|offset| (offset, range.delivery_count)))
+                .collect();
+            if !acquired.is_empty() {
+                return acquired;
+            }
+        }
+    }
+
+    /// Settles offsets, one verb for each range.
+    async fn settle(&mut self, ranges: &[(i64, i64, AcknowledgeType)]) {
+        let batch = |(first, last, verb): &(i64, i64, AcknowledgeType)| AcknowledgementBatch {
+            first_offset: *first,
+            last_offset: *last,
+            types: vec![*verb as i8],
+        };
+        let partition = AcknowledgePartition {
+            partition: 0,
+            acknowledgements: ranges.iter().map(batch).collect(),
+        };
+        let request = ShareAcknowledgeRequest {
+            group_id: Some(self.group.clone()),
+            member_id: Some("tester".to_owned()),
+            session_epoch: self.epoch,
+            is_renew_ack: false,
+            topics: vec![AcknowledgeTopic {
+                topic_id: self.topic_id,
+                partitions: vec![partition],
+            }],
+        };
+        let response = self.connection.call(&request).await.unwrap();
+        assert_eq!(response.error_code, 0, "{response:?}");
+        assert_eq!(response.topics[0].partitions[0].error_code, 0, "{response:?}");
+        self.epoch += 1;
+    }
+}
+
+/// What is asked, and who acts.
+struct Rig {
+    cluster: Cluster,
+    connector: Connector,
+    admin: Admin,
+}
+
+impl Rig {
+    fn start(options: Options) -> Self {
+        let cluster = Cluster::start(options).unwrap();
+        let connector = Connector::new(&config(&cluster.bootstrap())).unwrap();
+        let admin = Admin::over(connector.clone());
+        Self {
+            cluster,
+            connector,
+            admin,
+        }
+    }
+
+    async fn connect(&self) -> Connection {
+        self.connector.connect(&self.connector.bootstrap()[0]).await.unwrap()
+    }
+
+    async fn session(&self, group: &str, topic: &str) -> Session {
+        Session {
+            connection: self.connect().await,
+            group: group.to_owned(),
+            topic_id: self.admin.topic(topic).await.unwrap().id,
+            epoch: 0,
+        }
+    }
+
+    async fn topic(&self, name: &str, partitions: i32) -> Uuid {
+        let topic = NewTopic {
+            partitions: Some(partitions),
+            ..NewTopic::named(name)
+        };
+        self.admin.create_topic(&topic).await.unwrap()
+    }
+}
+
+fn offsets(found: &BTreeMap<i32, share_client::admin::Offset>) -> Vec<Option<u64>> {
+    found.values().map(|one| one.offset).collect()
+}
+
+#[tokio::test]
+async fn a_cluster_answers() {
+    if !kafka_cluster::runs_here(Version::default(), "admin::a_cluster_answers") {
+        return;
+    }
+    // The shortest lock that a group may have.
+    let rig = Rig::start(Options::default());
+    the_cluster(&rig).await;
+    topics(&rig).await;
+    groups(&rig).await;
+    settings(&rig).await;
+    backlogs(&rig).await;
+    records(&rig).await;
+    states(&rig).await;
+    lost_connections(rig).await;
+}
+
+async fn the_cluster(rig: &Rig) {
+    let cluster = rig.admin.cluster().await.unwrap();
+    assert_eq!(cluster.brokers.len(), 1);
+    assert_eq!(cluster.brokers[0].address, rig.connector.bootstrap()[0]);
+    assert_eq!(cluster.id.as_deref(), Some(&*rig.admin.ping().await.unwrap()));
+    let support = rig.admin.support(&cluster.brokers[0].address).await.unwrap();
+    assert_eq!(
+        (support.release, support.shares),
+        (Release::V4_2, ShareSupport::On(1)),
+        "{support}"
+    );
+    assert!(support.to_string().contains("Kafka 4.2 or 4.3, with share groups"));
+}
+
+async fn topics(rig: &Rig) {
+    let admin = &rig.admin;
+    let missing = admin.topic("orders").await.unwrap_err();
+    assert_eq!(missing.to_string(), "topic orders does not exist, or may not be seen");
+    let new = NewTopic {
+        partitions: Some(2),
+        settings: BTreeMap::from([("retention.ms".to_owned(), "86400000".to_owned())]),
+        ..NewTopic::named("orders")
+    };
+    let id = admin.create_topic(&new).await.unwrap();
+    let topic = admin.topic("orders").await.unwrap();
+    assert_eq!(
+        (topic.id, topic.partitions.len(), topic.partitions[1].leader),
+        (id, 2, Some(1))
+    );
+    let error = admin.create_topic(&new).await.unwrap_err().to_string();
+    assert!(
+        error.contains("CreateTopics for topic orders: TOPIC_ALREADY_EXISTS (36): Topic 'orders'"),
+        "{error}"
+    );
+
+    let settings = admin.settings(&ConfigOf::Topic("orders".to_owned())).await.unwrap();
+    let retention = settings.iter().find(|one| one.name == "retention.ms").unwrap();
+    assert_eq!(
+        (retention.value.as_deref(), retention.origin),
+        (Some("86400000"), Origin::Topic)
+    );
+
+    admin.grow_topic("orders", 3).await.unwrap();
+    let error = admin.grow_topic("orders", 1).await.unwrap_err().to_string();
+    assert!(error.contains("INVALID_PARTITIONS"), "{error}");
+    assert!(admin.grow_topic("nothing", 3).await.unwrap_err().is_missing());
+
+    let mut connection = rig.connect().await;
+    produce(&mut connection, "orders", 1, &["a", "b", "c"]).await;
+    let at = async |at| offsets(&admin.offsets("orders", at, Isolation::Committed).await.unwrap());
+    assert_eq!(at(At::Latest).await, [Some(0), Some(3), Some(0)]);
+    assert_eq!(at(At::Earliest).await, [Some(0), Some(0), Some(0)]);
+    assert_eq!(at(At::Timestamp(1_700_000_000_000)).await, [None, Some(0), None]);
+    assert_eq!(at(At::Timestamp(1_700_000_000_001)).await, [None, None, None]);
+
+    rig.topic("gone", 1).await;
+    admin.delete_topic("gone").await.unwrap();
+    assert!(admin.delete_topic("gone").await.unwrap_err().is_missing());
+    let names: Vec<String> = admin
+        .topics()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|topic| topic.name)
+        .collect();
+    assert!(
+        names.contains(&"orders".to_owned()) && !names.contains(&"gone".to_owned()),
+        "{names:?}"
+    );
+}
+
+async fn groups(rig: &Rig) {
+    let admin = &rig.admin;
+    rig.topic("parcels", 2).await;
+    let mut connection = rig.connect().await;
+    produce(&mut connection, "parcels", 0, &["a", "b", "c"]).await;
+    let error = admin.group("packers").await.unwrap_err();
+    assert_eq!(error.to_string(), "group packers does not exist, or may not be seen");
+    assert!(admin.delete_group("packers").await.unwrap_err().is_missing());
+
+    // Made by the move.
+    let moved = admin
+        .move_group("packers", "parcels", None, MoveTo::Earliest)
+        .await
+        .unwrap();
+    assert_eq!(moved, BTreeMap::from([(0, 0), (1, 0)]));
+    let group = admin.group("packers").await.unwrap();
+    assert_eq!(
+        (group.state.clone(), group.members.len(), group.coordinator),
+        (GroupState::Empty, 0, 1)
+    );
+    let list = admin.groups().await.unwrap();
+    assert!(
+        list.iter()
+            .any(|one| one.group == "packers" && one.state == GroupState::Empty),
+        "{list:?}"
+    );
+
+    let found = admin.group_offsets("packers", None).await.unwrap();
+    let rows: Vec<_> = found
+        .iter()
+        .map(|one| (&*one.topic, one.partition, one.start, one.lag))
+        .collect();
+    assert_eq!(
+        rows,
+        [("parcels", 0, Some(0), Some(3)), ("parcels", 1, Some(0), Some(0))]
+    );
+    let moves = async |to| admin.move_group("packers", "parcels", Some(&[0]), to).await;
+    for (to, start) in [
+        (MoveTo::Latest, 3),
+        (MoveTo::Offset(2), 2),
+        (MoveTo::Timestamp(1_700_000_000_000), 0),
+        (MoveTo::Timestamp(1_700_000_000_001), 3),
+    ] {
+        assert_eq!(moves(to).await.unwrap(), BTreeMap::from([(0, start)]), "{to:?}");
+    }
+    let found = admin
+        .group_offsets("packers", Some(&["parcels", "nothing"]))
+        .await
+        .unwrap();
+    assert_eq!((found[0].start, found[0].lag), (Some(3), Some(0)));
+    let error = admin
+        .move_group("packers", "parcels", Some(&[7]), MoveTo::Latest)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "topic parcels, partition 7 does not exist, or may not be seen"
+    );
+
+    // With somebody in it.
+    let member = Uuid::from_u128(5).to_string();
+    let heartbeat = |epoch| {
+        ShareGroupHeartbeatRequest::default()
+            .with_group_id(GroupId(text("packers")))
+            .with_member_id(text(&member))
+            .with_member_epoch(epoch)
+            .with_subscribed_topic_names(Some(vec![TopicName(text("parcels"))]))
+    };
+    let response = connection.call(&heartbeat(0)).await.unwrap();
+    assert_eq!(response.error_code, 0, "{response:?}");
+    let group = admin.group("packers").await.unwrap();
+    assert_eq!(group.state, GroupState::Stable);
+    assert_eq!(
+        (&group.members[0].id, &*group.members[0].client_id),
+        (&member, "sharemill")
+    );
+    assert_eq!(
+        (&*group.members[0].host, &*group.members[0].topics),
+        ("127.0.0.1", &["parcels".to_owned()][..])
+    );
+    assert_eq!(
+        group.members[0].assignment,
+        [("parcels".to_owned(), 0), ("parcels".to_owned(), 1)]
+    );
+    let error = moves(MoveTo::Latest).await.unwrap_err().to_string();
+    assert!(error.contains("NON_EMPTY_GROUP"), "{error}");
+    let response = connection.call(&heartbeat(-1)).await.unwrap();
+    assert_eq!(response.error_code, 0, "{response:?}");
+
+    admin.delete_group_offsets("packers", "parcels").await.unwrap();
+    assert!(
+        admin
+            .delete_group_offsets("packers", "parcels")
+            .await
+            .unwrap_err()
+            .is_missing()
+    );
+    assert_eq!(admin.group_offsets("packers", None).await.unwrap(), []);
+    admin.delete_group("packers").await.unwrap();
+    assert!(admin.group("packers").await.unwrap_err().is_missing());
+}
+
+async fn settings(rig: &Rig) {
+    let admin = &rig.admin;
+    let limits = admin.limits("sorters").await.unwrap();
+    // As the brokers of tests are set up.
+    assert_eq!(limits.lock, Limit::Known(Duration::from_secs(5)));
+    assert_eq!(limits.lock_min, Limit::Known(Duration::from_secs(1)));
+    assert_eq!(limits.lock_max, Limit::Known(Duration::from_mins(1)));
+    assert_eq!(
+        (limits.attempts, limits.window, limits.members),
+        (Limit::Known(5), Limit::Known(2_000), Limit::Known(200))
+    );
+    assert_eq!(
+        (limits.reset, limits.isolation),
+        (Limit::Known(Reset::Latest), Limit::Known(Isolation::Uncommitted))
+    );
+    assert_eq!(limits.dead_letters, Limit::Known(None));
+
+    let lock = "share.record.lock.duration.ms";
+    let changes = [
+        ("share.auto.offset.reset", Some("by_duration:PT1H")),
+        (lock, Some("2500")),
+        ("share.isolation.level", Some("read_committed")),
+    ];
+    admin.set_group("sorters", &changes).await.unwrap();
+    let limits = admin.limits("sorters").await.unwrap();
+    assert_eq!(limits.lock, Limit::Known(Duration::from_millis(2_500)));
+    assert_eq!(limits.reset, Limit::Known(Reset::ByDuration(Duration::from_hours(1))));
+    assert_eq!(limits.isolation, Limit::Known(Isolation::Committed));
+    let of_group = ConfigOf::Group("sorters".to_owned());
+    let origin = async || {
+        let settings = admin.settings(&of_group).await.unwrap();
+        settings.into_iter().find(|one| one.name == lock).unwrap()
+    };
+    assert_eq!(origin().await.origin, Origin::Group);
+    admin.set_group("sorters", &[(lock, None)]).await.unwrap();
+    let setting = origin().await;
+    assert_eq!(
+        (setting.value.as_deref(), setting.origin),
+        (Some("5000"), Origin::BrokerFile),
+        "{setting:?}"
+    );
+    let error = admin
+        .set_group("sorters", &[(lock, Some("10"))])
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("INVALID_CONFIG"), "{error}");
+}
+
+async fn backlogs(rig: &Rig) {
+    let admin = &rig.admin;
+    rig.topic("letters", 1).await;
+    let mut connection = rig.connect().await;
+    produce(&mut connection, "letters", 0, &["a", "b", "c", "d"]).await;
+    let left = async |group| admin.backlog(group, "letters").await.unwrap().partitions[&0];
+    let guessed = |offsets, from| Left::Guessed { offsets, from };
+    // Nobody has begun: by the setting.
+    assert_eq!(left("readers").await, guessed(0, Guess::Reset(Reset::Latest)));
+    let set = async |value| {
+        admin
+            .set_group("readers", &[("share.auto.offset.reset", Some(value))])
+            .await
+            .unwrap()
+    };
+    set("earliest").await;
+    assert_eq!(left("readers").await, guessed(4, Guess::Reset(Reset::Earliest)));
+    // The records are some years old.
+    set("by_duration:PT1H").await;
+    assert_eq!(
+        left("readers").await,
+        guessed(0, Guess::Reset(Reset::ByDuration(Duration::from_hours(1))))
+    );
+    admin
+        .move_group("readers", "letters", None, MoveTo::Offset(1))
+        .await
+        .unwrap();
+    assert_eq!(left("readers").await, Left::Counted(3));
+    assert_eq!(admin.backlog("readers", "letters").await.unwrap().total(), (3, false));
+    assert!(admin.backlog("readers", "nothing").await.unwrap_err().is_missing());
+}
+
+async fn records(rig: &Rig) {
+    let admin = &rig.admin;
+    rig.topic("notes", 1).await;
+    let mut connection = rig.connect().await;
+    produce(&mut connection, "notes", 0, &["zero", "one"]).await;
+    produce(&mut connection, "notes", 0, &["two", "three", "four"]).await;
+    let values = async |want: Want| {
+        let fetched = admin.read("notes", 0, want).await.unwrap();
+        let mut values = Vec::new();
+        for batch in fetched.batches() {
+            let plain = batch.unwrap().plain(PLAIN_MAX).unwrap();
+            values.extend(
+                plain
+                    .records()
+                    .map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap()),
+            );
+        }
+        (values.join(" "), fetched.earliest, fetched.latest)
+    };
+    assert_eq!(
+        values(Want::from(0)).await,
+        ("zero one two three four".to_owned(), 0, 5)
+    );
+    // Whole batches.
+    assert_eq!(values(Want::from(3)).await.0, "two three four");
+    let least = Want {
+        bytes_max: 1,
+        isolation: Isolation::Committed,
+        ..Want::from(0)
+    };
+    assert_eq!(values(least).await.0, "zero one");
+    assert_eq!(values(Want::from(5)).await.0, "");
+    let error = admin.read("notes", 0, Want::from(6)).await.unwrap_err().to_string();
+    assert!(error.contains("OFFSET_OUT_OF_RANGE"), "{error}");
+    assert!(admin.read("notes", 1, Want::from(0)).await.unwrap_err().is_missing());
+}
+
+fn pieces(state: &ShareState) -> Vec<(u64, u64, DeliveryState, u16)> {
+    let batches = state.batches.iter();
+    batches
+        .map(|one| (one.first, one.last, one.state, one.deliveries))
+        .collect()
+}
+
+async fn states(rig: &Rig) {
+    let admin = &rig.admin;
+    rig.topic("jobs", 2).await;
+    let mut connection = rig.connect().await;
+    let values: Vec<String> = (0..20).map(|number| format!("job {number}")).collect();
+    let values: Vec<&str> = values.iter().map(String::as_str).collect();
+    produce(&mut connection, "jobs", 0, &values).await;
+    assert_eq!(admin.states("workers", "jobs").await.unwrap(), BTreeMap::new());
+    admin
+        .move_group("workers", "jobs", None, MoveTo::Earliest)
+        .await
+        .unwrap();
+    let fresh = admin.states("workers", "jobs").await.unwrap();
+    assert_eq!(fresh.len(), 2);
+    assert_eq!((fresh[&0].start, pieces(&fresh[&0])), (Some(0), vec![]));
+
+    let mut session = rig.session("workers", "jobs").await;
+    assert_eq!(session.acquire(12).await.len(), 12);
+    use AcknowledgeType::{Accept, Reject, Release};
+    session.settle(&[(2, 4, Reject), (6, 7, Release), (9, 9, Accept)]).await;
+    let expected = [(2, 4, Archived, 1), (6, 7, Available, 1), (9, 9, Acknowledged, 1)];
+    let found = admin.states("workers", "jobs").await.unwrap();
+    assert_eq!((found[&0].start, pieces(&found[&0])), (Some(0), expected.to_vec()));
+    assert_eq!(found[&0].finished, Some(4));
+    assert_eq!(found[&0].at(5), None);
+
+    // The start moves up to what is not finished.
+    session.settle(&[(0, 1, Accept)]).await;
+    assert_eq!(session.acquire(2).await, [(6, 2), (7, 2)]);
+    session.settle(&[(6, 6, Release), (7, 7, Reject)]).await;
+    let found = admin.states("workers", "jobs").await.unwrap();
+    let expected = [(6, 6, Available, 2), (7, 7, Archived, 2), (9, 9, Acknowledged, 1)];
+    assert_eq!((found[&0].start, pieces(&found[&0])), (Some(5), expected.to_vec()));
+    assert_eq!(admin.states("strangers", "jobs").await.unwrap(), BTreeMap::new());
+    as_kafka_tells_it(rig, &found[&0]);
+
+    drop(session);
+    admin.delete_group("workers").await.unwrap();
+    assert_eq!(admin.states("workers", "jobs").await.unwrap(), BTreeMap::new());
+}
+
+/// Kafka's own reader of the state topic, and what the last of its lines about the group come to.
+fn as_kafka_tells_it(rig: &Rig, state: &ShareState) {
+    let printed = rig.cluster.tool(
+        "org.apache.kafka.tools.consumer.ConsoleConsumer",
+        &[
+            "--bootstrap-server",
+            &rig.cluster.bootstrap(),
+            "--topic",
+            "__share_group_state",
+            "--from-beginning",
+            "--timeout-ms",
+            "3000",
+            "--formatter",
+            "org.apache.kafka.tools.consumer.group.share.ShareGroupStateMessageFormatter",
+        ],
+    );
+    let printed = printed.unwrap().stdout;
+    println!("{printed} {state:?}");
+}
+
+/// A connection that was closed while nobody used it is made anew; when nobody is there any more, that is said.
+async fn lost_connections(rig: Rig) {
+    let Rig { mut cluster, admin, .. } = rig;
+    let before = admin.cluster().await.unwrap();
+    cluster.kill(1).unwrap();
+    cluster.restart(1).unwrap();
+    assert_eq!(admin.cluster().await.unwrap(), before);
+    cluster.kill(1).unwrap();
+    let error = admin.cluster().await.unwrap_err();
+    assert!(
+        matches!(&error, AdminError::Unreachable { tried, .. } if tried.len() == 1),
+        "{error}"
+    );
+    assert!(error.to_string().contains("connection refused"), "{error}");
+}
+
+/// Keeps the import of what a later test takes.
+const _: fn(Bytes) = drop;
