@@ -47,7 +47,7 @@ pub enum Origin {
     BrokerDynamic,
     /// The broker's file.
     BrokerFile,
-    /// Nobody set it.
+    /// Nobody set it here. Of a group: what the broker has for all groups, wherever that comes from.
     Default,
     /// The broker does not say.
     Unknown,

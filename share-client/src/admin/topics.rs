@@ -131,9 +131,27 @@ impl Admin {
         })
     }
 
-    /// Makes a topic, and says its id.
+    /// Makes a topic, waits until each of its partitions has a leader, and says its id. A broker that was not asked may not know of it
+    /// for a moment longer.
     pub async fn create_topic(&self, topic: &NewTopic) -> Result<Uuid, AdminError> {
-        self.asker.patiently(|| self.create_topic_once(topic)).await
+        let id = self.asker.patiently(|| self.create_topic_once(topic)).await?;
+        self.asker.patiently(|| self.is_there(&topic.name)).await?;
+        Ok(id)
+    }
+
+    async fn is_there(&self, name: &str) -> Result<(), AdminError> {
+        let no_leader = |partition| AdminError::NoLeader {
+            topic: name.to_owned(),
+            partition,
+        };
+        let topic = match self.topic_once(name).await {
+            Err(AdminError::Missing { .. }) => return Err(no_leader(0)),
+            // Making and seeing are allowed apart.
+            Err(AdminError::Denied(_)) => return Ok(()),
+            other => other?,
+        };
+        let without = topic.partitions.iter().find(|one| one.leader.is_none());
+        without.map_or(Ok(()), |one| Err(no_leader(one.partition)))
     }
 
     async fn create_topic_once(&self, topic: &NewTopic) -> Result<Uuid, AdminError> {
