@@ -12,4 +12,5 @@
 
 pub mod config;
 pub mod net;
+mod sasl;
 pub mod session;
