@@ -14,4 +14,5 @@
 pub mod admin;
 pub mod config;
 pub mod net;
+mod sasl;
 pub mod session;

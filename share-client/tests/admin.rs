@@ -4,16 +4,25 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use kafka_cluster::{Cluster, Options, Version};
+use base64::Engine as _;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use kafka_cluster::{Cluster, Options, PASSWORD, Version};
+use kafka_protocol::protocol::{Decodable as _, Encodable as _};
+use serde_json::Value;
 use share_client::admin::states::DeliveryState::{self, Acknowledged, Archived, Available};
-use share_client::admin::states::ShareState;
+use share_client::admin::states::{self, Entry, Key, STATE_TOPIC, ShareState};
 use share_client::admin::{
-    Admin, AdminError, At, ConfigOf, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic, Origin, Release,
+    DeadLetters, Admin, AdminError, At, ConfigOf, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic, Origin, Release,
     Reset, ShareSupport, Want,
 };
 use share_client::config::ClientConfig;
 use share_client::net::{Connection, Connector};
-use share_wire::Uuid;
+use share_wire::call::{Api, Call};
+use share_wire::error::WireError;
+use share_wire::kafka::read_share_group_state_request::{PartitionData, ReadStateData};
+use share_wire::kafka::read_share_group_state_response::StateBatch;
+use share_wire::kafka::{ReadShareGroupStateRequest, ReadShareGroupStateResponse};
+use share_wire::{Bytes, BytesMut, Uuid};
 use share_wire::code::ErrorCode;
 use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
 use share_wire::kafka::{GroupId, ProduceRequest, ShareGroupHeartbeatRequest, StrBytes, TopicName};
@@ -203,7 +212,8 @@ async fn a_cluster_answers() {
     if !kafka_cluster::runs_here(Version::default(), "admin::a_cluster_answers") {
         return;
     }
-    let rig = Rig::start(Options::default());
+    // In which of its partitions a state is kept is to be found out.
+    let rig = Rig::start(Options::default().set("share.coordinator.state.topic.num.partitions", "5"));
     the_cluster(&rig).await;
     topics(&rig).await;
     groups(&rig).await;
@@ -546,31 +556,141 @@ async fn states(rig: &Rig) {
     let expected = [(6, 6, Available, 2), (7, 7, Archived, 2), (9, 9, Acknowledged, 1)];
     assert_eq!((found[&0].start, pieces(&found[&0])), (Some(5), expected.to_vec()));
     assert_eq!(admin.states("strangers", "jobs").await.unwrap(), BTreeMap::new());
-    as_kafka_tells_it(rig, &found[&0]);
+    as_the_broker_tells_it(rig, "workers", "jobs", &found[&0]).await;
+    let lag = admin.group_offsets("workers", None).await.unwrap()[0].lag;
+    assert_eq!(lag, Some(20 - 5 - 2));
+    many_states(rig).await;
+    as_kafka_tells_it(rig).await;
 
     drop(session);
     admin.delete_group("workers").await.unwrap();
     assert_eq!(admin.states("workers", "jobs").await.unwrap(), BTreeMap::new());
 }
 
-/// Kafka's own reader of the state topic, and what the last of its lines about the group come to.
-fn as_kafka_tells_it(rig: &Rig, state: &ShareState) {
-    let printed = rig.cluster.tool(
-        "org.apache.kafka.tools.consumer.ConsoleConsumer",
-        &[
-            "--bootstrap-server",
-            &rig.cluster.bootstrap(),
-            "--topic",
-            "__share_group_state",
-            "--from-beginning",
-            "--timeout-ms",
-            "3000",
-            "--formatter",
-            "org.apache.kafka.tools.consumer.group.share.ShareGroupStateMessageFormatter",
-        ],
-    );
-    let printed = printed.unwrap().stdout;
-    println!("{printed} {state:?}");
+/// Settled at random, and compared with what the broker made of it after each request.
+async fn many_states(rig: &Rig) {
+    rig.topic("errands", 1).await;
+    let mut connection = rig.connect().await;
+    produce(&mut connection, "errands", 0, &["an errand"; 80]).await;
+    rig.admin.move_group("runners", "errands", None, MoveTo::Earliest).await.unwrap();
+    let mut session = rig.session("runners", "errands").await;
+    let mut random = 7u32;
+    let mut next = |below: u32| {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (random >> 16) % below
+    };
+    for _ in 0..16 {
+        let mut acquired = session.acquire(i32::try_from(1 + next(6)).unwrap()).await;
+        acquired.retain(|_| next(5) > 0);
+        let verbs = [AcknowledgeType::Accept, AcknowledgeType::Reject, AcknowledgeType::Release, AcknowledgeType::Gap];
+        let settled: Vec<_> = acquired
+            .iter()
+            .map(|(offset, _)| (*offset, *offset, verbs[next(4) as usize]))
+            .collect();
+        if !settled.is_empty() {
+            session.settle(&settled).await;
+        }
+        let found = rig.admin.states("runners", "errands").await.unwrap();
+        as_the_broker_tells_it(rig, "runners", "errands", &found[&0]).await;
+    }
+}
+
+/// The request by which brokers ask each other for a state.
+struct ReadState(ReadShareGroupStateRequest);
+
+impl Call for ReadState {
+    const API: Api = Api { key: 84, name: "ReadShareGroupState" };
+    const VERSIONS: (i16, i16) = (0, 0);
+    const FLEXIBLE: i16 = 0;
+    type Response = ReadShareGroupStateResponse;
+
+    fn put(&self, version: i16, out: &mut BytesMut) -> Result<(), WireError> {
+        self.0.encode(out, version).unwrap();
+        Ok(())
+    }
+
+    fn take(version: i16, mut bytes: Bytes) -> Result<Self::Response, WireError> {
+        Ok(ReadShareGroupStateResponse::decode(&mut bytes, version).unwrap())
+    }
+}
+
+/// What the broker itself has put together of the same records.
+async fn as_the_broker_tells_it(rig: &Rig, group: &str, topic: &str, state: &ShareState) {
+    let partition = PartitionData::default().with_partition(0).with_leader_epoch(0);
+    let topic = ReadStateData::default()
+        .with_topic_id(rig.admin.topic(topic).await.unwrap().id)
+        .with_partitions(vec![partition]);
+    let request = ReadShareGroupStateRequest::default()
+        .with_group_id(GroupId(text(group)))
+        .with_topics(vec![topic]);
+    let response = rig.connect().await.call(&ReadState(request)).await.unwrap();
+    let theirs = &response.results[0].partitions[0];
+    assert_eq!(theirs.error_code, 0, "{theirs:?}");
+    assert_eq!((theirs.state_epoch, theirs.start_offset), (state.state_epoch, state.start.unwrap().cast_signed()));
+    let piece = |one: &StateBatch| {
+        let state = DeliveryState::of(one.delivery_state).unwrap();
+        (one.first_offset.cast_unsigned(), one.last_offset.cast_unsigned(), state, one.delivery_count.cast_unsigned())
+    };
+    assert_eq!(pieces(state), theirs.state_batches.iter().map(piece).collect::<Vec<_>>());
+}
+
+/// Kafka's own reader of the state topic finds the same fields in each record.
+async fn as_kafka_tells_it(rig: &Rig) {
+    let mut ours: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for partition in rig.admin.topic(STATE_TOPIC).await.unwrap().partitions {
+        let fetched = rig.admin.read(STATE_TOPIC, partition.partition, Want::from(0)).await.unwrap();
+        for batch in fetched.batches() {
+            let plain = batch.unwrap().plain(PLAIN_MAX).unwrap();
+            for record in plain.records() {
+                let record = record.unwrap();
+                let key = Key::read(record.key.unwrap()).unwrap();
+                let id = BASE64_URL_SAFE_NO_PAD.encode(key.topic_id);
+                let whose = format!("{} {id} {}", key.group, key.partition);
+                ours.entry(whose).or_default().push(told(&Entry::read(&key, record.value).unwrap()));
+            }
+        }
+    }
+    let servers = rig.cluster.bootstrap();
+    let formatter = "org.apache.kafka.tools.consumer.group.share.ShareGroupStateMessageFormatter";
+    let mut arguments = vec!["--bootstrap-server", &servers, "--topic", STATE_TOPIC, "--from-beginning"];
+    arguments.extend(["--timeout-ms", "4000", "--formatter", formatter]);
+    let printed = rig.cluster.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments).unwrap();
+    let mut theirs: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    // Behind the records it says that no more came.
+    let values = serde_json::Deserializer::from_str(&printed.stdout).into_iter::<Value>();
+    for record in values.map_while(Result::ok).filter(Value::is_object) {
+        let key = &record["key"]["data"];
+        let word = |name: &str| key[name].as_str().unwrap().to_owned();
+        let whose = format!("{} {} {}", word("groupId"), word("topicId"), key["partition"]);
+        theirs.entry(whose).or_default().push(told_by_kafka(&record["value"]));
+    }
+    assert_eq!(ours, theirs);
+}
+
+fn told(entry: &Entry) -> String {
+    let (state_epoch, leader_epoch, start, finished, batches) = match entry {
+        Entry::Gone => return "gone".to_owned(),
+        Entry::Snapshot(one) => (one.state_epoch.to_string(), one.leader_epoch, one.start, one.finished, &one.batches),
+        Entry::Update(one) => ("null".to_owned(), one.leader_epoch, one.start, one.finished, &one.batches),
+    };
+    let batch = |one: &states::StateBatch| format!(" {}-{}:{}x{}", one.first, one.last, one.state.number(), one.deliveries);
+    let batches: String = batches.iter().map(batch).collect();
+    format!("{state_epoch} {leader_epoch} {start} {finished}{batches}")
+}
+
+fn told_by_kafka(value: &Value) -> String {
+    if value.is_null() {
+        return "gone".to_owned();
+    }
+    let data = &value["data"];
+    let batch = |one: &Value| {
+        let (first, last) = (&one["firstOffset"], &one["lastOffset"]);
+        format!(" {first}-{last}:{}x{}", one["deliveryState"], one["deliveryCount"])
+    };
+    let batches: String = data["stateBatches"].as_array().unwrap().iter().map(batch).collect();
+    let number = |name: &str| data[name].to_string();
+    let numbers = ["stateEpoch", "leaderEpoch", "startOffset", "deliveryCompleteCount"].map(number);
+    format!("{}{batches}", numbers.join(" "))
 }
 
 /// A connection that was closed while nobody used it is made anew; when nobody is there any more, that is said.
@@ -587,4 +707,152 @@ async fn lost_connections(rig: Rig) {
         "{error}"
     );
     assert!(error.to_string().contains("connection refused"), "{error}");
+}
+
+/// Each refusal says what is missing and how it is granted: what it says is done, until nothing is missing.
+#[tokio::test]
+async fn a_missing_permission_is_named() {
+    if !kafka_cluster::runs_here(Version::default(), "admin::a_missing_permission_is_named") {
+        return;
+    }
+    let rig = Rig::start(Options {
+        tls_sasl: true,
+        ..Options::default()
+    });
+    rig.topic("orders", 1).await;
+    rig.admin.move_group("packers", "orders", None, MoveTo::Earliest).await.unwrap();
+    let login = [
+        ("bootstrap.servers", rig.cluster.bootstrap_tls_sasl().unwrap()),
+        ("security.protocol", "SASL_SSL".to_owned()),
+        ("ssl.ca.location", rig.cluster.authority().unwrap().to_str().unwrap().to_owned()),
+        ("sasl.mechanism", "PLAIN".to_owned()),
+        ("sasl.username", "worker".to_owned()),
+        ("sasl.password", PASSWORD.to_owned()),
+    ];
+    let properties = login.map(|(name, value)| (name.to_owned(), value)).into();
+    let worker = Admin::new(&ClientConfig::new(&properties).unwrap()).unwrap();
+
+    let error = worker.create_topic(&NewTopic::named("more")).await.unwrap_err();
+    assert_eq!(error.to_string(), "User:worker needs CREATE on topic more");
+    let error = worker.set_group("packers", &[("share.auto.offset.reset", Some("earliest"))]).await.unwrap_err();
+    assert_eq!(error.to_string(), "User:worker needs ALTER_CONFIGS on group packers");
+    assert_eq!(worker.groups().await.unwrap(), []);
+    let limits = worker.limits("packers").await.unwrap();
+    assert_eq!((limits.attempts.value(), limits.attempts.assumed()), (&5, Some("User:worker needs DESCRIBE_CONFIGS on the cluster")));
+    assert_eq!(limits.reset.assumed(), Some("User:worker needs DESCRIBE_CONFIGS on group packers"));
+
+    let asked = async || {
+        worker.group("packers").await?;
+        let left = worker.backlog("packers", "orders").await?;
+        worker.read("orders", 0, Want::from(0)).await?;
+        Ok::<_, AdminError>((left, worker.states("packers", "orders").await?))
+    };
+    let mut needed = Vec::new();
+    let (left, states) = loop {
+        match asked().await {
+            Ok(answers) => break answers,
+            Err(AdminError::Denied(denied)) => {
+                // An ACL takes a moment to be known to all of the broker.
+                if !needed.contains(&denied.to_string()) {
+                    grant(&rig, &denied.command());
+                    needed.push(denied.to_string());
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!(
+        needed,
+        [
+            "User:worker needs DESCRIBE on group packers",
+            "User:worker needs DESCRIBE on topic orders",
+            "User:worker needs READ on topic orders",
+            "User:worker needs READ on topic __share_group_state",
+        ]
+    );
+    assert_eq!((left.partitions[&0], states[&0].start), (Left::Counted(0), Some(0)));
+}
+
+/// Does what an administrator would do with the command, over the open listener.
+fn grant(rig: &Rig, command: &str) {
+    let words: Vec<&str> = command.split(' ').collect();
+    let servers = rig.cluster.bootstrap();
+    assert_eq!(words[..2], ["kafka-acls.sh", "--bootstrap-server"]);
+    let arguments = [&["--bootstrap-server", &servers][..], &words[3..]].concat();
+    rig.cluster.tool("kafka.admin.AclCommand", &arguments).unwrap();
+}
+
+#[tokio::test]
+async fn the_newest_release_writes_dead_letters_itself() {
+    let version = Version::V4_4_0;
+    if !kafka_cluster::runs_here(version, "admin::the_newest_release_writes_dead_letters_itself") {
+        return;
+    }
+    let options = Options {
+        version,
+        ..Options::default()
+    };
+    let rig = Rig::start(options.set("errors.deadletterqueue.auto.create.topics.enable", "true"));
+    let support = rig.admin.support(&rig.connector.bootstrap()[0]).await.unwrap();
+    assert_eq!((support.release, support.shares), (Release::V4_4, ShareSupport::On(2)), "{support}");
+    rig.topic("orders", 1).await;
+    let limits = rig.admin.limits("packers").await.unwrap();
+    assert_eq!((limits.attempts, limits.window, limits.dead_letters), (Limit::Known(5), Limit::Known(2_000), Limit::Known(None)));
+    let changes = [
+        ("errors.deadletterqueue.topic.name", Some("dlq.orders")),
+        ("errors.deadletterqueue.copy.record.enable", Some("true")),
+        ("share.delivery.count.limit", Some("3")),
+    ];
+    rig.admin.set_group("packers", &changes).await.unwrap();
+    let limits = rig.admin.limits("packers").await.unwrap();
+    assert_eq!(limits.attempts, Limit::Known(3));
+    let dead_letters = DeadLetters { topic: "dlq.orders".to_owned(), copies: true };
+    assert_eq!(limits.dead_letters, Limit::Known(Some(dead_letters)));
+
+    rig.admin.move_group("packers", "orders", None, MoveTo::Earliest).await.unwrap();
+    produce(&mut rig.connect().await, "orders", 0, &["a", "b", "c"]).await;
+    let mut session = rig.session("packers", "orders").await;
+    assert_eq!(session.acquire(3).await.len(), 3);
+    session.settle(&[(1, 1, AcknowledgeType::Reject)]).await;
+    // On its way to the dead letters, then there.
+    let state = async || rig.admin.states("packers", "orders").await.unwrap()[&0].at(1).unwrap().state;
+    loop {
+        match state().await {
+            DeliveryState::Archiving => {}
+            state => break assert_eq!(state, Archived),
+        }
+    }
+    let letters = rig.admin.offsets("dlq.orders", At::Latest, Isolation::Uncommitted).await.unwrap();
+    assert_eq!(letters.values().filter_map(|one| one.offset).sum::<u64>(), 1);
+}
+
+#[tokio::test]
+async fn brokers_without_share_groups_are_told_apart() {
+    let test = "admin::brokers_without_share_groups_are_told_apart";
+    if !kafka_cluster::runs_here(Version::V3_9_1, test) || !kafka_cluster::runs_here(Version::default(), test) {
+        return;
+    }
+    let rig = Rig::start(Options {
+        version: Version::V3_9_1,
+        ..Options::default()
+    });
+    let address = rig.connector.bootstrap()[0].clone();
+    let support = rig.admin.support(&address).await.unwrap();
+    assert_eq!((support.release, support.shares), (Release::V3_8, ShareSupport::TooOld));
+    assert_eq!(support.to_string(), format!("{address} is Kafka 3.8 or 3.9, which has no share groups; 4.2.1 or newer is needed"));
+    let error = rig.admin.group("packers").await.unwrap_err();
+    assert!(error.is_version() && error.to_string().contains("share groups need Apache Kafka 4.2.1"), "{error}");
+    drop(rig);
+
+    let rig = Rig::start(Options {
+        share_groups: false,
+        ..Options::default()
+    });
+    let address = rig.connector.bootstrap()[0].clone();
+    let support = rig.admin.support(&address).await.unwrap();
+    assert_eq!((support.release, support.shares), (Release::V4_2, ShareSupport::Off));
+    let error = rig.admin.group("packers").await.unwrap_err();
+    assert_eq!(error, AdminError::SharesOff { broker: address.clone() });
+    assert_eq!(error.to_string(), support.to_string());
+    assert!(error.to_string().ends_with(&format!("kafka-features.sh --bootstrap-server {address} upgrade --feature share.version=1")));
 }

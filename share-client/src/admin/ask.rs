@@ -12,7 +12,7 @@ use share_wire::kafka::{BrokerId, FindCoordinatorRequest, MetadataRequest, Metad
 use tokio::time::Instant;
 
 use super::error::{AdminError, Operation, Question, Resource};
-use crate::config::Address;
+use crate::config::{Address, Login, OAuth};
 use crate::net::{Connection, Connector, Failure, NetError};
 
 /// The connections, and what is known of the cluster.
@@ -44,9 +44,13 @@ impl Asker {
         &self.connector
     }
 
-    /// As whom we are logged in, in Kafka's words.
+    /// As whom we are logged in, in Kafka's words; brokers may be told to call us otherwise.
     pub(super) fn principal(&self) -> Option<String> {
-        None
+        match self.connector.config().login()? {
+            // What the broker makes of a token, nobody else knows.
+            Login::OAuthBearer(OAuth::Oidc(_)) => None,
+            login => Some(format!("User:{}", login.user())),
+        }
     }
 
     /// Asks this broker. A connection that was closed while nobody used it is made anew.

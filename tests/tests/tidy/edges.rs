@@ -58,8 +58,10 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ),
     ("share-wire/src", "lib", ANY),
     ("share-client/src", "config", &[]),
-    ("share-client/src", "net", &["config"]),
+    ("share-client/src", "sasl", &[]),
+    ("share-client/src", "net", &["config", "sasl"]),
     ("share-client/src", "session", &[]),
+    ("share-client/src", "admin", &["config", "net"]),
     ("share-client/src", "lib", ANY),
     ("runtime/src", "config", &[]),
     ("runtime/src", "metrics", &[]),
@@ -133,7 +135,7 @@ const OUTSIDE: &[Outside] = &[
         advice: "the engine is a library without a runtime, sockets, Wasm and metrics exporters",
     },
     Outside {
-        within: &["share-wire/src/", "share-client/src/session/"],
+        within: &["share-wire/src/", "share-client/src/session/", "share-client/src/admin/states/"],
         except: &[],
         names: &[
             "tokio",
