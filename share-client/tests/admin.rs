@@ -12,25 +12,29 @@ use serde_json::Value;
 use share_client::admin::states::DeliveryState::{self, Acknowledged, Archived, Available};
 use share_client::admin::states::{self, Entry, Key, STATE_TOPIC, ShareState};
 use share_client::admin::{
-    DeadLetters, Admin, AdminError, At, ConfigOf, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic, Origin, Release,
-    Reset, ShareSupport, Want,
+    Admin, AdminError, At, ConfigOf, DeadLetters, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic, Origin,
+    Release, Reset, ShareSupport, Want,
 };
 use share_client::config::ClientConfig;
 use share_client::net::{Connection, Connector};
 use share_wire::call::{Api, Call};
+use share_wire::code::ErrorCode;
 use share_wire::error::WireError;
+use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
 use share_wire::kafka::read_share_group_state_request::{PartitionData, ReadStateData};
 use share_wire::kafka::read_share_group_state_response::StateBatch;
-use share_wire::kafka::{ReadShareGroupStateRequest, ReadShareGroupStateResponse};
-use share_wire::{Bytes, BytesMut, Uuid};
-use share_wire::code::ErrorCode;
-use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
 use share_wire::kafka::{GroupId, ProduceRequest, ShareGroupHeartbeatRequest, StrBytes, TopicName};
+use share_wire::kafka::{ReadShareGroupStateRequest, ReadShareGroupStateResponse};
 use share_wire::message::{
     AcknowledgePartition, AcknowledgeTopic, AcknowledgeType, AcknowledgementBatch, AcquireMode, FetchPartition,
     FetchTopic, ShareAcknowledgeRequest, ShareFetchRequest,
 };
 use share_wire::records::{Codec, NewBatch, NewRecord, PLAIN_MAX};
+use share_wire::{Bytes, BytesMut, Uuid};
+use tokio::time::Instant;
+
+/// For what a broker does in its own time.
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn config(servers: &str) -> ClientConfig {
     let properties = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
@@ -65,7 +69,9 @@ async fn produce(connection: &mut Connection, topic: &str, partition: i32, value
         .with_acks(-1)
         .with_timeout_ms(10_000)
         .with_topic_data(vec![topic]);
+    let until = Instant::now() + PATIENCE;
     loop {
+        assert!(Instant::now() < until);
         let response = connection.call(&request).await.unwrap();
         match ErrorCode(response.responses[0].partition_responses[0].error_code) {
             ErrorCode::NONE => return,
@@ -98,7 +104,9 @@ impl Session {
 
     /// Acquires at most so many records; the offsets and how often each was delivered.
     async fn acquire(&mut self, records: i32) -> Vec<(i64, i16)> {
+        let until = Instant::now() + PATIENCE;
         loop {
+            assert!(Instant::now() < until);
             let request = ShareFetchRequest {
                 group_id: Some(self.group.clone()),
                 member_id: Some("tester".to_owned()),
@@ -201,6 +209,23 @@ impl Rig {
         };
         self.admin.create_topic(&topic).await.unwrap()
     }
+
+    /// As a principal who may do nothing as yet.
+    fn worker(&self) -> Admin {
+        let login = [
+            ("bootstrap.servers", self.cluster.bootstrap_tls_sasl().unwrap()),
+            ("security.protocol", "SASL_SSL".to_owned()),
+            (
+                "ssl.ca.location",
+                self.cluster.authority().unwrap().to_str().unwrap().to_owned(),
+            ),
+            ("sasl.mechanism", "PLAIN".to_owned()),
+            ("sasl.username", "worker".to_owned()),
+            ("sasl.password", PASSWORD.to_owned()),
+        ];
+        let properties = login.map(|(name, value)| (name.to_owned(), value)).into();
+        Admin::new(&ClientConfig::new(&properties).unwrap()).unwrap()
+    }
 }
 
 fn offsets(found: &BTreeMap<i32, share_client::admin::Offset>) -> Vec<Option<u64>> {
@@ -212,8 +237,12 @@ async fn a_cluster_answers() {
     if !kafka_cluster::runs_here(Version::default(), "admin::a_cluster_answers") {
         return;
     }
-    // In which of its partitions a state is kept is to be found out.
-    let rig = Rig::start(Options::default().set("share.coordinator.state.topic.num.partitions", "5"));
+    let options = Options::default()
+        // In which of its partitions a state is kept is to be found out.
+        .set("share.coordinator.state.topic.num.partitions", "5")
+        // No lock ends while a test looks.
+        .set("group.share.record.lock.duration.ms", "60000");
+    let rig = Rig::start(options);
     the_cluster(&rig).await;
     topics(&rig).await;
     groups(&rig).await;
@@ -353,8 +382,12 @@ async fn groups(rig: &Rig) {
         error.to_string(),
         "topic parcels, partition 7 does not exist, or may not be seen"
     );
+    with_somebody_in_it(rig).await;
+}
 
-    // With somebody in it.
+async fn with_somebody_in_it(rig: &Rig) {
+    let admin = &rig.admin;
+    let mut connection = rig.connect().await;
     let member = Uuid::from_u128(5).to_string();
     let heartbeat = |epoch| {
         ShareGroupHeartbeatRequest::default()
@@ -379,7 +412,8 @@ async fn groups(rig: &Rig) {
         group.members[0].assignment,
         [("parcels".to_owned(), 0), ("parcels".to_owned(), 1)]
     );
-    let error = moves(MoveTo::Latest).await.unwrap_err().to_string();
+    let moved = admin.move_group("packers", "parcels", None, MoveTo::Latest).await;
+    let error = moved.unwrap_err().to_string();
     assert!(error.contains("NON_EMPTY_GROUP"), "{error}");
     let response = connection.call(&heartbeat(-1)).await.unwrap();
     assert_eq!(response.error_code, 0, "{response:?}");
@@ -401,7 +435,7 @@ async fn settings(rig: &Rig) {
     let admin = &rig.admin;
     let limits = admin.limits("sorters").await.unwrap();
     // As the brokers of tests are set up.
-    assert_eq!(limits.lock, Limit::Known(Duration::from_secs(5)));
+    assert_eq!(limits.lock, Limit::Known(Duration::from_mins(1)));
     assert_eq!(limits.lock_min, Limit::Known(Duration::from_secs(1)));
     assert_eq!(limits.lock_max, Limit::Known(Duration::from_mins(1)));
     assert_eq!(
@@ -435,7 +469,7 @@ async fn settings(rig: &Rig) {
     let setting = origin().await;
     assert_eq!(
         (setting.value.as_deref(), setting.origin),
-        (Some("5000"), Origin::Default),
+        (Some("60000"), Origin::Default),
         "{setting:?}"
     );
     let error = admin
@@ -459,7 +493,7 @@ async fn backlogs(rig: &Rig) {
         admin
             .set_group("readers", &[("share.auto.offset.reset", Some(value))])
             .await
-            .unwrap()
+            .unwrap();
     };
     set("earliest").await;
     assert_eq!(left("readers").await, guessed(4, Guess::Reset(Reset::Earliest)));
@@ -523,6 +557,8 @@ fn pieces(state: &ShareState) -> Vec<(u64, u64, DeliveryState, u16)> {
 }
 
 async fn states(rig: &Rig) {
+    use AcknowledgeType::{Accept, Reject, Release};
+
     let admin = &rig.admin;
     rig.topic("jobs", 2).await;
     let mut connection = rig.connect().await;
@@ -540,7 +576,6 @@ async fn states(rig: &Rig) {
 
     let mut session = rig.session("workers", "jobs").await;
     assert_eq!(session.acquire(12).await.len(), 12);
-    use AcknowledgeType::{Accept, Reject, Release};
     session.settle(&[(2, 4, Reject), (6, 7, Release), (9, 9, Accept)]).await;
     let expected = [(2, 4, Archived, 1), (6, 7, Available, 1), (9, 9, Acknowledged, 1)];
     let found = admin.states("workers", "jobs").await.unwrap();
@@ -572,7 +607,10 @@ async fn many_states(rig: &Rig) {
     rig.topic("errands", 1).await;
     let mut connection = rig.connect().await;
     produce(&mut connection, "errands", 0, &["an errand"; 80]).await;
-    rig.admin.move_group("runners", "errands", None, MoveTo::Earliest).await.unwrap();
+    rig.admin
+        .move_group("runners", "errands", None, MoveTo::Earliest)
+        .await
+        .unwrap();
     let mut session = rig.session("runners", "errands").await;
     let mut random = 7u32;
     let mut next = |below: u32| {
@@ -582,7 +620,12 @@ async fn many_states(rig: &Rig) {
     for _ in 0..16 {
         let mut acquired = session.acquire(i32::try_from(1 + next(6)).unwrap()).await;
         acquired.retain(|_| next(5) > 0);
-        let verbs = [AcknowledgeType::Accept, AcknowledgeType::Reject, AcknowledgeType::Release, AcknowledgeType::Gap];
+        let verbs = [
+            AcknowledgeType::Accept,
+            AcknowledgeType::Reject,
+            AcknowledgeType::Release,
+            AcknowledgeType::Gap,
+        ];
         let settled: Vec<_> = acquired
             .iter()
             .map(|(offset, _)| (*offset, *offset, verbs[next(4) as usize]))
@@ -599,7 +642,10 @@ async fn many_states(rig: &Rig) {
 struct ReadState(ReadShareGroupStateRequest);
 
 impl Call for ReadState {
-    const API: Api = Api { key: 84, name: "ReadShareGroupState" };
+    const API: Api = Api {
+        key: 84,
+        name: "ReadShareGroupState",
+    };
     const VERSIONS: (i16, i16) = (0, 0);
     const FLEXIBLE: i16 = 0;
     type Response = ReadShareGroupStateResponse;
@@ -621,24 +667,39 @@ async fn as_the_broker_tells_it(rig: &Rig, group: &str, topic: &str, state: &Sha
         .with_topic_id(rig.admin.topic(topic).await.unwrap().id)
         .with_partitions(vec![partition]);
     let request = ReadShareGroupStateRequest::default()
-        .with_group_id(GroupId(text(group)))
+        .with_group_id(text(group))
         .with_topics(vec![topic]);
     let response = rig.connect().await.call(&ReadState(request)).await.unwrap();
     let theirs = &response.results[0].partitions[0];
     assert_eq!(theirs.error_code, 0, "{theirs:?}");
-    assert_eq!((theirs.state_epoch, theirs.start_offset), (state.state_epoch, state.start.unwrap().cast_signed()));
+    assert_eq!(
+        (theirs.state_epoch, theirs.start_offset),
+        (state.state_epoch, state.start.unwrap().cast_signed())
+    );
     let piece = |one: &StateBatch| {
         let state = DeliveryState::of(one.delivery_state).unwrap();
-        (one.first_offset.cast_unsigned(), one.last_offset.cast_unsigned(), state, one.delivery_count.cast_unsigned())
+        (
+            one.first_offset.cast_unsigned(),
+            one.last_offset.cast_unsigned(),
+            state,
+            one.delivery_count.cast_unsigned(),
+        )
     };
-    assert_eq!(pieces(state), theirs.state_batches.iter().map(piece).collect::<Vec<_>>());
+    assert_eq!(
+        pieces(state),
+        theirs.state_batches.iter().map(piece).collect::<Vec<_>>()
+    );
 }
 
 /// Kafka's own reader of the state topic finds the same fields in each record.
 async fn as_kafka_tells_it(rig: &Rig) {
     let mut ours: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for partition in rig.admin.topic(STATE_TOPIC).await.unwrap().partitions {
-        let fetched = rig.admin.read(STATE_TOPIC, partition.partition, Want::from(0)).await.unwrap();
+        let fetched = rig
+            .admin
+            .read(STATE_TOPIC, partition.partition, Want::from(0))
+            .await
+            .unwrap();
         for batch in fetched.batches() {
             let plain = batch.unwrap().plain(PLAIN_MAX).unwrap();
             for record in plain.records() {
@@ -646,15 +707,26 @@ async fn as_kafka_tells_it(rig: &Rig) {
                 let key = Key::read(record.key.unwrap()).unwrap();
                 let id = BASE64_URL_SAFE_NO_PAD.encode(key.topic_id);
                 let whose = format!("{} {id} {}", key.group, key.partition);
-                ours.entry(whose).or_default().push(told(&Entry::read(&key, record.value).unwrap()));
+                ours.entry(whose)
+                    .or_default()
+                    .push(told(&Entry::read(&key, record.value).unwrap()));
             }
         }
     }
     let servers = rig.cluster.bootstrap();
     let formatter = "org.apache.kafka.tools.consumer.group.share.ShareGroupStateMessageFormatter";
-    let mut arguments = vec!["--bootstrap-server", &servers, "--topic", STATE_TOPIC, "--from-beginning"];
+    let mut arguments = vec![
+        "--bootstrap-server",
+        &servers,
+        "--topic",
+        STATE_TOPIC,
+        "--from-beginning",
+    ];
     arguments.extend(["--timeout-ms", "4000", "--formatter", formatter]);
-    let printed = rig.cluster.tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments).unwrap();
+    let printed = rig
+        .cluster
+        .tool("org.apache.kafka.tools.consumer.ConsoleConsumer", &arguments)
+        .unwrap();
     let mut theirs: BTreeMap<String, Vec<String>> = BTreeMap::new();
     // Behind the records it says that no more came.
     let values = serde_json::Deserializer::from_str(&printed.stdout).into_iter::<Value>();
@@ -664,16 +736,33 @@ async fn as_kafka_tells_it(rig: &Rig) {
         let whose = format!("{} {} {}", word("groupId"), word("topicId"), key["partition"]);
         theirs.entry(whose).or_default().push(told_by_kafka(&record["value"]));
     }
+    // What was given back when a connection ended may have come behind.
+    for (whose, entries) in &mut theirs {
+        entries.truncate(ours.get(whose).map_or(0, Vec::len));
+    }
     assert_eq!(ours, theirs);
 }
 
 fn told(entry: &Entry) -> String {
     let (state_epoch, leader_epoch, start, finished, batches) = match entry {
         Entry::Gone => return "gone".to_owned(),
-        Entry::Snapshot(one) => (one.state_epoch.to_string(), one.leader_epoch, one.start, one.finished, &one.batches),
-        Entry::Update(one) => ("null".to_owned(), one.leader_epoch, one.start, one.finished, &one.batches),
+        Entry::Snapshot(one) => (
+            one.state_epoch.to_string(),
+            one.leader_epoch,
+            one.start,
+            one.finished,
+            &one.batches,
+        ),
+        Entry::Update(one) => (
+            "null".to_owned(),
+            one.leader_epoch,
+            one.start,
+            one.finished,
+            &one.batches,
+        ),
     };
-    let batch = |one: &states::StateBatch| format!(" {}-{}:{}x{}", one.first, one.last, one.state.number(), one.deliveries);
+    let batch =
+        |one: &states::StateBatch| format!(" {}-{}:{}x{}", one.first, one.last, one.state.number(), one.deliveries);
     let batches: String = batches.iter().map(batch).collect();
     format!("{state_epoch} {leader_epoch} {start} {finished}{batches}")
 }
@@ -720,26 +809,29 @@ async fn a_missing_permission_is_named() {
         ..Options::default()
     });
     rig.topic("orders", 1).await;
-    rig.admin.move_group("packers", "orders", None, MoveTo::Earliest).await.unwrap();
-    let login = [
-        ("bootstrap.servers", rig.cluster.bootstrap_tls_sasl().unwrap()),
-        ("security.protocol", "SASL_SSL".to_owned()),
-        ("ssl.ca.location", rig.cluster.authority().unwrap().to_str().unwrap().to_owned()),
-        ("sasl.mechanism", "PLAIN".to_owned()),
-        ("sasl.username", "worker".to_owned()),
-        ("sasl.password", PASSWORD.to_owned()),
-    ];
-    let properties = login.map(|(name, value)| (name.to_owned(), value)).into();
-    let worker = Admin::new(&ClientConfig::new(&properties).unwrap()).unwrap();
+    rig.admin
+        .move_group("packers", "orders", None, MoveTo::Earliest)
+        .await
+        .unwrap();
+    let worker = rig.worker();
 
     let error = worker.create_topic(&NewTopic::named("more")).await.unwrap_err();
     assert_eq!(error.to_string(), "User:worker needs CREATE on topic more");
-    let error = worker.set_group("packers", &[("share.auto.offset.reset", Some("earliest"))]).await.unwrap_err();
+    let error = worker
+        .set_group("packers", &[("share.auto.offset.reset", Some("earliest"))])
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "User:worker needs ALTER_CONFIGS on group packers");
     assert_eq!(worker.groups().await.unwrap(), []);
     let limits = worker.limits("packers").await.unwrap();
-    assert_eq!((limits.attempts.value(), limits.attempts.assumed()), (&5, Some("User:worker needs DESCRIBE_CONFIGS on the cluster")));
-    assert_eq!(limits.reset.assumed(), Some("User:worker needs DESCRIBE_CONFIGS on group packers"));
+    assert_eq!(
+        (limits.attempts.value(), limits.attempts.assumed()),
+        (&5, Some("User:worker needs DESCRIBE_CONFIGS on the cluster"))
+    );
+    assert_eq!(
+        limits.reset.assumed(),
+        Some("User:worker needs DESCRIBE_CONFIGS on group packers")
+    );
 
     let asked = async || {
         worker.group("packers").await?;
@@ -748,7 +840,9 @@ async fn a_missing_permission_is_named() {
         Ok::<_, AdminError>((left, worker.states("packers", "orders").await?))
     };
     let mut needed = Vec::new();
+    let until = Instant::now() + PATIENCE;
     let (left, states) = loop {
+        assert!(Instant::now() < until, "{needed:?}");
         match asked().await {
             Ok(answers) => break answers,
             Err(AdminError::Denied(denied)) => {
@@ -779,7 +873,9 @@ fn grant(rig: &Rig, command: &str) {
     let servers = rig.cluster.bootstrap();
     assert_eq!(words[..2], ["kafka-acls.sh", "--bootstrap-server"]);
     let arguments = [&["--bootstrap-server", &servers][..], &words[3..]].concat();
-    rig.cluster.tool("kafka.admin.AclCommand", &arguments).unwrap();
+    rig.cluster
+        .tool("org.apache.kafka.tools.AclCommand", &arguments)
+        .unwrap();
 }
 
 #[tokio::test]
@@ -794,10 +890,17 @@ async fn the_newest_release_writes_dead_letters_itself() {
     };
     let rig = Rig::start(options.set("errors.deadletterqueue.auto.create.topics.enable", "true"));
     let support = rig.admin.support(&rig.connector.bootstrap()[0]).await.unwrap();
-    assert_eq!((support.release, support.shares), (Release::V4_4, ShareSupport::On(2)), "{support}");
+    assert_eq!(
+        (support.release, support.shares),
+        (Release::V4_4, ShareSupport::On(2)),
+        "{support}"
+    );
     rig.topic("orders", 1).await;
     let limits = rig.admin.limits("packers").await.unwrap();
-    assert_eq!((limits.attempts, limits.window, limits.dead_letters), (Limit::Known(5), Limit::Known(2_000), Limit::Known(None)));
+    assert_eq!(
+        (limits.attempts, limits.window, limits.dead_letters),
+        (Limit::Known(5), Limit::Known(2_000), Limit::Known(None))
+    );
     let changes = [
         ("errors.deadletterqueue.topic.name", Some("dlq.orders")),
         ("errors.deadletterqueue.copy.record.enable", Some("true")),
@@ -806,23 +909,39 @@ async fn the_newest_release_writes_dead_letters_itself() {
     rig.admin.set_group("packers", &changes).await.unwrap();
     let limits = rig.admin.limits("packers").await.unwrap();
     assert_eq!(limits.attempts, Limit::Known(3));
-    let dead_letters = DeadLetters { topic: "dlq.orders".to_owned(), copies: true };
+    let dead_letters = DeadLetters {
+        topic: "dlq.orders".to_owned(),
+        copies: true,
+    };
     assert_eq!(limits.dead_letters, Limit::Known(Some(dead_letters)));
 
-    rig.admin.move_group("packers", "orders", None, MoveTo::Earliest).await.unwrap();
+    rig.admin
+        .move_group("packers", "orders", None, MoveTo::Earliest)
+        .await
+        .unwrap();
     produce(&mut rig.connect().await, "orders", 0, &["a", "b", "c"]).await;
     let mut session = rig.session("packers", "orders").await;
     assert_eq!(session.acquire(3).await.len(), 3);
     session.settle(&[(1, 1, AcknowledgeType::Reject)]).await;
     // On its way to the dead letters, then there.
-    let state = async || rig.admin.states("packers", "orders").await.unwrap()[&0].at(1).unwrap().state;
+    let state = async || {
+        rig.admin.states("packers", "orders").await.unwrap()[&0]
+            .at(1)
+            .unwrap()
+            .state
+    };
+    let until = Instant::now() + PATIENCE;
     loop {
         match state().await {
-            DeliveryState::Archiving => {}
+            DeliveryState::Archiving => assert!(Instant::now() < until),
             state => break assert_eq!(state, Archived),
         }
     }
-    let letters = rig.admin.offsets("dlq.orders", At::Latest, Isolation::Uncommitted).await.unwrap();
+    let letters = rig
+        .admin
+        .offsets("dlq.orders", At::Latest, Isolation::Uncommitted)
+        .await
+        .unwrap();
     assert_eq!(letters.values().filter_map(|one| one.offset).sum::<u64>(), 1);
 }
 
@@ -839,9 +958,15 @@ async fn brokers_without_share_groups_are_told_apart() {
     let address = rig.connector.bootstrap()[0].clone();
     let support = rig.admin.support(&address).await.unwrap();
     assert_eq!((support.release, support.shares), (Release::V3_8, ShareSupport::TooOld));
-    assert_eq!(support.to_string(), format!("{address} is Kafka 3.8 or 3.9, which has no share groups; 4.2.1 or newer is needed"));
+    assert_eq!(
+        support.to_string(),
+        format!("{address} is Kafka 3.8 or 3.9, which has no share groups; 4.2.1 or newer is needed")
+    );
     let error = rig.admin.group("packers").await.unwrap_err();
-    assert!(error.is_version() && error.to_string().contains("share groups need Apache Kafka 4.2.1"), "{error}");
+    assert!(
+        error.is_version() && error.to_string().contains("share groups need Apache Kafka 4.2.1"),
+        "{error}"
+    );
     drop(rig);
 
     let rig = Rig::start(Options {
@@ -852,7 +977,14 @@ async fn brokers_without_share_groups_are_told_apart() {
     let support = rig.admin.support(&address).await.unwrap();
     assert_eq!((support.release, support.shares), (Release::V4_2, ShareSupport::Off));
     let error = rig.admin.group("packers").await.unwrap_err();
-    assert_eq!(error, AdminError::SharesOff { broker: address.clone() });
+    assert_eq!(
+        error,
+        AdminError::SharesOff {
+            broker: address.clone()
+        }
+    );
     assert_eq!(error.to_string(), support.to_string());
-    assert!(error.to_string().ends_with(&format!("kafka-features.sh --bootstrap-server {address} upgrade --feature share.version=1")));
+    assert!(error.to_string().ends_with(&format!(
+        "kafka-features.sh --bootstrap-server {address} upgrade --feature share.version=1"
+    )));
 }

@@ -28,7 +28,7 @@ pub enum AdminError {
         /// What it was about.
         about: Resource,
         /// What happened.
-        source: NetError,
+        source: Box<NetError>,
     },
     /// The principal may not do it.
     #[error(transparent)]
@@ -329,7 +329,7 @@ impl Question {
         AdminError::Net {
             asking: self.asking,
             about: self.about.clone(),
-            source,
+            source: Box::new(source),
         }
     }
 

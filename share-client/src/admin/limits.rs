@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use share_wire::code::ErrorCode;
+
 use super::Admin;
 use super::configs::{ConfigOf, Setting};
 use super::error::AdminError;
@@ -101,12 +103,12 @@ fn readable(settings: Result<Vec<Setting>, AdminError>) -> Result<Read, AdminErr
             let named = |setting: Setting| Some((setting.name, setting.value?));
             Ok(Ok(settings.into_iter().filter_map(named).collect()))
         }
-        Err(error @ AdminError::Denied(_)) => Ok(Err(error.to_string())),
         Err(
-            error @ AdminError::Refused {
-                code: share_wire::code::ErrorCode::INVALID_REQUEST,
+            error @ (AdminError::Denied(_)
+            | AdminError::Refused {
+                code: ErrorCode::INVALID_REQUEST,
                 ..
-            },
+            }),
         ) => Ok(Err(error.to_string())),
         Err(error) => Err(error),
     }
@@ -205,6 +207,7 @@ fn named<'a>(settings: &'a Read, name: &str) -> Result<&'a str, String> {
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "as settings are held")]
     fn read(rows: &[(&str, &str)]) -> Read {
         Ok(rows
             .iter()

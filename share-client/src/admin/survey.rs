@@ -83,7 +83,7 @@ impl Admin {
             };
             let fetched = self.read_of(&kept_in, index, want).await?;
             let mut batches = fetched.batches();
-            while let Some(batch) = batches.next() {
+            for batch in batches.by_ref() {
                 let batch = batch.map_err(|error| fetched.unreadable(&error))?;
                 read_batch(&fetched, &batch, next, wanted, index, &mut states)?;
             }

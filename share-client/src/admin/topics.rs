@@ -176,12 +176,26 @@ impl Admin {
         Ok(row.topic_id)
     }
 
-    /// Removes a topic with all that is in it. [`AdminError::Missing`] if there is none.
+    /// Removes a topic with all that is in it, and waits until a broker does not know it any more. [`AdminError::Missing`] if there is
+    /// none.
     pub async fn delete_topic(&self, name: &str) -> Result<(), AdminError> {
-        self.asker.patiently(|| self.delete_topic_once(name)).await
+        let before = self.asker.patiently(|| self.delete_topic_once(name)).await?;
+        // It was removed, however long it takes until everybody knows.
+        drop(self.asker.patiently(|| self.is_gone(name, before)).await);
+        Ok(())
     }
 
-    async fn delete_topic_once(&self, name: &str) -> Result<(), AdminError> {
+    async fn is_gone(&self, name: &str, before: Uuid) -> Result<(), AdminError> {
+        match self.topic_once(name).await {
+            Ok(topic) if topic.id == before => Err(AdminError::NoLeader {
+                topic: topic.name,
+                partition: 0,
+            }),
+            other => other.map(|_| ()),
+        }
+    }
+
+    async fn delete_topic_once(&self, name: &str) -> Result<Uuid, AdminError> {
         let state = DeleteTopicState::default().with_name(Some(TopicName(text(name))));
         let request = DeleteTopicsRequest::default()
             .with_topics(vec![state])
@@ -190,7 +204,8 @@ impl Admin {
         let Answered { broker, response } = self.asker.ask_any(&request, true).await?;
         let question = of_topic("DeleteTopics", Operation::Delete, name);
         let row = response.responses.first().ok_or_else(|| question.no_word(&broker))?;
-        self.changed(&question, &broker, row.error_code, row.error_message.as_deref())
+        self.changed(&question, &broker, row.error_code, row.error_message.as_deref())?;
+        Ok(row.topic_id)
     }
 
     /// Gives a topic more partitions: so many then, of all. It cannot have fewer.

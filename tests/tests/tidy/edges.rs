@@ -135,7 +135,11 @@ const OUTSIDE: &[Outside] = &[
         advice: "the engine is a library without a runtime, sockets, Wasm and metrics exporters",
     },
     Outside {
-        within: &["share-wire/src/", "share-client/src/session/", "share-client/src/admin/states/"],
+        within: &[
+            "share-wire/src/",
+            "share-client/src/session/",
+            "share-client/src/admin/states/",
+        ],
         except: &[],
         names: &[
             "tokio",
