@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 
 use super::harness::*;
 use crate::config::{Retention, TopicConfig};
-use crate::engine::shard::clip;
+use crate::letter::clip;
 use crate::engine::{Member, Outcome, Settlement};
 use crate::error::{RefusedBy, SettleResult};
 use crate::share::AcquireMode;
