@@ -133,7 +133,12 @@ const OUTSIDE: &[Outside] = &[
         advice: "the engine is a library without a runtime, sockets, Wasm and metrics exporters",
     },
     Outside {
-        within: &["share-wire/src/", "share-client/src/session/"],
+        within: &[
+            "share-wire/src/",
+            "share-client/src/config/",
+            "share-client/src/sasl/",
+            "share-client/src/session/",
+        ],
         except: &[],
         names: &[
             "tokio",
@@ -143,7 +148,7 @@ const OUTSIDE: &[Outside] = &[
             "Instant::now",
             "SystemTime::now",
         ],
-        advice: "the wire protocol is bytes in, messages out: sockets, time and threads are the client's",
+        advice: "bytes in, messages out: sockets, files, time and threads are for those who call it",
     },
     Outside {
         within: &["runtime/src/handler/"],
