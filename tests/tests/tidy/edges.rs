@@ -57,6 +57,9 @@ const EDGES: &[(&str, &str, &[&str])] = &[
         &["call", "code", "conversation", "error", "kafka"],
     ),
     ("share-wire/src", "lib", ANY),
+    ("share-client/src", "config", &[]),
+    ("share-client/src", "sasl", &[]),
+    ("share-client/src", "net", &["config", "sasl"]),
     ("share-client/src", "session", &[]),
     ("share-client/src", "lib", ANY),
     ("runtime/src", "config", &[]),
@@ -131,7 +134,12 @@ const OUTSIDE: &[Outside] = &[
         advice: "the engine is a library without a runtime, sockets, Wasm and metrics exporters",
     },
     Outside {
-        within: &["share-wire/src/", "share-client/src/session/"],
+        within: &[
+            "share-wire/src/",
+            "share-client/src/config/",
+            "share-client/src/sasl/",
+            "share-client/src/session/",
+        ],
         except: &[],
         names: &[
             "tokio",
@@ -141,7 +149,7 @@ const OUTSIDE: &[Outside] = &[
             "Instant::now",
             "SystemTime::now",
         ],
-        advice: "the wire protocol is bytes in, messages out: sockets, time and threads are the client's",
+        advice: "bytes in, messages out: sockets, files, time and threads are for those who call it",
     },
     Outside {
         within: &["runtime/src/handler/"],
