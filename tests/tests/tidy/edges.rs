@@ -56,6 +56,8 @@ const EDGES: &[(&str, &str, &[&str])] = &[
         &["call", "code", "conversation", "error", "kafka"],
     ),
     ("share-wire/src", "lib", ANY),
+    ("share-client/src", "config", &[]),
+    ("share-client/src", "net", &["config"]),
     ("share-client/src", "session", &[]),
     ("share-client/src", "lib", ANY),
     ("runtime/src", "config", &[]),
