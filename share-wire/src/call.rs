@@ -113,6 +113,19 @@ calls! {
     "IncrementalAlterConfigs" IncrementalAlterConfigsRequest -> IncrementalAlterConfigsResponse 0 to 1, INCREMENTAL_ALTER_CONFIGS;
     "ListGroups" ListGroupsRequest -> ListGroupsResponse 5 to 5, LIST_GROUPS;
     "DeleteGroups" DeleteGroupsRequest -> DeleteGroupsResponse 0 to 2, DELETE_GROUPS;
+    // From version 13 on it names topics by id. With `acks` 0 a broker does not answer, which nobody here expects: ask for 1 or -1.
+    "Produce" ProduceRequest -> ProduceResponse 7 to 12, PRODUCE;
+    "Fetch" FetchRequest -> FetchResponse 12 to 16, FETCH;
+    "InitProducerId" InitProducerIdRequest -> InitProducerIdResponse 2 to 5, INIT_PRODUCER_ID;
+    // From version 4 on only brokers ask it.
+    "AddPartitionsToTxn" AddPartitionsToTxnRequest -> AddPartitionsToTxnResponse 3 to 3, ADD_PARTITIONS_TO_TXN;
+    "EndTxn" EndTxnRequest -> EndTxnResponse 3 to 5, END_TXN;
+    "CreateTopics" CreateTopicsRequest -> CreateTopicsResponse 5 to 7, CREATE_TOPICS;
+    "DeleteTopics" DeleteTopicsRequest -> DeleteTopicsResponse 5 to 6, DELETE_TOPICS;
+    "CreatePartitions" CreatePartitionsRequest -> CreatePartitionsResponse 2 to 3, CREATE_PARTITIONS;
+    "DeleteRecords" DeleteRecordsRequest -> DeleteRecordsResponse 2 to 2, DELETE_RECORDS;
+    "DescribeCluster" DescribeClusterRequest -> DescribeClusterResponse 0 to 2, DESCRIBE_CLUSTER;
+    "DescribeTopicPartitions" DescribeTopicPartitionsRequest -> DescribeTopicPartitionsResponse 0 to 0, DESCRIBE_TOPIC_PARTITIONS;
 }
 
 /// What tests do with each request.

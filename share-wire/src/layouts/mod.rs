@@ -1,6 +1,13 @@
 //! The layouts of the responses that the `kafka-protocol` crate reads for us (message schemas of Apache Kafka 4.2.1), in the versions
-//! that `call` asks for.
+//! that `call` asks for. Records and transactions are in `produce`, topics and clusters in `topics`, the rest is here.
 
+mod produce;
+mod topics;
+
+pub(crate) use self::produce::{ADD_PARTITIONS_TO_TXN, END_TXN, FETCH, INIT_PRODUCER_ID, PRODUCE};
+pub(crate) use self::topics::{
+    CREATE_PARTITIONS, CREATE_TOPICS, DELETE_RECORDS, DELETE_TOPICS, DESCRIBE_CLUSTER, DESCRIBE_TOPIC_PARTITIONS,
+};
 use crate::layout::{
     Field, Layout, bool, bytes, inner, int8, int16, int32, int32s, int64, list, optional, text, texts, uuid,
 };
@@ -8,6 +15,10 @@ use crate::layout::{
 const THROTTLE: Field = int32("ThrottleTimeMs");
 const ERROR: Field = int16("ErrorCode");
 const ERROR_MESSAGE: Field = text("ErrorMessage").nullable();
+const NODE_ENDPOINTS: Field = list(
+    "NodeEndpoints",
+    &[int32("NodeId"), text("Host"), int32("Port"), text("Rack").nullable()],
+);
 
 pub(crate) const API_VERSIONS: Layout = Layout {
     name: "ApiVersions response",
