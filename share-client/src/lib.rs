@@ -5,6 +5,7 @@
 //! * [`config`]: how the cluster is reached, by librdkafka's property names.
 //! * [`net`]: connections to brokers.
 //! * [`membership`]: a member with its coordinator: heartbeats and assignment. Sans-IO.
+//! * [`metadata`]: who leads what.
 //! * [`session`]: one member with one broker: what to ask next, and what answers mean. Sans-IO.
 
 #![cfg_attr(
@@ -15,5 +16,6 @@
 pub mod config;
 pub mod consumer;
 pub mod membership;
+pub mod metadata;
 pub mod net;
 pub mod session;

@@ -1,6 +1,9 @@
 //! What a member of a group wants, and how much at a time.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
+
+use super::JoinError;
 
 /// Which group a consumer joins, and how it behaves there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +50,38 @@ impl JoinOptions {
     }
 }
 
+impl JoinOptions {
+    pub(super) fn check(&self) -> Result<(), JoinError> {
+        let wrong = |option, reason: &str| {
+            Err(JoinError::Option {
+                option,
+                reason: reason.to_owned(),
+            })
+        };
+        if self.group.is_empty() || self.group.len() > NAME_MAX {
+            return wrong("group", "1 to 249 bytes are needed");
+        }
+        if self.topics.is_empty() || self.topics.iter().any(|topic| topic.is_empty() || topic.len() > NAME_MAX) {
+            return wrong("topics", "at least one is needed, each of 1 to 249 bytes");
+        }
+        if self.topics.iter().collect::<BTreeSet<_>>().len() < self.topics.len() {
+            return wrong("topics", "one of them is named twice");
+        }
+        let length = self.member.as_ref().map_or(1, |member| member.chars().count());
+        if !(1..=MEMBER_MAX).contains(&length) {
+            return wrong("member", "1 to 36 characters are needed");
+        }
+        Ok(())
+    }
+}
+
 impl Credit {
     /// From so many records on, whole batches come.
     pub const EXACT_BELOW: u32 = 500;
 }
+
+/// Bytes of a topic's name, as Kafka has it; of a group's, so that it can be read.
+const NAME_MAX: usize = 249;
+
+/// Characters of a member's id, as Kafka has it.
+const MEMBER_MAX: usize = 36;

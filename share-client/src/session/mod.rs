@@ -43,7 +43,7 @@ pub struct Lease {
 /// What came of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The broker has it.
+    /// The broker has it. It says so too of a record that somebody else has settled, if all before it are settled as well.
     Applied,
     /// The record was not ours any more when the broker read it, or when we were about to send it.
     Stale,

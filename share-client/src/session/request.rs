@@ -42,9 +42,10 @@ impl Session {
         (fetches || self.wanted != self.known).then(|| self.fetch(epoch, ask, now))
     }
 
-    /// When [`Session::next_request`] has to be called again even if nothing else happens: a lease ends, or a pause.
-    pub fn deadline(&self) -> Option<Instant> {
-        let pause = self.pause.map(|pause| pause.until);
+    /// When [`Session::next_request`], last called at this time, has to be called again even if nothing else happens: a lease ends, or
+    /// a pause.
+    pub fn deadline(&self, at: Instant) -> Option<Instant> {
+        let pause = self.pause.map(|pause| pause.until).filter(|until| *until > at);
         self.held.next_end().into_iter().chain(pause).min()
     }
 

@@ -261,7 +261,7 @@ fn one_stale_record_costs_no_other_its_settlement() {
 fn a_lease_that_is_over_is_not_sent() {
     let mut bench = Bench::holding(3);
     bench.settle(0, AcknowledgeType::Accept);
-    assert_eq!(bench.session.deadline(), Some(bench.now + Duration::from_secs(30)));
+    assert_eq!(bench.session.deadline(bench.now), Some(bench.now + Duration::from_secs(30)));
     bench.now += Duration::from_secs(30);
     assert_eq!(bench.ask(0), None);
     let events = bench.session.take_events();
@@ -354,7 +354,7 @@ fn a_lost_session_is_opened_again_and_settles_what_waited() {
         let code = ErrorCode(code);
         assert_eq!(bench.session.take_events(), [Event::Failed { code, message: None }]);
         assert_eq!(bench.ask(5), None, "not at once");
-        bench.now = bench.session.deadline().unwrap();
+        bench.now = bench.session.deadline(bench.now).unwrap();
         let request = bench.fetch(5);
         assert_eq!(request.session_epoch, 0);
         assert!(
@@ -379,7 +379,7 @@ fn what_cannot_be_applied_now_is_tried_again_more_and_more_slowly() {
         bench.acknowledge();
         bench.acknowledged(0, &[(0, 15)]);
         assert_eq!(bench.outcomes(), []);
-        let until = bench.session.deadline().unwrap();
+        let until = bench.session.deadline(bench.now).unwrap();
         pauses.push((until - bench.now).as_millis());
         bench.now = until;
     }

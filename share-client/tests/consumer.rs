@@ -1,0 +1,256 @@
+//! Consumers against a real broker: who gets what, what comes of settlements, and what is left by those who go.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use share_client::consumer::{Event, JoinOptions, Lease, Outcome, RenewOutcome, Verb};
+use share_client::net::Connection;
+use support::{Bench, acquire, acquire_all, leases, offsets, settle, settled, until, within};
+
+/// One cluster for all: starting one takes longer than each of these.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_one_broker() {
+    let Some(bench) = Bench::start("consumer::on_one_broker", support::options()) else { return };
+    let bench = &bench;
+    tokio::join!(
+        verbs_and_counts(bench),
+        limits_are_kept_exactly(bench),
+        three_members_share_a_partition(bench),
+        locks_end_and_renewals_outlast_them(bench),
+        one_stale_among_many(bench),
+        closing_gives_back_at_once(bench),
+        a_dropped_consumer_is_a_crash(bench),
+        dropped_calls_lose_nothing(bench),
+    );
+}
+
+async fn verbs_and_counts(bench: &Bench) {
+    bench.create("verbs", &[&[1]]).await;
+    bench.fill("verbs", 0, 6).await;
+    let consumer = bench.join("verbs", &["verbs"]).await;
+    let first = acquire_all(&consumer, 6).await;
+    assert_eq!(offsets(&first), [0, 1, 2, 3, 4, 5]);
+    assert!(first.iter().all(|lease| lease.delivery_count == 1));
+    // In any order, each by itself.
+    let verbs = [
+        (first[5], Verb::Accept),
+        (first[1], Verb::Release),
+        (first[0], Verb::Reject),
+        (first[3], Verb::Release),
+        (first[2], Verb::Gap),
+    ];
+    let outcomes = within("outcomes", consumer.settle(verbs.to_vec())).await;
+    assert_eq!(outcomes, [Outcome::Applied; 5]);
+    let again = acquire_all(&consumer, 2).await;
+    let counts: Vec<_> = again.iter().map(|lease| (lease.offset, lease.delivery_count)).collect();
+    assert_eq!(counts, [(1, 2), (3, 2)]);
+    // The delivery before this one, and one that was settled.
+    assert_eq!(settle(&consumer, &[first[1], first[5]], Verb::Accept).await, [Outcome::Stale; 2]);
+    settled(&consumer, &[again[1], first[4], again[0]], Verb::Accept).await;
+    let snapshot = consumer.snapshot();
+    assert_eq!((snapshot.held(), snapshot.ready), (0, 0), "{snapshot:?}");
+    assert_eq!(snapshot.assignment.len(), 1);
+    assert_eq!(snapshot.assignment[0].topic.as_deref(), Some("verbs"));
+    assert_eq!(snapshot.lock, Some(Duration::from_secs(30)));
+    assert!(snapshot.epoch > 0 && snapshot.brokers[0].acquired == 8, "{snapshot:?}");
+    within("the end", consumer.close()).await;
+}
+
+async fn limits_are_kept_exactly(bench: &Bench) {
+    bench.create("limits", &[&[1]]).await;
+    bench.fill("limits", 0, 1000).await;
+    let consumer = bench.join("limits", &["limits"]).await;
+    for count in [7, 1, 100, 499] {
+        let acquired = leases(&acquire(&consumer, count).await);
+        assert_eq!(acquired.len(), usize::try_from(count).unwrap());
+        settled(&consumer, &acquired, Verb::Accept).await;
+    }
+    within("the end", consumer.close()).await;
+}
+
+async fn three_members_share_a_partition(bench: &Bench) {
+    bench.create("shared", &[&[1]]).await;
+    let members = [
+        bench.join("shared", &["shared"]).await,
+        bench.join("shared", &["shared"]).await,
+        bench.join("shared", &["shared"]).await,
+    ];
+    for first in (0..300).step_by(20) {
+        bench.fill("shared", first, 20).await;
+    }
+    let mut seen = BTreeSet::new();
+    let mut shares = [0; 3];
+    while seen.len() < 300 {
+        let calls = [0, 1, 2].map(|index| Box::pin(acquire(&members[index], 5)));
+        let [a, b, c] = calls;
+        let (index, acquired) = tokio::select! { x = a => (0, x), x = b => (1, x), x = c => (2, x) };
+        let leases = leases(&acquired);
+        shares[index] += leases.len();
+        for lease in &leases {
+            assert!(seen.insert(lease.offset), "{lease:?} twice");
+        }
+        settled(&members[index], &leases, Verb::Accept).await;
+    }
+    assert!(shares.iter().all(|share| *share > 0), "{shares:?}");
+    for member in members {
+        within("the end", member.close()).await;
+    }
+}
+
+async fn locks_end_and_renewals_outlast_them(bench: &Bench) {
+    bench.create("locks", &[&[1]]).await;
+    bench.fill("locks", 0, 2).await;
+    bench.set("locks", "share.record.lock.duration.ms", "1000").await;
+    let consumer = bench.join("locks", &["locks"]).await;
+    let held = acquire_all(&consumer, 2).await;
+    // More than three locks long the first one is renewed; the second one is not.
+    let (kept, left) = (held[0], held[1]);
+    let start = tokio::time::Instant::now();
+    let mut lost = None;
+    while start.elapsed() < Duration::from_millis(3300) {
+        let renewed = within("a renewal", consumer.renew(vec![kept])).await;
+        let [RenewOutcome::Until(deadline)] = renewed[..] else { panic!("{renewed:?}") };
+        let ahead = deadline - tokio::time::Instant::now().into_std();
+        assert!(ahead > Duration::from_millis(700), "{ahead:?}");
+        if let Ok(event) = tokio::time::timeout(Duration::from_millis(400), consumer.event()).await
+            && let Event::LeasesLost(leases) = event
+        {
+            lost = Some(leases);
+        }
+    }
+    assert_eq!(lost, Some(vec![left]));
+    let renewed = within("a renewal", consumer.renew(vec![left])).await;
+    assert_eq!(renewed, [RenewOutcome::Lost]);
+    settled(&consumer, &[kept], Verb::Accept).await;
+    let again = acquire_all(&consumer, 1).await;
+    assert_eq!((again[0].offset, again[0].delivery_count), (left.offset, 2));
+    settled(&consumer, &again, Verb::Accept).await;
+    within("the end", consumer.close()).await;
+}
+
+/// The broker gave one of them to somebody else; the client cannot know.
+async fn one_stale_among_many(bench: &Bench) {
+    bench.create("stale", &[&[1]]).await;
+    bench.fill("stale", 0, 500).await;
+    let options = JoinOptions {
+        member: Some("shared-name".to_owned()),
+        ..JoinOptions::new("stale", &["stale"])
+    };
+    let consumer = bench.try_join(options.clone()).await.unwrap();
+    let held = acquire_all(&consumer, 500).await;
+    // Another client under the same name settles one of them on a connection of its own.
+    let aside = settle_aside(bench, &options, held[321]).await;
+    // The first one is not settled: below the group's start offset the broker says yes to everything.
+    let outcomes = settle(&consumer, &held[1..], Verb::Accept).await;
+    for (lease, outcome) in held[1..].iter().zip(&outcomes) {
+        let expected = if lease.offset == 321 { Outcome::Stale } else { Outcome::Applied };
+        assert_eq!(*outcome, expected, "{lease:?}, {:?}", consumer.snapshot());
+    }
+    settled(&consumer, &held[..1], Verb::Accept).await;
+    drop(aside);
+    within("the end", consumer.close()).await;
+}
+
+/// Rejects a record in the name of a member, by a session that takes the place of the member's own. With the connection that is
+/// returned, all that the member holds would end.
+async fn settle_aside(bench: &Bench, options: &JoinOptions, lease: Lease) -> Connection {
+    use share_wire::message::{
+        AcknowledgePartition, AcknowledgeTopic, AcknowledgementBatch, AcquireMode, ShareAcknowledgeRequest,
+        ShareFetchRequest,
+    };
+    let mut connection = bench.any().await;
+    let opening = ShareFetchRequest {
+        group_id: Some(options.group.clone()),
+        member_id: options.member.clone(),
+        session_epoch: 0,
+        max_wait_ms: 0,
+        min_bytes: 0,
+        max_bytes: 0,
+        max_records: 0,
+        batch_size: 0,
+        acquire_mode: AcquireMode::RecordLimit,
+        is_renew_ack: false,
+        topics: Vec::new(),
+        forgotten: Vec::new(),
+    };
+    let opened = connection.call(&opening).await.unwrap();
+    assert_eq!(opened.error_code, 0, "{opened:?}");
+    let request = ShareAcknowledgeRequest {
+        group_id: Some(options.group.clone()),
+        member_id: options.member.clone(),
+        session_epoch: 1,
+        is_renew_ack: false,
+        topics: vec![AcknowledgeTopic {
+            topic_id: lease.place.topic_id,
+            partitions: vec![AcknowledgePartition {
+                partition: lease.place.partition,
+                acknowledgements: vec![AcknowledgementBatch {
+                    first_offset: lease.offset,
+                    last_offset: lease.offset,
+                    types: vec![3],
+                }],
+            }],
+        }],
+    };
+    let answer = connection.call(&request).await.unwrap();
+    assert_eq!(answer.topics[0].partitions[0].error_code, 0, "{answer:?}");
+    connection
+}
+
+async fn closing_gives_back_at_once(bench: &Bench) {
+    bench.create("closing", &[&[1]]).await;
+    bench.fill("closing", 0, 10).await;
+    let consumer = bench.join("closing", &["closing"]).await;
+    let held = acquire_all(&consumer, 10).await;
+    // What was handed over before is sent before.
+    let accepting = tokio::spawn({
+        let (consumer, held) = (consumer.clone(), held.clone());
+        async move { settle(&consumer, &held[..5], Verb::Accept).await }
+    });
+    until("the settlement is on its way", async || (consumer.snapshot().held() < 10).then_some(())).await;
+    within("the end", consumer.close()).await;
+    assert_eq!(accepting.await.unwrap(), [Outcome::Applied; 5]);
+    assert_eq!(settle(&consumer, &held[5..], Verb::Accept).await, [Outcome::Stale; 5]);
+    assert!(consumer.acquire(support::credit(1)).await.is_err());
+    // The lock is 30 s: whatever comes sooner was given back.
+    let next = bench.join("closing", &["closing"]).await;
+    let again = acquire_all(&next, 5).await;
+    let counts: Vec<_> = again.iter().map(|lease| (lease.offset, lease.delivery_count)).collect();
+    assert_eq!(counts, (5..10).map(|offset| (offset, 2)).collect::<Vec<_>>());
+    settled(&next, &again, Verb::Accept).await;
+    within("the end", next.close()).await;
+}
+
+async fn a_dropped_consumer_is_a_crash(bench: &Bench) {
+    bench.create("crash", &[&[1]]).await;
+    bench.fill("crash", 0, 3).await;
+    let consumer = bench.join("crash", &["crash"]).await;
+    acquire_all(&consumer, 3).await;
+    drop(consumer);
+    let next = bench.join("crash", &["crash"]).await;
+    let again = acquire_all(&next, 3).await;
+    assert!(again.iter().all(|lease| lease.delivery_count == 2), "{again:?}");
+    settled(&next, &again, Verb::Accept).await;
+    within("the end", next.close()).await;
+}
+
+async fn dropped_calls_lose_nothing(bench: &Bench) {
+    bench.create("dropped", &[&[1]]).await;
+    let consumer = bench.join("dropped", &["dropped"]).await;
+    // The fetch of a call that nobody waits for any more brings what comes while it waits at the broker.
+    until("something is assigned", async || consumer.snapshot().assignment.first().map(drop)).await;
+    for round in 0..5 {
+        let first = round * 10;
+        let call = tokio::time::timeout(Duration::from_millis(100), consumer.acquire(support::credit(10))).await;
+        assert!(call.is_err(), "{call:?}");
+        bench.fill("dropped", first, 10).await;
+        let held = acquire_all(&consumer, 10).await;
+        assert_eq!(offsets(&held), (i64::from(first)..i64::from(first) + 10).collect::<Vec<_>>());
+        assert!(held.iter().all(|lease| lease.delivery_count == 1), "{held:?}");
+        settled(&consumer, &held, Verb::Accept).await;
+    }
+    within("the end", consumer.close()).await;
+}
