@@ -6,6 +6,7 @@
 //! * [`call`]: a request, the versions of it that we speak, and how its response is read.
 //! * [`versions`]: which version of each request a broker and we have in common.
 //! * [`message`]: the messages that the `kafka-protocol` crate has not, or not in their newest version.
+//! * [`records`]: the record batches that a fetch brings.
 //! * [`code`]: Kafka's error codes by name.
 //!
 //! All other messages come from `kafka-protocol` and are reached as [`kafka`]. That crate makes room for as many elements as an array
@@ -26,6 +27,7 @@ mod layout;
 mod layouts;
 pub mod message;
 mod reader;
+pub mod records;
 pub mod versions;
 mod writer;
 

@@ -49,6 +49,7 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ("share-wire/src", "layouts", &["layout"]),
     ("share-wire/src", "call", &["error", "kafka", "layout", "layouts"]),
     ("share-wire/src", "message", &["call", "error", "reader", "writer"]),
+    ("share-wire/src", "records", &[]),
     ("share-wire/src", "conversation", &["call", "error", "frame", "reader"]),
     (
         "share-wire/src",
