@@ -179,7 +179,10 @@ mod tests {
     const ID: Uuid = Uuid::from_u128(7);
 
     fn place(partition: i32) -> TopicPartition {
-        TopicPartition { topic_id: ID, partition }
+        TopicPartition {
+            topic_id: ID,
+            partition,
+        }
     }
 
     /// Two brokers; partitions by their leaders and epochs.
@@ -259,7 +262,10 @@ mod tests {
         let mut metadata = Metadata::new(&["orders".to_owned()]);
         metadata.answered(&response(0, &[(1, 5), (2, 5)]));
         let unknown = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
-        assert_eq!(metadata.answered(&response(unknown.0, &[])), [("orders".into(), unknown)]);
+        assert_eq!(
+            metadata.answered(&response(unknown.0, &[])),
+            [("orders".into(), unknown)]
+        );
         assert_eq!(leaders(&metadata), [None, None]);
         let request = metadata.request();
         assert!(!request.allow_auto_topic_creation);

@@ -13,7 +13,9 @@ use support::{Bench, acquire, acquire_all, leases, offsets, settle, settled, unt
 /// One cluster for all: starting one takes longer than each of these.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_one_broker() {
-    let Some(bench) = Bench::start("consumer::on_one_broker", support::options()) else { return };
+    let Some(bench) = Bench::start("consumer::on_one_broker", support::options()) else {
+        return;
+    };
     let bench = &bench;
     tokio::join!(
         verbs_and_counts(bench),
@@ -48,7 +50,10 @@ async fn verbs_and_counts(bench: &Bench) {
     let counts: Vec<_> = again.iter().map(|lease| (lease.offset, lease.delivery_count)).collect();
     assert_eq!(counts, [(1, 2), (3, 2)]);
     // The delivery before this one, and one that was settled.
-    assert_eq!(settle(&consumer, &[first[1], first[5]], Verb::Accept).await, [Outcome::Stale; 2]);
+    assert_eq!(
+        settle(&consumer, &[first[1], first[5]], Verb::Accept).await,
+        [Outcome::Stale; 2]
+    );
     settled(&consumer, &[again[1], first[4], again[0]], Verb::Accept).await;
     let snapshot = consumer.snapshot();
     assert_eq!((snapshot.held(), snapshot.ready), (0, 0), "{snapshot:?}");
@@ -112,7 +117,9 @@ async fn locks_end_and_renewals_outlast_them(bench: &Bench) {
     let mut lost = None;
     while start.elapsed() < Duration::from_millis(3300) {
         let renewed = within("a renewal", consumer.renew(vec![kept])).await;
-        let [RenewOutcome::Until(deadline)] = renewed[..] else { panic!("{renewed:?}") };
+        let [RenewOutcome::Until(deadline)] = renewed[..] else {
+            panic!("{renewed:?}")
+        };
         let ahead = deadline - tokio::time::Instant::now().into_std();
         assert!(ahead > Duration::from_millis(700), "{ahead:?}");
         if let Ok(event) = tokio::time::timeout(Duration::from_millis(400), consumer.event()).await
@@ -146,7 +153,11 @@ async fn one_stale_among_many(bench: &Bench) {
     // The first one is not settled: below the group's start offset the broker says yes to everything.
     let outcomes = settle(&consumer, &held[1..], Verb::Accept).await;
     for (lease, outcome) in held[1..].iter().zip(&outcomes) {
-        let expected = if lease.offset == 321 { Outcome::Stale } else { Outcome::Applied };
+        let expected = if lease.offset == 321 {
+            Outcome::Stale
+        } else {
+            Outcome::Applied
+        };
         assert_eq!(*outcome, expected, "{lease:?}, {:?}", consumer.snapshot());
     }
     settled(&consumer, &held[..1], Verb::Accept).await;
@@ -210,7 +221,10 @@ async fn closing_gives_back_at_once(bench: &Bench) {
         let (consumer, held) = (consumer.clone(), held.clone());
         async move { settle(&consumer, &held[..5], Verb::Accept).await }
     });
-    until("the settlement is on its way", async || (consumer.snapshot().held() < 10).then_some(())).await;
+    until("the settlement is on its way", async || {
+        (consumer.snapshot().held() < 10).then_some(())
+    })
+    .await;
     within("the end", consumer.close()).await;
     assert_eq!(accepting.await.unwrap(), [Outcome::Applied; 5]);
     assert_eq!(settle(&consumer, &held[5..], Verb::Accept).await, [Outcome::Stale; 5]);
@@ -241,14 +255,20 @@ async fn dropped_calls_lose_nothing(bench: &Bench) {
     bench.create("dropped", &[&[1]]).await;
     let consumer = bench.join("dropped", &["dropped"]).await;
     // The fetch of a call that nobody waits for any more brings what comes while it waits at the broker.
-    until("something is assigned", async || consumer.snapshot().assignment.first().map(drop)).await;
+    until("something is assigned", async || {
+        consumer.snapshot().assignment.first().map(drop)
+    })
+    .await;
     for round in 0..5 {
         let first = round * 10;
         let call = tokio::time::timeout(Duration::from_millis(100), consumer.acquire(support::credit(10))).await;
         assert!(call.is_err(), "{call:?}");
         bench.fill("dropped", first, 10).await;
         let held = acquire_all(&consumer, 10).await;
-        assert_eq!(offsets(&held), (i64::from(first)..i64::from(first) + 10).collect::<Vec<_>>());
+        assert_eq!(
+            offsets(&held),
+            (i64::from(first)..i64::from(first) + 10).collect::<Vec<_>>()
+        );
         assert!(held.iter().all(|lease| lease.delivery_count == 1), "{held:?}");
         settled(&consumer, &held, Verb::Accept).await;
     }

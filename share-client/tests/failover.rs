@@ -25,7 +25,9 @@ struct Seen {
 async fn work(consumer: ShareConsumer, seen: Arc<Mutex<Seen>>) {
     while let Ok(acquisitions) = consumer.acquire(credit(50)).await {
         let held = leases(&acquisitions);
-        let outcomes = consumer.settle(held.iter().map(|lease| (*lease, Verb::Accept)).collect()).await;
+        let outcomes = consumer
+            .settle(held.iter().map(|lease| (*lease, Verb::Accept)).collect())
+            .await;
         let mut seen = seen.lock().unwrap();
         for (lease, outcome) in held.iter().zip(outcomes) {
             let record = (lease.place.partition, lease.offset);
@@ -52,10 +54,14 @@ async fn write(bench: &Bench, round: u32) {
 
 /// Every record of so many rounds was accepted, and none again.
 async fn all_done(seen: &Mutex<Seen>, rounds: i64) {
-    let all: BTreeSet<(i32, i64)> = (0..3).flat_map(|p| (0..rounds * 10).map(move |offset| (p, offset))).collect();
+    let all: BTreeSet<(i32, i64)> = (0..3)
+        .flat_map(|p| (0..rounds * 10).map(move |offset| (p, offset)))
+        .collect();
     until("all is done", async || {
         let seen = seen.lock().unwrap();
-        all.iter().all(|record| seen.applied.contains(record) || seen.unknown.contains(record)).then_some(())
+        all.iter()
+            .all(|record| seen.applied.contains(record) || seen.unknown.contains(record))
+            .then_some(())
     })
     .await;
     assert_eq!(seen.lock().unwrap().repeated, []);
@@ -67,17 +73,30 @@ async fn leaders_and_coordinators_may_die() {
         brokers: 3,
         ..support::options()
     };
-    let Some(mut bench) = Bench::start("failover::leaders_and_coordinators_may_die", options) else { return };
+    let Some(mut bench) = Bench::start("failover::leaders_and_coordinators_may_die", options) else {
+        return;
+    };
     bench.create("orders", &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]]).await;
-    let consumers = [bench.join("packers", &["orders"]).await, bench.join("packers", &["orders"]).await];
+    let consumers = [
+        bench.join("packers", &["orders"]).await,
+        bench.join("packers", &["orders"]).await,
+    ];
     let seen = Arc::new(Mutex::default());
-    let workers: Vec<_> = consumers.iter().map(|one| tokio::spawn(work(one.clone(), Arc::clone(&seen)))).collect();
+    let workers: Vec<_> = consumers
+        .iter()
+        .map(|one| tokio::spawn(work(one.clone(), Arc::clone(&seen))))
+        .collect();
     write(&bench, 0).await;
     all_done(&seen, 1).await;
 
     // A leader of a partition, then whoever coordinates the group.
     let coordinator = consumers[0].snapshot().coordinator.unwrap();
-    let index = bench.connector.bootstrap().iter().position(|address| *address == coordinator).unwrap();
+    let index = bench
+        .connector
+        .bootstrap()
+        .iter()
+        .position(|address| *address == coordinator)
+        .unwrap();
     let coordinator = u32::try_from(index).unwrap() + 1;
     let leader = coordinator % 3 + 1;
     let mut rounds = 1;
@@ -92,7 +111,10 @@ async fn leaders_and_coordinators_may_die() {
         all_done(&seen, rounds).await;
         tokio::task::block_in_place(|| bench.cluster.restart(victim)).unwrap();
     }
-    let counts: BTreeMap<_, _> = consumers.iter().map(|one| (one.snapshot().member, one.snapshot().epoch)).collect();
+    let counts: BTreeMap<_, _> = consumers
+        .iter()
+        .map(|one| (one.snapshot().member, one.snapshot().epoch))
+        .collect();
     assert!(counts.values().all(|epoch| *epoch > 0), "{counts:?}");
     for consumer in consumers {
         within("the end", consumer.close()).await;
@@ -124,7 +146,10 @@ async fn the_only_broker_may_die_and_come_back() {
     let reason = reason.await;
     assert!(reason.contains("refused") || reason.contains("closed"), "{reason}");
     tokio::task::block_in_place(|| bench.cluster.restart(1)).unwrap();
-    within("the event", async { while consumer.event().await != Event::Available {} }).await;
+    within("the event", async {
+        while consumer.event().await != Event::Available {}
+    })
+    .await;
     write(&bench, 1).await;
     all_done(&seen, 2).await;
     within("the end", consumer.close()).await;

@@ -154,7 +154,9 @@ impl Broker {
         };
         Some(connection.and_then(|connection| {
             let versions = connection.versions();
-            let picked = versions.pick::<ShareFetchRequest>().and_then(|_| versions.pick::<ShareAcknowledgeRequest>());
+            let picked = versions
+                .pick::<ShareFetchRequest>()
+                .and_then(|_| versions.pick::<ShareAcknowledgeRequest>());
             let version = picked.and_then(|version| needed(version));
             let version = version.map_err(|version| NetError {
                 address: connection.address().clone(),
@@ -189,7 +191,11 @@ impl Broker {
     async fn converse(&mut self, connection: &mut Connection) -> End {
         loop {
             self.absorb();
-            let ask = if self.is_over() { None } else { self.shared.desk().grant(self.id) };
+            let ask = if self.is_over() {
+                None
+            } else {
+                self.shared.desk().grant(self.id)
+            };
             let at = now();
             let request = self.session.next_request(ask.unwrap_or(NOTHING), at);
             if ask.is_some() && !matches!(request, Some(Request::Fetch(_))) {

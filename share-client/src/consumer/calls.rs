@@ -59,7 +59,9 @@ impl Calls {
     /// One of its results.
     pub(super) fn done(&mut self, ticket: Ticket, done: Done) {
         let (call, index) = (ticket.0 >> 32, ticket.0 & u64::from(u32::MAX));
-        let (Ok(call), Ok(index)) = (u32::try_from(call), usize::try_from(index)) else { return };
+        let (Ok(call), Ok(index)) = (u32::try_from(call), usize::try_from(index)) else {
+            return;
+        };
         let Some(open) = self.open.get_mut(&call) else { return };
         if let Some(result) = open.results.get_mut(index) {
             *result = done;

@@ -93,7 +93,8 @@ impl Leaders {
                 self.due = self.looked + self.shared.connector.config().times().metadata;
                 self.round += 1;
                 let troubles = self.metadata.answered(&response);
-                self.known.send_replace(self.metadata.brokers().values().cloned().collect());
+                self.known
+                    .send_replace(self.metadata.brokers().values().cloned().collect());
                 for (topic, code) in troubles {
                     self.trouble(topic, code);
                 }
@@ -200,7 +201,12 @@ impl Leaders {
         let gone = |id: &i32, duty: &watch::Sender<Duty>| {
             !self.metadata.brokers().contains_key(id) && duty.borrow().places.is_empty()
         };
-        let gone: Vec<i32> = self.brokers.iter().filter(|(id, duty)| gone(id, duty)).map(|(id, _)| *id).collect();
+        let gone: Vec<i32> = self
+            .brokers
+            .iter()
+            .filter(|(id, duty)| gone(id, duty))
+            .map(|(id, _)| *id)
+            .collect();
         for id in gone {
             let mut board = self.shared.board();
             if board.snapshot.brokers.iter().any(|row| row.id == id && row.held > 0) {
@@ -215,7 +221,9 @@ impl Leaders {
     }
 
     fn start(&mut self, id: i32, places: BTreeSet<TopicPartition>) {
-        let Some(address) = self.metadata.brokers().get(&id) else { return };
+        let Some(address) = self.metadata.brokers().get(&id) else {
+            return;
+        };
         let (duty, duties) = watch::channel(Duty {
             address: address.clone(),
             places,
@@ -225,7 +233,14 @@ impl Leaders {
         let (mailbox, messages) = mpsc::channel(MAILBOX);
         let wakes = Arc::new(Notify::new());
         self.shared.desk().seat(id, mailbox, Arc::clone(&wakes));
-        let broker = Broker::new(id, Arc::clone(&self.shared), duties, messages, wakes, self.stage.clone());
+        let broker = Broker::new(
+            id,
+            Arc::clone(&self.shared),
+            duties,
+            messages,
+            wakes,
+            self.stage.clone(),
+        );
         self.tasks.spawn(broker.run());
         self.brokers.insert(id, duty);
     }

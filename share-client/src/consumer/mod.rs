@@ -130,7 +130,10 @@ impl ShareConsumer {
 
     /// Asks for the whole lock duration again: as many outcomes as leases, in their order.
     pub async fn renew(&self, leases: Vec<Lease>) -> Vec<RenewOutcome> {
-        let batch = leases.into_iter().map(|lease| (lease, AcknowledgeType::Renew)).collect();
+        let batch = leases
+            .into_iter()
+            .map(|lease| (lease, AcknowledgeType::Renew))
+            .collect();
         let results = self.hand_over(batch, Done::Settled(Outcome::Stale)).await;
         let outcome = |done| match done {
             Done::Renewed(deadline) => RenewOutcome::Until(deadline),
@@ -185,7 +188,9 @@ impl ShareConsumer {
         for (indices, answer) in waiting {
             // Without an answer the task ended while it was on its way.
             let done = answer.await.unwrap_or_default();
-            let done = done.into_iter().chain(std::iter::repeat(Done::Settled(Outcome::Unknown)));
+            let done = done
+                .into_iter()
+                .chain(std::iter::repeat(Done::Settled(Outcome::Unknown)));
             for (index, done) in indices.into_iter().zip(done) {
                 if let Some(result) = results.get_mut(index) {
                     *result = done;
@@ -203,7 +208,9 @@ impl ShareConsumer {
             let part = match last.filter(|(place, _)| *place == lease.place) {
                 Some((_, part)) => part,
                 None => {
-                    let Some((broker, mailbox)) = desk.route(lease.place) else { continue };
+                    let Some((broker, mailbox)) = desk.route(lease.place) else {
+                        continue;
+                    };
                     let found = parts.iter().position(|part| part.broker == broker);
                     found.unwrap_or_else(|| {
                         parts.push(Part {

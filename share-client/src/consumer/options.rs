@@ -61,7 +61,12 @@ impl JoinOptions {
         if self.group.is_empty() || self.group.len() > NAME_MAX {
             return wrong("group", "1 to 249 bytes are needed");
         }
-        if self.topics.is_empty() || self.topics.iter().any(|topic| topic.is_empty() || topic.len() > NAME_MAX) {
+        if self.topics.is_empty()
+            || self
+                .topics
+                .iter()
+                .any(|topic| topic.is_empty() || topic.len() > NAME_MAX)
+        {
             return wrong("topics", "at least one is needed, each of 1 to 249 bytes");
         }
         if self.topics.iter().collect::<BTreeSet<_>>().len() < self.topics.len() {

@@ -111,7 +111,12 @@ impl Shared {
 
 impl Board {
     fn trouble(&self) -> Option<String> {
-        let mut serving = self.snapshot.brokers.iter().filter(|broker| broker.partitions > 0).peekable();
+        let mut serving = self
+            .snapshot
+            .brokers
+            .iter()
+            .filter(|broker| broker.partitions > 0)
+            .peekable();
         if serving.peek().is_none() {
             return self.silence.clone();
         }

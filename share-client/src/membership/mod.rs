@@ -367,3 +367,6 @@ const INTERVAL_MAX: Duration = Duration::from_mins(1);
 /// How long an answer may take.
 const PATIENCE_MIN: Duration = Duration::from_secs(2);
 const PATIENCE_MAX: Duration = Duration::from_secs(15);
+
+#[cfg(test)]
+mod tests;

@@ -261,7 +261,10 @@ fn one_stale_record_costs_no_other_its_settlement() {
 fn a_lease_that_is_over_is_not_sent() {
     let mut bench = Bench::holding(3);
     bench.settle(0, AcknowledgeType::Accept);
-    assert_eq!(bench.session.deadline(bench.now), Some(bench.now + Duration::from_secs(30)));
+    assert_eq!(
+        bench.session.deadline(bench.now),
+        Some(bench.now + Duration::from_secs(30))
+    );
     bench.now += Duration::from_secs(30);
     assert_eq!(bench.ask(0), None);
     let events = bench.session.take_events();

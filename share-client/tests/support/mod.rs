@@ -1,11 +1,17 @@
 //! What tests against brokers have in common: a cluster with short times, topics, records that are written, and waiting with a limit.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use kafka_cluster::{Cluster, Options, Version};
+use kafka_cluster::{Cluster, Options};
 use share_client::config::{Address, ClientConfig};
 use share_client::consumer::{Acquisition, Credit, JoinError, JoinOptions, Lease, Outcome, ShareConsumer, Verb};
 use share_client::net::{Connection, Connector};
@@ -15,6 +21,7 @@ use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData}
 use share_wire::kafka::{
     BrokerId, CreateTopicsRequest, IncrementalAlterConfigsRequest, ProduceRequest, StrBytes, TopicName,
 };
+use share_wire::records::{NewBatch, NewRecord};
 use share_wire::{Bytes, call::Call};
 
 /// Locks of 1 s, heartbeats every half second.
@@ -95,7 +102,9 @@ impl Bench {
             .with_num_partitions(-1)
             .with_replication_factor(-1)
             .with_assignments(assignments.collect());
-        let request = CreateTopicsRequest::default().with_topics(vec![topic]).with_timeout_ms(10_000);
+        let request = CreateTopicsRequest::default()
+            .with_topics(vec![topic])
+            .with_timeout_ms(10_000);
         let answer = self.any().await.call(&request).await.unwrap();
         assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
     }
@@ -114,9 +123,13 @@ impl Bench {
             .with_topic_data(vec![data]);
         until("the partition takes records", async || {
             for address in self.connector.bootstrap() {
-                let Ok(mut connection) = self.connector.connect(address).await else { continue };
+                let Ok(mut connection) = self.connector.connect(address).await else {
+                    continue;
+                };
                 // A broker that dies with the records in its hands may have written them: tests do not kill it meanwhile.
-                let Ok(answer) = connection.call(&request).await else { continue };
+                let Ok(answer) = connection.call(&request).await else {
+                    continue;
+                };
                 if answer.responses[0].partition_responses[0].error_code == 0 {
                     return Some(());
                 }
@@ -200,53 +213,20 @@ pub async fn settle(consumer: &ShareConsumer, leases: &[Lease], verb: Verb) -> V
 /// Settles all alike, which has to be applied.
 pub async fn settled(consumer: &ShareConsumer, leases: &[Lease], verb: Verb) {
     let outcomes = settle(consumer, leases, verb).await;
-    assert!(outcomes.iter().all(|outcome| *outcome == Outcome::Applied), "{outcomes:?}");
+    assert!(
+        outcomes.iter().all(|outcome| *outcome == Outcome::Applied),
+        "{outcomes:?}"
+    );
 }
 
-/// One record batch of version 2, neither compressed nor of a producer with an id.
+/// One record batch.
 pub fn batch(values: &[String]) -> Bytes {
-    let count = i32::try_from(values.len()).unwrap();
-    let mut records = Vec::new();
-    for (index, value) in (0..).zip(values) {
-        // Attributes, timestamp delta, offset delta, no key, value, no headers.
-        let mut record = vec![0];
-        varint(&mut record, 0);
-        varint(&mut record, index);
-        varint(&mut record, -1);
-        varint(&mut record, i64::try_from(value.len()).unwrap());
-        record.extend(value.as_bytes());
-        varint(&mut record, 0);
-        varint(&mut records, i64::try_from(record.len()).unwrap());
-        records.extend(record);
+    fn record(value: &String) -> NewRecord<'_> {
+        NewRecord {
+            value: Some(value.as_bytes()),
+            ..NewRecord::default()
+        }
     }
-    // From the attributes on, which the checksum is of.
-    let mut body = vec![0, 0];
-    body.extend((count - 1).to_be_bytes());
-    body.extend(1_700_000_000_000i64.to_be_bytes());
-    body.extend(1_700_000_000_000i64.to_be_bytes());
-    body.extend((-1i64).to_be_bytes());
-    body.extend((-1i16).to_be_bytes());
-    body.extend((-1i32).to_be_bytes());
-    body.extend(count.to_be_bytes());
-    body.extend(records);
-    let mut batch = Vec::new();
-    batch.extend(0i64.to_be_bytes());
-    batch.extend(i32::try_from(body.len() + 9).unwrap().to_be_bytes());
-    batch.extend((-1i32).to_be_bytes());
-    batch.push(2);
-    batch.extend(crc32c::crc32c(&body).to_be_bytes());
-    batch.extend(body);
-    batch.into()
+    let records: Vec<_> = values.iter().map(record).collect();
+    NewBatch::default().encode(&records).unwrap()
 }
-
-fn varint(out: &mut Vec<u8>, value: i64) {
-    let mut left = ((value << 1) ^ (value >> 63)).cast_unsigned();
-    while left > 127 {
-        out.push(u8::try_from(left & 127).unwrap() | 128);
-        left >>= 7;
-    }
-    out.push(u8::try_from(left).unwrap());
-}
-
-/// Of which tests are run with unless they name another.
-pub const DEFAULT: Version = Version::V4_2_1;

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use share_wire::message::AcquireMode;
 use tokio::sync::{Notify, mpsc};
 
-use super::broker::Message;
+use super::calls::Message;
 use super::{Acquisition, ConsumerError, Credit};
 use crate::session::{Ask, Lease, TopicPartition};
 
@@ -107,11 +107,7 @@ impl Desk {
     }
 
     /// Takes what is there for a call, if it is the first in line.
-    pub(super) fn poll(
-        &mut self,
-        id: u64,
-        context: &mut Context<'_>,
-    ) -> Poll<Result<Vec<Acquisition>, ConsumerError>> {
+    pub(super) fn poll(&mut self, id: u64, context: &mut Context<'_>) -> Poll<Result<Vec<Acquisition>, ConsumerError>> {
         if let Some(end) = &self.end {
             return Poll::Ready(Err(end.clone()));
         }
@@ -166,7 +162,9 @@ impl Desk {
 
     /// Whether records can be had of this broker.
     pub(super) fn open(&mut self, broker: i32, is_open: bool) {
-        let Some(seat) = self.seats.get_mut(&broker) else { return };
+        let Some(seat) = self.seats.get_mut(&broker) else {
+            return;
+        };
         if std::mem::replace(&mut seat.is_open, is_open) != is_open {
             seat.has_records = false;
             // Whoever is alone waits in another way.
@@ -181,19 +179,40 @@ impl Desk {
             return None;
         }
         let open = self.seats.values().filter(|seat| seat.is_open).count();
-        let seat = self.seats.get(&broker).filter(|seat| seat.is_open && seat.grant.is_none())?;
+        let seat = self
+            .seats
+            .get(&broker)
+            .filter(|seat| seat.is_open && seat.grant.is_none())?;
         let is_exact = wanted < Credit::EXACT_BELOW;
         let (granted, wait) = if open == 1 {
-            (Granted { records: wanted, is_probe: false }, self.waits.idle)
+            (
+                Granted {
+                    records: wanted,
+                    is_probe: false,
+                },
+                self.waits.idle,
+            )
         } else if seat.has_records {
             let records = self.share(seat, wanted)?;
-            (Granted { records, is_probe: false }, self.waits.held)
+            (
+                Granted {
+                    records,
+                    is_probe: false,
+                },
+                self.waits.held,
+            )
         } else {
             let probes = self.seats.values().filter_map(|seat| seat.grant);
             if probes.filter(|grant| grant.is_probe).count() >= PROBES_MAX {
                 return None;
             }
-            (Granted { records: 0, is_probe: true }, self.waits.idle)
+            (
+                Granted {
+                    records: 0,
+                    is_probe: true,
+                },
+                self.waits.idle,
+            )
         };
         self.turn += 1;
         let turn = self.turn;
@@ -250,7 +269,11 @@ impl Desk {
         leases.sort_unstable();
         let mut here = Vec::new();
         for ready in self.ready.iter_mut().filter(|ready| ready.broker == broker) {
-            let gone: Vec<Lease> = ready.acquisition.leases().filter(|lease| leases.binary_search(lease).is_ok()).collect();
+            let gone: Vec<Lease> = ready
+                .acquisition
+                .leases()
+                .filter(|lease| leases.binary_search(lease).is_ok())
+                .collect();
             if !gone.is_empty() {
                 ready.acquisition.withdraw(&gone);
                 here.extend(gone);
@@ -387,3 +410,6 @@ const UNASKED_MAX: Duration = Duration::from_secs(5);
 
 /// Brokers without records that are asked at once while others have some: each may bring one record more than was wanted.
 const PROBES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;
