@@ -157,7 +157,7 @@ impl Broker {
             let picked = versions
                 .pick::<ShareFetchRequest>()
                 .and_then(|_| versions.pick::<ShareAcknowledgeRequest>());
-            let version = picked.and_then(|version| needed(version));
+            let version = picked.and_then(needed);
             let version = version.map_err(|version| NetError {
                 address: connection.address().clone(),
                 failure: Failure::Version(Box::new(version)),

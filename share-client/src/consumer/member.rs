@@ -151,12 +151,11 @@ impl Member {
 
     fn failed(&mut self, refusal: Refusal) {
         self.shared.board().snapshot.last_error = Some(refusal.to_string());
-        match self.joined.take() {
-            Some(joined) => drop(joined.send(Err(JoinError::Refused(refusal)))),
-            None => {
-                self.shared.news().failed(refusal.to_string());
-                self.shared.desk().close(ConsumerError::Refused(refusal));
-            }
+        if let Some(joined) = self.joined.take() {
+            drop(joined.send(Err(JoinError::Refused(refusal))));
+            return;
         }
+        self.shared.news().failed(refusal.to_string());
+        self.shared.desk().close(ConsumerError::Refused(refusal));
     }
 }

@@ -80,16 +80,14 @@ impl ShareConsumer {
         let within = options.join_within;
         let (inner, joined, trouble) = tasks::start(config, options)?;
         let inner = Arc::new(inner);
-        match tokio::time::timeout(within, joined).await {
-            Ok(Ok(joined)) => joined.map(|()| Self { inner }),
-            Ok(Err(_)) | Err(_) => {
-                let last = trouble.borrow().clone();
-                Err(JoinError::TimedOut {
-                    within,
-                    last: last.unwrap_or_else(|| "the coordinator does not answer".to_owned()),
-                })
-            }
+        if let Ok(Ok(joined)) = tokio::time::timeout(within, joined).await {
+            return joined.map(|()| Self { inner });
         }
+        let last = trouble.borrow().clone();
+        Err(JoinError::TimedOut {
+            within,
+            last: last.unwrap_or_else(|| "the coordinator does not answer".to_owned()),
+        })
     }
 
     /// Acquires records: resolves as soon as there is at least one offset, with at most what `credit` says. Several calls may be
@@ -205,23 +203,22 @@ impl ShareConsumer {
         let desk = self.inner.shared.desk();
         let mut last: Option<(TopicPartition, usize)> = None;
         for (index, (lease, verb)) in batch.into_iter().enumerate() {
-            let part = match last.filter(|(place, _)| *place == lease.place) {
-                Some((_, part)) => part,
-                None => {
-                    let Some((broker, mailbox)) = desk.route(lease.place) else {
-                        continue;
-                    };
-                    let found = parts.iter().position(|part| part.broker == broker);
-                    found.unwrap_or_else(|| {
-                        parts.push(Part {
-                            broker,
-                            mailbox: mailbox.clone(),
-                            indices: Vec::new(),
-                            batch: Vec::new(),
-                        });
-                        parts.len() - 1
-                    })
-                }
+            let part = if let Some((_, part)) = last.filter(|(place, _)| *place == lease.place) {
+                part
+            } else {
+                let Some((broker, mailbox)) = desk.route(lease.place) else {
+                    continue;
+                };
+                let found = parts.iter().position(|part| part.broker == broker);
+                found.unwrap_or_else(|| {
+                    parts.push(Part {
+                        broker,
+                        mailbox: mailbox.clone(),
+                        indices: Vec::new(),
+                        batch: Vec::new(),
+                    });
+                    parts.len() - 1
+                })
             };
             last = Some((lease.place, part));
             if let Some(part) = parts.get_mut(part) {
