@@ -55,9 +55,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     if let Some((start, cpu)) = start {
         let (seconds, cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        let requests: u64 = consumer.snapshot().brokers.iter().map(|broker| broker.answered).sum();
         println!(
             "credit {records}, {outstanding} batches outstanding: {accepted} records ({bytes} bytes) in {seconds:.2} s = {:.0}/s, \
-             {:.2} s of this process a million",
+             {:.2} s of this process a million, {requests} requests",
             accepted as f64 / seconds,
             cpu / accepted as f64 * 1e6
         );

@@ -18,4 +18,5 @@ pub mod consumer;
 pub mod membership;
 pub mod metadata;
 pub mod net;
+mod sasl;
 pub mod session;

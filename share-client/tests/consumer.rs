@@ -1,19 +1,19 @@
 //! Consumers against a real broker: who gets what, what comes of settlements, and what is left by those who go.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-mod support;
+mod group;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use group::{Bench, acquire, acquire_all, leases, offsets, settle, settled, until, within};
 use share_client::consumer::{Event, JoinOptions, Lease, Outcome, RenewOutcome, Verb};
 use share_client::net::Connection;
-use support::{Bench, acquire, acquire_all, leases, offsets, settle, settled, until, within};
 
 /// One cluster for all: starting one takes longer than each of these.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_one_broker() {
-    let Some(bench) = Bench::start("consumer::on_one_broker", support::options()) else {
+    let Some(bench) = Bench::start("consumer::on_one_broker", group::options()) else {
         return;
     };
     let bench = &bench;
@@ -228,7 +228,7 @@ async fn closing_gives_back_at_once(bench: &Bench) {
     within("the end", consumer.close()).await;
     assert_eq!(accepting.await.unwrap(), [Outcome::Applied; 5]);
     assert_eq!(settle(&consumer, &held[5..], Verb::Accept).await, [Outcome::Stale; 5]);
-    assert!(consumer.acquire(support::credit(1)).await.is_err());
+    assert!(consumer.acquire(group::credit(1)).await.is_err());
     // The lock is 30 s: whatever comes sooner was given back.
     let next = bench.join("closing", &["closing"]).await;
     let again = acquire_all(&next, 5).await;
@@ -261,7 +261,7 @@ async fn dropped_calls_lose_nothing(bench: &Bench) {
     .await;
     for round in 0..5 {
         let first = round * 10;
-        let call = tokio::time::timeout(Duration::from_millis(100), consumer.acquire(support::credit(10))).await;
+        let call = tokio::time::timeout(Duration::from_millis(100), consumer.acquire(group::credit(10))).await;
         assert!(call.is_err(), "{call:?}");
         bench.fill("dropped", first, 10).await;
         let held = acquire_all(&consumer, 10).await;

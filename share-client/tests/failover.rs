@@ -1,14 +1,14 @@
 //! Consumers while brokers die and come back.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-mod support;
+mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
+use group::{Bench, credit, leases, until, within};
 use kafka_cluster::Options;
 use share_client::consumer::{Event, Outcome, ShareConsumer, Verb};
-use support::{Bench, credit, leases, until, within};
 
 /// What became of each record: by partition and offset.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ async fn all_done(seen: &Mutex<Seen>, rounds: i64) {
 async fn leaders_and_coordinators_may_die() {
     let options = Options {
         brokers: 3,
-        ..support::options()
+        ..group::options()
     };
     let Some(mut bench) = Bench::start("failover::leaders_and_coordinators_may_die", options) else {
         return;
@@ -126,7 +126,7 @@ async fn leaders_and_coordinators_may_die() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_only_broker_may_die_and_come_back() {
-    let Some(mut bench) = Bench::start("failover::the_only_broker_may_die_and_come_back", support::options()) else {
+    let Some(mut bench) = Bench::start("failover::the_only_broker_may_die_and_come_back", group::options()) else {
         return;
     };
     bench.create("orders", &[&[1], &[1], &[1]]).await;

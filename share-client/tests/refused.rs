@@ -1,17 +1,18 @@
 //! What consumers are refused, and what they are told of it, by a real broker.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-mod support;
+mod group;
 
 use std::time::Duration;
 
-use kafka_cluster::{Options, Version};
+use group::{Bench, acquire_all, config, name, settled, within};
+use kafka_cluster::{Options, PASSWORD, USERS, Version};
+use share_client::config::ClientConfig;
 use share_client::consumer::{ConsumerError, Event, JoinError, JoinOptions, ShareConsumer, Verb};
 use share_client::membership::Refusal;
 use share_wire::code::ErrorCode;
 use share_wire::kafka::DeleteTopicsRequest;
 use share_wire::kafka::delete_topics_request::DeleteTopicState;
-use support::{Bench, acquire_all, config, name, settled, within};
 
 /// The next event of a kind that somebody waits for.
 async fn event<T>(consumer: &ShareConsumer, wanted: impl Fn(Event) -> Option<T>) -> T {
@@ -34,7 +35,7 @@ fn refused(event: Event) -> Option<(String, ErrorCode)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_one_broker() {
-    let options = support::options().set("group.share.max.size", "2");
+    let options = group::options().set("group.share.max.size", "2");
     let Some(bench) = Bench::start("refused::on_one_broker", options) else {
         return;
     };
@@ -74,7 +75,7 @@ async fn a_topic_comes_and_goes_and_comes_again(bench: &Bench) {
         settled(&consumer, &held, Verb::Accept).await;
         let waiting = tokio::spawn({
             let consumer = consumer.clone();
-            async move { consumer.acquire(support::credit(1)).await }
+            async move { consumer.acquire(group::credit(1)).await }
         });
         let topic = DeleteTopicState::default().with_name(Some(name("later")));
         let request = DeleteTopicsRequest::default()
@@ -155,12 +156,87 @@ async fn a_cluster_without_share_groups() {
     assert_eq!(error, JoinError::Refused(Refusal::Off), "{error}");
 }
 
+/// First the group, then its topic, then nothing is in the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_may_not_is_told_what_is_missing() {
+    let options = Options {
+        tls_sasl: true,
+        ..group::options()
+    };
+    let test = "refused::whoever_may_not_is_told_what_is_missing";
+    let Some(bench) = Bench::start(test, options) else {
+        return;
+    };
+    bench.create("orders", &[&[1]]).await;
+    bench.fill("orders", 0, 1).await;
+    bench.set("packers", "share.auto.offset.reset", "earliest").await;
+    let (user, servers) = (USERS[1], bench.cluster.bootstrap_tls_sasl().unwrap());
+    let authority = bench.cluster.authority().unwrap().to_str().unwrap();
+    let properties = [
+        ("bootstrap.servers", servers.as_str()),
+        ("security.protocol", "SASL_SSL"),
+        ("sasl.mechanism", "PLAIN"),
+        ("sasl.username", user),
+        ("sasl.password", PASSWORD),
+        ("ssl.ca.location", authority),
+    ];
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let config = ClientConfig::new(&properties.iter().map(owned).collect()).unwrap();
+    let join = async || ShareConsumer::join(&config, JoinOptions::new("packers", &["orders"])).await;
+    let principal = format!("User:{user}");
+    let (open, allow) = (bench.cluster.bootstrap(), format!("--allow-principal={principal}"));
+    let grant = |resource: [&str; 2], operations: &[&str]| {
+        let mut arguments = vec!["--bootstrap-server", &open, "--add", &allow, "--force"];
+        arguments.extend(resource);
+        operations
+            .iter()
+            .for_each(|operation| arguments.extend(["--operation", operation]));
+        let granted = tokio::task::block_in_place(|| bench.cluster.tool("kafka.admin.AclCommand", &arguments));
+        granted.unwrap_or_else(|error| panic!("{error}"));
+    };
+
+    let error = join().await.unwrap_err();
+    assert!(
+        matches!(error, JoinError::Refused(Refusal::GroupDenied { .. })),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains(&format!("{principal} needs the operation READ on the group `packers`")),
+        "{error}"
+    );
+    grant(["--group", "packers"], &["Read"]);
+    let error = join().await.unwrap_err();
+    assert!(
+        matches!(error, JoinError::Refused(Refusal::TopicDenied { .. })),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains(&principal) && error.to_string().contains("orders"),
+        "{error}"
+    );
+    grant(["--topic", "orders"], &["Describe"]);
+    // It is a member, and is told what it may not read.
+    let consumer = join().await.unwrap();
+    let waiting = tokio::spawn({
+        let consumer = consumer.clone();
+        async move { consumer.acquire(group::credit(1)).await }
+    });
+    let denied = ("orders".to_owned(), ErrorCode::TOPIC_AUTHORIZATION_FAILED);
+    assert_eq!(event(&consumer, refused).await, denied);
+    grant(["--topic", "orders"], &["Read"]);
+    let acquired = within("the record", waiting).await.unwrap().unwrap();
+    settled(&consumer, &group::leases(&acquired), Verb::Accept).await;
+    within("the end", consumer.close()).await;
+}
+
 /// The newest release serves the same client.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_newest_release() {
     let options = Options {
         version: Version::V4_4_0,
-        ..support::options()
+        ..group::options()
     };
     let Some(bench) = Bench::start("refused::the_newest_release", options) else {
         return;
@@ -175,5 +251,5 @@ async fn the_newest_release() {
     assert_eq!((again[0].offset, again[0].delivery_count), (19, 2));
     settled(&consumer, &again, Verb::Reject).await;
     within("the end", consumer.close()).await;
-    assert_eq!(consumer.acquire(support::credit(1)).await, Err(ConsumerError::Closed));
+    assert_eq!(consumer.acquire(group::credit(1)).await, Err(ConsumerError::Closed));
 }

@@ -18,9 +18,23 @@ pub struct Problem {
 }
 
 impl ConfigError {
+    /// `None` if nothing is wrong.
+    pub(crate) fn of(mut problems: Vec<Problem>) -> Option<Self> {
+        problems.sort_by(|a, b| a.property.cmp(&b.property));
+        (!problems.is_empty()).then_some(Self { problems })
+    }
+
     /// In the order of their properties' names.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
+    }
+}
+
+impl From<Problem> for ConfigError {
+    fn from(problem: Problem) -> Self {
+        Self {
+            problems: vec![problem],
+        }
     }
 }
 

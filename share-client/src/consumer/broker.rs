@@ -189,6 +189,7 @@ impl Broker {
     }
 
     async fn converse(&mut self, connection: &mut Connection) -> End {
+        let mut has_waited = false;
         loop {
             self.absorb();
             let ask = if self.is_over() {
@@ -196,6 +197,11 @@ impl Broker {
             } else {
                 self.shared.desk().grant(self.id)
             };
+            if ask.is_none() && self.calls.unsettled() > 0 && !std::mem::replace(&mut has_waited, true) {
+                // Whoever settles often acquires next: one request can carry both.
+                tokio::task::yield_now().await;
+                continue;
+            }
             let at = now();
             let request = self.session.next_request(ask.unwrap_or(NOTHING), at);
             if ask.is_some() && !matches!(request, Some(Request::Fetch(_))) {
@@ -221,6 +227,7 @@ impl Broker {
                 return End::Failed(format!("{}: {error}", connection.address()));
             }
             self.backoff.succeeded();
+            has_waited = false;
             self.told(ask);
         }
     }

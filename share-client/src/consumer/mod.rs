@@ -50,6 +50,7 @@ pub use options::{Credit, JoinOptions};
 pub use snapshot::{AssignedPartition, BrokerSnapshot, Link, Snapshot};
 
 use crate::config::ClientConfig;
+use crate::net::Connector;
 use calls::{Done, Message};
 use shared::Shared;
 
@@ -238,7 +239,11 @@ struct Part {
     batch: Vec<(Lease, AcknowledgeType)>,
 }
 
-/// How messages name whoever is refused.
-fn principal(_connector: &crate::net::Connector) -> String {
-    "the client's principal".to_owned()
+/// How messages name whoever is refused: as Kafka does, where it can be told from here.
+fn principal(connector: &Connector) -> String {
+    let login = connector.config().login();
+    login.map_or_else(
+        || "the client's principal".to_owned(),
+        |login| format!("User:{}", login.user()),
+    )
 }

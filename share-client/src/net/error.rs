@@ -50,6 +50,38 @@ pub enum Failure {
         /// Why, and what the likely cause is.
         reason: String,
     },
+    /// A certificate that is not trusted, ours or the broker's, or no version of TLS in common.
+    #[error("TLS: {reason}")]
+    Tls {
+        /// What is wrong, and the way out.
+        reason: String,
+    },
+    /// The broker does not let us in.
+    #[error("the login of {user:?} by {mechanism} failed: {reason}")]
+    Login {
+        /// By which mechanism.
+        mechanism: &'static str,
+        /// As whom.
+        user: String,
+        /// As the broker says it, or what is wrong with the broker.
+        reason: String,
+    },
+    /// The broker has other mechanisms.
+    #[error("the broker has no login by {mechanism}; sasl.mechanism may be one of {}", .offered.join(", "))]
+    Mechanism {
+        /// What we asked for.
+        mechanism: &'static str,
+        /// What the broker has.
+        offered: Vec<String>,
+    },
+    /// There is no token to log in with.
+    #[error("no token from {url}: {reason}")]
+    Token {
+        /// Who should have given it.
+        url: String,
+        /// Why it did not.
+        reason: String,
+    },
     /// What came is not Kafka's protocol.
     #[error("{reason}")]
     NotKafka {
@@ -76,9 +108,16 @@ pub enum Failure {
 }
 
 impl NetError {
-    /// Whether trying again is of no use before somebody changes the configuration, here or there.
+    /// Whether trying again is of no use before somebody changes something, here or there.
     pub const fn is_final(&self) -> bool {
-        matches!(self.failure, Failure::NotKafka { .. } | Failure::Version(_))
+        matches!(
+            self.failure,
+            Failure::Tls { .. }
+                | Failure::Login { .. }
+                | Failure::Mechanism { .. }
+                | Failure::NotKafka { .. }
+                | Failure::Version(_)
+        )
     }
 
     /// Whether the request may have reached the broker, and been carried out.
@@ -90,6 +129,13 @@ impl NetError {
 impl Failure {
     pub(super) const fn at(self, address: Address) -> NetError {
         NetError { address, failure: self }
+    }
+}
+
+pub(super) fn late(doing: &str, limit: Duration) -> Failure {
+    Failure::Timeout {
+        doing: doing.to_owned(),
+        limit,
     }
 }
 

@@ -1,116 +1,113 @@
-//! Connections to brokers. A [`Connector`] makes them as the configuration says: TCP, the versions that both sides speak. A
-//! [`Connection`] asks one request at a time. Every wait has a limit, and every size that a broker names.
+//! Connections to brokers. A [`Connector`] makes them as the configuration says: TCP, TLS, the versions that both sides speak, the login.
+//! A [`Connection`] asks one request at a time. Every wait has a limit, and every size that a broker names.
 
 mod connection;
+mod dial;
 mod error;
+mod guess;
+mod http;
+mod login;
+mod tls;
+mod token;
 
+use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::{Address, ClientConfig, ConfigError};
 pub use connection::Connection;
+use dial::Dial;
+use error::late;
 pub use error::{Failure, NetError};
+use login::Credentials;
+use tls::Secure;
 
 /// Makes connections. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Connector {
-    config: Arc<ClientConfig>,
+    shared: Arc<Shared>,
+}
+
+/// What all connections have in common.
+struct Shared {
+    config: ClientConfig,
+    dial: Dial,
+    tls: Option<Secure>,
+    credentials: Option<Credentials>,
 }
 
 /// What a connection goes over.
-pub(crate) trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+trait Duplex: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Duplex for T {}
 
 impl Connector {
-    /// Reads what the configuration names: certificates, keys.
+    /// Reads the files that the configuration names: certificates, keys.
     ///
     /// # Errors
     /// If a file cannot be read, or holds something else.
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
+        let dial = Dial {
+            family: config.family(),
+            keep_alive: config.keep_alive(),
+            limit: config.times().setup,
+        };
+        let tls = config.tls().map(Secure::new).transpose();
+        let credentials = config.login().map(|login| Credentials::new(login, dial)).transpose();
+        let shared = Shared {
+            config: config.clone(),
+            dial,
+            tls: tls.map_err(ConfigError::from)?,
+            credentials: credentials.map_err(ConfigError::from)?,
+        };
         Ok(Self {
-            config: Arc::new(config.clone()),
+            shared: Arc::new(shared),
         })
     }
 
     /// The brokers that are asked for the others.
     pub fn bootstrap(&self) -> &[Address] {
-        self.config.bootstrap()
+        self.shared.config.bootstrap()
     }
 
     /// What it was made from.
     pub fn config(&self) -> &ClientConfig {
-        &self.config
+        &self.shared.config
     }
 
-    /// Connects to a broker and asks which versions it speaks, within `socket.connection.setup.timeout.ms`.
+    /// Connects to a broker: TCP, TLS, the versions that both sides speak, the login; within `socket.connection.setup.timeout.ms`.
     pub async fn connect(&self, address: &Address) -> Result<Connection, NetError> {
         let connected = self.reach(address).await;
         connected.map_err(|failure| failure.at(address.clone()))
     }
 
     async fn reach(&self, address: &Address) -> Result<Connection, Failure> {
-        let limit = self.config.times().setup;
+        let Dial { limit, .. } = self.shared.dial;
         let deadline = Instant::now() + limit;
-        let stream = tcp(address, deadline, limit).await?;
-        let mut connection = Connection::new(Box::new(stream), address, &self.config);
+        let in_time = |doing| move |_| late(doing, limit);
+        let stream = self.shared.dial.connect(address, deadline).await?;
+        let stream: Box<dyn Duplex> = match &self.shared.tls {
+            Some(tls) => {
+                let handshake = timeout_at(deadline, tls.handshake(address, stream)).await;
+                Box::new(handshake.map_err(in_time("the TLS handshake"))??)
+            }
+            None => Box::new(stream),
+        };
+        let mut connection = Connection::new(stream, address, self.shared.clone());
         let negotiated = timeout_at(deadline, connection.negotiate()).await;
-        negotiated.unwrap_or_else(|_| Err(timeout("the first request (ApiVersions)", limit)))?;
+        negotiated.map_err(in_time("the answer to the first request (ApiVersions)"))??;
+        let logged_in = timeout_at(deadline, connection.log_in(deadline)).await;
+        logged_in.map_err(in_time("the login"))??;
         Ok(connection)
     }
 }
 
-/// Tries the addresses of a name one after another; each gets its share of the time that is left.
-async fn tcp(address: &Address, deadline: Instant, limit: Duration) -> Result<TcpStream, Failure> {
-    let Address { host, port } = address;
-    let found = timeout_at(deadline, tokio::net::lookup_host((host.as_str(), *port))).await;
-    let found = found.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()));
-    let unresolved = |reason: String| Failure::Resolve { reason };
-    let found = found.map_err(|error| unresolved(error.to_string()))?;
-    let found: Vec<_> = found.take(TRIED_MAX).collect();
-    if found.is_empty() {
-        return Err(unresolved("it has no address".to_owned()));
-    }
-    let mut reasons = Vec::new();
-    for (index, socket) in found.iter().enumerate() {
-        let left = deadline.saturating_duration_since(Instant::now());
-        let share = left / u32::try_from(found.len() - index).unwrap_or(1);
-        match tokio::time::timeout(share, TcpStream::connect(socket)).await {
-            Ok(Ok(stream)) => {
-                // Requests are small, and nothing follows until they are answered. A socket without the option works too.
-                drop(stream.set_nodelay(true));
-                return Ok(stream);
-            }
-            Ok(Err(error)) => reasons.push(format!("{}: {}", socket.ip(), plain(&error))),
-            Err(_) => reasons.push(format!("{}: no answer within {}", socket.ip(), error::humane(share))),
-        }
-    }
-    if Instant::now() >= deadline {
-        return Err(timeout("connecting", limit));
-    }
-    Err(Failure::Connect {
-        reason: reasons.join("; "),
-    })
-}
-
-/// The common causes in words.
-fn plain(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::ConnectionRefused => "connection refused: nothing listens on this port".to_owned(),
-        _ => error.to_string(),
+impl fmt::Debug for Connector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connector")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
     }
 }
-
-fn timeout(doing: &str, limit: Duration) -> Failure {
-    Failure::Timeout {
-        doing: doing.to_owned(),
-        limit,
-    }
-}
-
-/// IP addresses of one name.
-const TRIED_MAX: usize = 8;

@@ -1,232 +1,128 @@
-//! What tests against brokers have in common: a cluster with short times, topics, records that are written, and waiting with a limit.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "tests"
-)]
+//! What the tests of connections share: properties, certificates, and servers that are not brokers.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use kafka_cluster::{Cluster, Options};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use share_client::config::{Address, ClientConfig};
-use share_client::consumer::{Acquisition, Credit, JoinError, JoinOptions, Lease, Outcome, ShareConsumer, Verb};
-use share_client::net::{Connection, Connector};
-use share_wire::kafka::create_topics_request::{CreatableReplicaAssignment, CreatableTopic};
-use share_wire::kafka::incremental_alter_configs_request::{AlterConfigsResource, AlterableConfig};
-use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
-use share_wire::kafka::{
-    BrokerId, CreateTopicsRequest, IncrementalAlterConfigsRequest, ProduceRequest, StrBytes, TopicName,
-};
-use share_wire::records::{NewBatch, NewRecord};
-use share_wire::{Bytes, call::Call};
+use share_client::net::{Connection, Connector, NetError};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::ring::default_provider;
+use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Locks of 1 s, heartbeats every half second.
-pub fn options() -> Options {
-    Options::default()
-        .set("group.share.min.record.lock.duration.ms", "1000")
-        .set("group.share.record.lock.duration.ms", "30000")
-        .set("group.share.heartbeat.interval.ms", "500")
-        .set("group.share.min.heartbeat.interval.ms", "500")
-        .set("group.share.min.session.timeout.ms", "2000")
-        .set("group.share.session.timeout.ms", "5000")
+pub fn config(properties: &[(&str, &str)]) -> ClientConfig {
+    let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    let properties: BTreeMap<String, String> = properties.iter().map(owned).collect();
+    ClientConfig::new(&properties).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// A cluster, and whoever writes to it.
-pub struct Bench {
-    pub cluster: Cluster,
-    pub connector: Connector,
+/// Connects to the first broker.
+pub async fn connect(properties: &[(&str, &str)]) -> Result<Connection, NetError> {
+    let connector = Connector::new(&config(properties)).unwrap_or_else(|error| panic!("{error}"));
+    let address: Address = connector.bootstrap()[0].clone();
+    connector.connect(&address).await
 }
 
-pub fn config(servers: &str) -> ClientConfig {
-    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), servers.to_owned())]);
-    ClientConfig::new(&properties).unwrap()
+/// What is said when it cannot be.
+pub async fn refused(properties: &[(&str, &str)]) -> NetError {
+    connect(properties).await.expect_err("a connection")
 }
 
-impl Bench {
-    /// `None` where brokers do not run.
-    pub fn start(test: &str, options: Options) -> Option<Self> {
-        if !kafka_cluster::runs_here(options.version, test) {
-            return None;
+/// An authority and those whom it names.
+pub struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+}
+
+/// A certificate and its key.
+pub struct Identity {
+    certificate: Vec<u8>,
+    key: Vec<u8>,
+}
+
+pub fn pem(label: &str, bytes: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(bytes);
+    let lines: Vec<&str> = text
+        .as_bytes()
+        .chunks(64)
+        .map(|line| str::from_utf8(line).unwrap())
+        .collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
+}
+
+impl Authority {
+    pub fn new(name: &str) -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            pem: pem("CERTIFICATE", certificate.der()),
+            issuer: Issuer::new(params, key),
         }
-        let cluster = Cluster::start(options).unwrap();
-        let connector = Connector::new(&config(&cluster.bootstrap())).unwrap();
-        Some(Self { cluster, connector })
     }
 
-    /// Joins a group that begins with the first record, with members that live for a test.
-    pub async fn join(&self, group: &str, topics: &[&str]) -> ShareConsumer {
-        self.try_join(JoinOptions::new(group, topics)).await.unwrap()
+    pub fn pem(&self) -> &str {
+        &self.pem
     }
 
-    pub async fn try_join(&self, options: JoinOptions) -> Result<ShareConsumer, JoinError> {
-        self.set(&options.group, "share.auto.offset.reset", "earliest").await;
-        ShareConsumer::join(&config(&self.cluster.bootstrap()), options).await
+    pub fn names(&self, name: &str) -> Identity {
+        self.signs(&CertificateParams::new([name.to_owned()]).unwrap())
     }
 
-    pub async fn any(&self) -> Connection {
-        for address in self.connector.bootstrap() {
-            if let Ok(connection) = self.connector.connect(address).await {
-                return connection;
-            }
+    pub fn signs(&self, params: &CertificateParams) -> Identity {
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        Identity {
+            certificate: certificate.der().to_vec(),
+            key: key.serialize_der(),
         }
-        panic!("no broker answers");
-    }
-
-    /// Changes a setting of a group.
-    pub async fn set(&self, group: &str, name: &'static str, value: &str) {
-        let config = AlterableConfig::default()
-            .with_name(StrBytes::from_static_str(name))
-            .with_value(Some(StrBytes::from_string(value.to_owned())));
-        let resource = AlterConfigsResource::default()
-            .with_resource_type(32)
-            .with_resource_name(StrBytes::from_string(group.to_owned()))
-            .with_configs(vec![config]);
-        let request = IncrementalAlterConfigsRequest::default().with_resources(vec![resource]);
-        let answer = self.any().await.call(&request).await.unwrap();
-        assert_eq!(answer.responses[0].error_code, 0, "{answer:?}");
-    }
-
-    /// Makes a topic; its partitions have these brokers as replicas, the first of them as leaders.
-    pub async fn create(&self, topic: &str, replicas: &[&[i32]]) {
-        let assignments = (0..).zip(replicas).map(|(index, brokers)| {
-            CreatableReplicaAssignment::default()
-                .with_partition_index(index)
-                .with_broker_ids(brokers.iter().map(|id| BrokerId(*id)).collect())
-        });
-        let topic = CreatableTopic::default()
-            .with_name(name(topic))
-            .with_num_partitions(-1)
-            .with_replication_factor(-1)
-            .with_assignments(assignments.collect());
-        let request = CreateTopicsRequest::default()
-            .with_topics(vec![topic])
-            .with_timeout_ms(10_000);
-        let answer = self.any().await.call(&request).await.unwrap();
-        assert_eq!(answer.topics[0].error_code, 0, "{answer:?}");
-    }
-
-    /// Writes records with these values, in one batch, to whoever leads the partition.
-    pub async fn produce_anywhere(&self, topic: &str, partition: i32, values: &[String]) {
-        let data = PartitionProduceData::default()
-            .with_index(partition)
-            .with_records(Some(batch(values)));
-        let data = TopicProduceData::default()
-            .with_name(name(topic))
-            .with_partition_data(vec![data]);
-        let request = ProduceRequest::default()
-            .with_acks(-1)
-            .with_timeout_ms(10_000)
-            .with_topic_data(vec![data]);
-        until("the partition takes records", async || {
-            for address in self.connector.bootstrap() {
-                let Ok(mut connection) = self.connector.connect(address).await else {
-                    continue;
-                };
-                // A broker that dies with the records in its hands may have written them: tests do not kill it meanwhile.
-                let Ok(answer) = connection.call(&request).await else {
-                    continue;
-                };
-                if answer.responses[0].partition_responses[0].error_code == 0 {
-                    return Some(());
-                }
-            }
-            None
-        })
-        .await;
-    }
-
-    /// To partition 0, which the only broker leads: `count` records from `first` on, with their numbers as values.
-    pub async fn fill(&self, topic: &str, first: u32, count: u32) {
-        let values: Vec<String> = (first..first + count).map(|value| value.to_string()).collect();
-        self.produce_anywhere(topic, 0, &values).await;
-    }
-
-    /// Any request, to a broker by its address.
-    pub async fn ask<C: Call>(&self, address: &Address, request: &C) -> C::Response {
-        let mut connection = self.connector.connect(address).await.unwrap();
-        connection.call(request).await.unwrap()
     }
 }
 
-pub fn name(topic: &str) -> TopicName {
-    TopicName(StrBytes::from_string(topic.to_owned()))
+impl Identity {
+    pub fn certificate(&self) -> String {
+        pem("CERTIFICATE", &self.certificate)
+    }
+
+    pub fn key(&self) -> String {
+        pem("PRIVATE KEY", &self.key)
+    }
+
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.key.clone()));
+        let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![self.certificate.clone().into()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
 }
 
-/// Asks until there is an answer, for 30 s at most.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let asked = async {
+/// A server on loopback that does this with each connection, as long as the test goes on.
+pub async fn server<F: Future<Output = ()> + Send + 'static>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
         loop {
-            if let Some(answer) = ask().await {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(serve(stream));
         }
-    };
-    within(what, asked).await
+    });
+    port
 }
 
-/// What does not come within 30 s fails the test.
-pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let waited = tokio::time::timeout(Duration::from_secs(30), work).await;
-    waited.unwrap_or_else(|_| panic!("not within 30 s: {what}"))
-}
-
-pub const fn credit(records: u32) -> Credit {
-    Credit {
-        records,
-        bytes: 10 << 20,
-    }
-}
-
-pub async fn acquire(consumer: &ShareConsumer, records: u32) -> Vec<Acquisition> {
-    within("records", consumer.acquire(credit(records))).await.unwrap()
-}
-
-/// Acquires until there are as many.
-pub async fn acquire_all(consumer: &ShareConsumer, records: usize) -> Vec<Lease> {
-    let mut leases = Vec::new();
-    while leases.len() < records {
-        let left = u32::try_from(records - leases.len()).unwrap();
-        leases.extend(self::leases(&acquire(consumer, left).await));
-    }
-    leases
-}
-
-pub fn leases(acquisitions: &[Acquisition]) -> Vec<Lease> {
-    acquisitions.iter().flat_map(Acquisition::leases).collect()
-}
-
-pub fn offsets(leases: &[Lease]) -> Vec<i64> {
-    leases.iter().map(|lease| lease.offset).collect()
-}
-
-/// Settles all alike.
-pub async fn settle(consumer: &ShareConsumer, leases: &[Lease], verb: Verb) -> Vec<Outcome> {
-    let batch = leases.iter().map(|lease| (*lease, verb)).collect();
-    within("outcomes", consumer.settle(batch)).await
-}
-
-/// Settles all alike, which has to be applied.
-pub async fn settled(consumer: &ShareConsumer, leases: &[Lease], verb: Verb) {
-    let outcomes = settle(consumer, leases, verb).await;
-    assert!(
-        outcomes.iter().all(|outcome| *outcome == Outcome::Applied),
-        "{outcomes:?}"
-    );
-}
-
-/// One record batch.
-pub fn batch(values: &[String]) -> Bytes {
-    fn record(value: &String) -> NewRecord<'_> {
-        NewRecord {
-            value: Some(value.as_bytes()),
-            ..NewRecord::default()
-        }
-    }
-    let records: Vec<_> = values.iter().map(record).collect();
-    NewBatch::default().encode(&records).unwrap()
+/// A file in a folder.
+pub fn file(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, text).unwrap();
+    path
 }
