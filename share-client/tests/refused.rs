@@ -191,7 +191,8 @@ async fn whoever_may_not_is_told_what_is_missing() {
         operations
             .iter()
             .for_each(|operation| arguments.extend(["--operation", operation]));
-        let granted = tokio::task::block_in_place(|| bench.cluster.tool("kafka.admin.AclCommand", &arguments));
+        let granted =
+            tokio::task::block_in_place(|| bench.cluster.tool("org.apache.kafka.tools.AclCommand", &arguments));
         granted.unwrap_or_else(|error| panic!("{error}"));
     };
 
