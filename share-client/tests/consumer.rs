@@ -3,12 +3,19 @@
 
 mod group;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use group::{Bench, acquire, acquire_all, leases, offsets, settle, settled, until, within};
 use share_client::consumer::{Event, JoinOptions, Lease, Outcome, RenewOutcome, Verb};
 use share_client::net::Connection;
+use share_wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
+use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
+use share_wire::kafka::{
+    BrokerId, EndTxnRequest, FindCoordinatorRequest, InitProducerIdRequest, ListOffsetsRequest, ProduceRequest,
+    StrBytes, TransactionalId,
+};
+use share_wire::records::{NewBatch, NewRecord, PLAIN_MAX, batches};
 
 /// One cluster for all: starting one takes longer than each of these.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,6 +33,7 @@ async fn on_one_broker() {
         closing_gives_back_at_once(bench),
         a_dropped_consumer_is_a_crash(bench),
         dropped_calls_lose_nothing(bench),
+        a_transaction_leaves_a_gap(bench),
     );
 }
 
@@ -272,5 +280,113 @@ async fn dropped_calls_lose_nothing(bench: &Bench) {
         assert!(held.iter().all(|lease| lease.delivery_count == 1), "{held:?}");
         settled(&consumer, &held, Verb::Accept).await;
     }
+    within("the end", consumer.close()).await;
+}
+
+/// Two records in a transaction, at offsets 2 and 3, and its marker behind them.
+async fn write_transaction(bench: &Bench, topic: &str) {
+    let id = TransactionalId(StrBytes::from_string(format!("{topic}-writer")));
+    let request = InitProducerIdRequest::default()
+        .with_transactional_id(Some(id.clone()))
+        .with_transaction_timeout_ms(10_000);
+    // The topic of transactions is made for whoever looks for their coordinator.
+    let search = FindCoordinatorRequest::default()
+        .with_key_type(1)
+        .with_coordinator_keys(vec![id.0.clone()]);
+    let producer = until("there is a producer id", async || {
+        bench.any().await.call(&search).await.unwrap();
+        let answer = bench.any().await.call(&request).await.unwrap();
+        (answer.error_code == 0).then_some(answer)
+    })
+    .await;
+    let batch = NewBatch {
+        producer_id: producer.producer_id.0,
+        producer_epoch: producer.producer_epoch,
+        base_sequence: 0,
+        is_transactional: true,
+        ..NewBatch::default()
+    };
+    let record = NewRecord {
+        value: Some(b"paid"),
+        ..NewRecord::default()
+    };
+    let data = PartitionProduceData::default().with_records(Some(batch.encode(&[record; 2]).unwrap()));
+    let data = TopicProduceData::default()
+        .with_name(group::name(topic))
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default()
+        .with_transactional_id(Some(id.clone()))
+        .with_acks(-1)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![data]);
+    let answer = bench.any().await.call(&request).await.unwrap();
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0, "{answer:?}");
+    let request = EndTxnRequest::default()
+        .with_transactional_id(id)
+        .with_producer_id(producer.producer_id)
+        .with_producer_epoch(producer.producer_epoch)
+        .with_committed(true);
+    let answer = bench.any().await.call(&request).await.unwrap();
+    assert_eq!(answer.error_code, 0, "{answer:?}");
+    // The marker comes after the answer.
+    let end = ListOffsetsPartition::default().with_timestamp(-1);
+    let end = ListOffsetsTopic::default()
+        .with_name(group::name(topic))
+        .with_partitions(vec![end]);
+    let request = ListOffsetsRequest::default()
+        .with_replica_id(BrokerId(-1))
+        .with_topics(vec![end]);
+    until("the marker is written", async || {
+        let answer = bench.any().await.call(&request).await.unwrap();
+        (answer.topics[0].partitions[0].offset == 5).then_some(())
+    })
+    .await;
+}
+
+async fn a_transaction_leaves_a_gap(bench: &Bench) {
+    bench.create("gaps", &[&[1]]).await;
+    bench.fill("gaps", 0, 2).await;
+    write_transaction(bench, "gaps").await;
+    bench.fill("gaps", 2, 2).await;
+    let consumer = bench.join("gaps", &["gaps"]).await;
+    let (mut values, mut gaps, mut last) = (BTreeMap::new(), BTreeSet::new(), -1);
+    while last < 6 {
+        for acquisition in acquire(&consumer, 10).await {
+            for batch in batches(acquisition.records.clone()) {
+                let plain = batch.unwrap().plain(PLAIN_MAX).unwrap();
+                let records = (!plain.header().is_control).then(|| plain.records());
+                for record in records.into_iter().flatten() {
+                    let record = record.unwrap();
+                    values.insert(record.offset, record.value.unwrap().to_vec());
+                }
+            }
+            let verb = |lease: &Lease| {
+                let is_record = values.contains_key(&lease.offset);
+                if is_record { Verb::Accept } else { Verb::Gap }
+            };
+            let verbs: Vec<_> = acquisition.leases().map(|lease| (lease, verb(&lease))).collect();
+            gaps.extend(
+                verbs
+                    .iter()
+                    .filter(|(_, verb)| *verb == Verb::Gap)
+                    .map(|(lease, _)| lease.offset),
+            );
+            last = last.max(verbs.last().unwrap().0.offset);
+            let count = verbs.len();
+            assert_eq!(
+                within("outcomes", consumer.settle(verbs)).await,
+                vec![Outcome::Applied; count]
+            );
+        }
+    }
+    let expected: [(i64, &[u8]); 6] = [(0, b"0"), (1, b"1"), (2, b"paid"), (3, b"paid"), (5, b"2"), (6, b"3")];
+    let expected = expected.map(|(offset, value)| (offset, value.to_vec()));
+    assert_eq!(values, BTreeMap::from(expected));
+    assert!(gaps.iter().all(|gap| *gap == 4), "{gaps:?}");
+    // Nothing of it comes again.
+    bench.fill("gaps", 4, 1).await;
+    let next = acquire_all(&consumer, 1).await;
+    assert_eq!((next[0].offset, next[0].delivery_count), (7, 1));
+    settled(&consumer, &next, Verb::Accept).await;
     within("the end", consumer.close()).await;
 }

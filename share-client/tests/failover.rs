@@ -5,6 +5,7 @@ mod group;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use group::{Bench, credit, leases, until, within};
 use kafka_cluster::Options;
@@ -37,8 +38,8 @@ async fn work(consumer: ShareConsumer, seen: Arc<Mutex<Seen>>) {
             match outcome {
                 Outcome::Applied => drop(seen.applied.insert(record)),
                 Outcome::Unknown => drop(seen.unknown.insert(record)),
-                Outcome::Stale | Outcome::Lost => {}
-                Outcome::Failed(code) => panic!("{code}"),
+                // It comes again, at the latest when its lock has ended: a broker that cannot write down what it is told keeps it.
+                Outcome::Stale | Outcome::Lost | Outcome::Failed(_) => {}
             }
         }
     }
@@ -53,17 +54,18 @@ async fn write(bench: &Bench, round: u32) {
 }
 
 /// Every record of so many rounds was accepted, and none again.
-async fn all_done(seen: &Mutex<Seen>, rounds: i64) {
-    let all: BTreeSet<(i32, i64)> = (0..3)
-        .flat_map(|p| (0..rounds * 10).map(move |offset| (p, offset)))
-        .collect();
-    until("all is done", async || {
+async fn all_done(seen: &Mutex<Seen>, rounds: i64, consumers: &[ShareConsumer]) {
+    let missing = || {
         let seen = seen.lock().unwrap();
-        all.iter()
-            .all(|record| seen.applied.contains(record) || seen.unknown.contains(record))
-            .then_some(())
-    })
-    .await;
+        let all = (0..3).flat_map(|partition| (0..rounds * 10).map(move |offset| (partition, offset)));
+        let missing = all.filter(|record| !seen.applied.contains(record) && !seen.unknown.contains(record));
+        missing.collect::<Vec<_>>()
+    };
+    let all = until("all is done", async || missing().is_empty().then_some(()));
+    if tokio::time::timeout(Duration::from_secs(55), all).await.is_err() {
+        let snapshots: Vec<_> = consumers.iter().map(ShareConsumer::snapshot).collect();
+        panic!("{:?} are missing: {snapshots:#?}", missing());
+    }
     assert_eq!(seen.lock().unwrap().repeated, []);
 }
 
@@ -77,6 +79,8 @@ async fn leaders_and_coordinators_may_die() {
         return;
     };
     bench.create("orders", &[&[1, 2, 3], &[2, 3, 1], &[3, 1, 2]]).await;
+    // What a dying broker leaves acquired somewhere comes again after this.
+    bench.set("packers", "share.record.lock.duration.ms", "5000").await;
     let consumers = [
         bench.join("packers", &["orders"]).await,
         bench.join("packers", &["orders"]).await,
@@ -87,7 +91,7 @@ async fn leaders_and_coordinators_may_die() {
         .map(|one| tokio::spawn(work(one.clone(), Arc::clone(&seen))))
         .collect();
     write(&bench, 0).await;
-    all_done(&seen, 1).await;
+    all_done(&seen, 1, &consumers).await;
 
     // A leader of a partition, then whoever coordinates the group.
     let coordinator = consumers[0].snapshot().coordinator.unwrap();
@@ -108,7 +112,7 @@ async fn leaders_and_coordinators_may_die() {
             write(&bench, u32::try_from(rounds).unwrap()).await;
         }
         rounds += 1;
-        all_done(&seen, rounds).await;
+        all_done(&seen, rounds, &consumers).await;
         tokio::task::block_in_place(|| bench.cluster.restart(victim)).unwrap();
     }
     let counts: BTreeMap<_, _> = consumers
@@ -134,7 +138,7 @@ async fn the_only_broker_may_die_and_come_back() {
     let seen = Arc::new(Mutex::default());
     let worker = tokio::spawn(work(consumer.clone(), Arc::clone(&seen)));
     write(&bench, 0).await;
-    all_done(&seen, 1).await;
+    all_done(&seen, 1, std::slice::from_ref(&consumer)).await;
     tokio::task::block_in_place(|| bench.cluster.kill(1)).unwrap();
     let reason = within("the event", async {
         loop {
@@ -151,7 +155,7 @@ async fn the_only_broker_may_die_and_come_back() {
     })
     .await;
     write(&bench, 1).await;
-    all_done(&seen, 2).await;
+    all_done(&seen, 2, std::slice::from_ref(&consumer)).await;
     within("the end", consumer.close()).await;
     within("the worker", worker).await.unwrap();
 }

@@ -188,9 +188,9 @@ async fn whoever_may_not_is_told_what_is_missing() {
     let grant = |resource: [&str; 2], operations: &[&str]| {
         let mut arguments = vec!["--bootstrap-server", &open, "--add", &allow, "--force"];
         arguments.extend(resource);
-        operations
-            .iter()
-            .for_each(|operation| arguments.extend(["--operation", operation]));
+        for operation in operations {
+            arguments.extend(["--operation", operation]);
+        }
         let granted =
             tokio::task::block_in_place(|| bench.cluster.tool("org.apache.kafka.tools.AclCommand", &arguments));
         granted.unwrap_or_else(|error| panic!("{error}"));

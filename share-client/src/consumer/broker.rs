@@ -356,6 +356,8 @@ impl Broker {
             }
         }
         self.hand_over(acquisitions, gone, fetched.is_some());
+        // After all else, so that whoever is told finds things as they are now.
+        self.calls.tell();
     }
 
     fn hand_over(&mut self, acquisitions: Vec<Acquisition>, gone: Vec<Lease>, is_fetched: bool) {

@@ -29,6 +29,7 @@ pub(super) enum Done {
 pub(super) struct Calls {
     last: u32,
     open: HashMap<u32, Open>,
+    complete: Vec<Open>,
     unsettled: usize,
 }
 
@@ -56,7 +57,7 @@ impl Calls {
         Ticket(u64::from(self.last) << 32)
     }
 
-    /// One of its results.
+    /// One of its results. Whoever waits is told by [`Calls::tell`].
     pub(super) fn done(&mut self, ticket: Ticket, done: Done) {
         let (call, index) = (ticket.0 >> 32, ticket.0 & u64::from(u32::MAX));
         let (Ok(call), Ok(index)) = (u32::try_from(call), usize::try_from(index)) else {
@@ -71,6 +72,13 @@ impl Calls {
         if open.left == 0
             && let Some(open) = self.open.remove(&call)
         {
+            self.complete.push(open);
+        }
+    }
+
+    /// Answers the calls that are complete.
+    pub(super) fn tell(&mut self) {
+        for open in self.complete.drain(..) {
             // Whoever asked may have gone.
             drop(open.reply.send(open.results));
         }

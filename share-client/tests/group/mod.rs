@@ -156,7 +156,7 @@ pub fn name(topic: &str) -> TopicName {
     TopicName(StrBytes::from_string(topic.to_owned()))
 }
 
-/// Asks until there is an answer, for 30 s at most.
+/// Asks until there is an answer, for a minute at most.
 pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let asked = async {
         loop {
@@ -169,10 +169,10 @@ pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T 
     within(what, asked).await
 }
 
-/// What does not come within 30 s fails the test.
+/// What does not come within a minute fails the test.
 pub async fn within<T>(what: &str, work: impl Future<Output = T>) -> T {
-    let waited = tokio::time::timeout(Duration::from_secs(30), work).await;
-    waited.unwrap_or_else(|_| panic!("not within 30 s: {what}"))
+    let waited = tokio::time::timeout(Duration::from_mins(1), work).await;
+    waited.unwrap_or_else(|_| panic!("not within a minute: {what}"))
 }
 
 pub const fn credit(records: u32) -> Credit {
