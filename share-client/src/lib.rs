@@ -1,8 +1,11 @@
 //! A client of Kafka share groups (KIP-932) for workers. Records are fetched continuously, as many as there is room for, while earlier
 //! ones are being worked on, and each is settled by itself, in any order.
 //!
+//! * [`consumer`]: a member of a group: join, acquire, settle, renew, close. Begin here.
 //! * [`config`]: how the cluster is reached, by librdkafka's property names.
 //! * [`net`]: connections to brokers.
+//! * [`membership`]: a member with its coordinator: heartbeats and assignment. Sans-IO.
+//! * [`metadata`]: who leads what.
 //! * [`session`]: one member with one broker: what to ask next, and what answers mean. Sans-IO.
 
 #![cfg_attr(
@@ -11,6 +14,9 @@
 )]
 
 pub mod config;
+pub mod consumer;
+pub mod membership;
+pub mod metadata;
 pub mod net;
 mod sasl;
 pub mod session;

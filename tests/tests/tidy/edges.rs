@@ -61,6 +61,13 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ("share-client/src", "sasl", &[]),
     ("share-client/src", "net", &["config", "sasl"]),
     ("share-client/src", "session", &[]),
+    ("share-client/src", "membership", &["config", "session"]),
+    ("share-client/src", "metadata", &["config", "session"]),
+    (
+        "share-client/src",
+        "consumer",
+        &["config", "membership", "metadata", "net", "session"],
+    ),
     ("share-client/src", "lib", ANY),
     ("runtime/src", "config", &[]),
     ("runtime/src", "metrics", &[]),
