@@ -33,6 +33,7 @@ pub mod engine;
 pub mod error;
 pub mod hook;
 pub mod journal;
+pub mod letter;
 pub mod log;
 pub mod record;
 pub mod share;

@@ -37,7 +37,7 @@ struct Up {
     /// How many; each is a controller as well.
     #[arg(long, value_name = "N", default_value_t = 1)]
     brokers: u32,
-    /// A second listener with TLS, SASL PLAIN and SCRAM, and ACLs.
+    /// Listeners with TLS, with SASL (PLAIN, SCRAM, OAUTHBEARER) and with both, and ACLs.
     #[arg(long)]
     tls_sasl: bool,
     /// Brokers that know nothing of share groups.

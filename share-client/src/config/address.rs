@@ -84,7 +84,7 @@ mod tests {
             "kaf ka:1",
             "[::1",
             "[::1]9092",
-            "http://kafka:1",
+            "http://localhost:1",
         ] {
             assert_eq!(Address::parse(text), None, "{text}");
         }

@@ -257,7 +257,7 @@ fn oidc(reader: &mut Reader<'_>) -> Option<Oidc> {
     let url = url?;
     let host = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     if !host.is_some_and(|host| host.starts_with(|first: char| first.is_ascii_alphanumeric() || first == '[')) {
-        let reason = format!("{url:?} is not https://host/path");
+        let reason = format!("{url:?} is not https://HOST/PATH");
         reader.wrong("sasl.oauthbearer.token.endpoint.url", reason);
     }
     Some(Oidc {

@@ -147,7 +147,9 @@ impl Secure {
                 )
             }
             CertificateError::NotValidForNameContext { expected, presented } => {
-                let mut names: Vec<&str> = presented.iter().take(NAMES_MAX).map(String::as_str).collect();
+                // They come as `DnsName("...")`.
+                let bare = |name: &String| name.split('"').nth(1).unwrap_or(name).to_owned();
+                let mut names: Vec<String> = presented.iter().take(NAMES_MAX).map(bare).collect();
                 names.sort_unstable();
                 format!(
                     "the certificate is not made out to {}, but to {}; use such a name, or set ssl.endpoint.identification.algorithm to none",

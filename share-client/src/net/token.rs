@@ -211,6 +211,6 @@ mod tests {
             said(200, r#"{"access_token":"a b"}"#),
             "its access_token holds what no token may"
         );
-        assert_eq!(encoded("api://x y/.default"), "api%3A%2F%2Fx+y%2F.default");
+        assert_eq!(encoded("api://EXAMPLE y/.default"), "api%3A%2F%2FEXAMPLE+y%2F.default");
     }
 }

@@ -7,7 +7,7 @@ use share_wire::message::{
     AcknowledgeType, CurrentLeader, FetchedPartition, NodeEndpoint, ShareAcknowledgeResponse, ShareFetchResponse,
 };
 
-use super::{Batch, Epoch, Event, Flight, Lease, Outcome, Pause, Session, SessionError, TopicPartition};
+use super::{Batch, Epoch, Event, Flight, Lease, Outcome, Pause, Session, SessionError, Settlement, TopicPartition};
 
 impl Session {
     /// The answer to a fetch. After an error the connection is of no more use.
@@ -19,7 +19,10 @@ impl Session {
         if !self.advance(&mut flight, response.error_code, response.error_message, now) {
             return Ok(());
         }
-        let (deadline, pause) = (deadline(&flight, response.acquisition_lock_timeout_ms), self.pause);
+        let (deadline, pause) = (
+            self.deadline_of(&flight, response.acquisition_lock_timeout_ms),
+            self.pause,
+        );
         for topic in response.topics {
             for partition in topic.partitions {
                 let place = TopicPartition {
@@ -52,7 +55,10 @@ impl Session {
             }
             return Ok(());
         }
-        let (deadline, pause) = (deadline(&flight, response.acquisition_lock_timeout_ms), self.pause);
+        let (deadline, pause) = (
+            self.deadline_of(&flight, response.acquisition_lock_timeout_ms),
+            self.pause,
+        );
         for topic in response.topics {
             for partition in topic.partitions {
                 let place = TopicPartition {
@@ -124,13 +130,22 @@ impl Session {
         false
     }
 
+    /// Counted from when the request left: the broker began no earlier.
+    fn deadline_of(&mut self, flight: &Flight, lock_timeout_ms: i32) -> Instant {
+        let lock = Duration::from_millis(u64::try_from(lock_timeout_ms).unwrap_or(0));
+        if !lock.is_zero() {
+            self.lock = Some(lock);
+        }
+        flight.sent + lock
+    }
+
     /// The results of one partition.
     fn answered(&mut self, place: TopicPartition, batch: Batch, code: ErrorCode, deadline: Instant, now: Instant) {
         match code {
             ErrorCode::NONE => self.applied(place, batch, deadline),
             ErrorCode::INVALID_RECORD_STATE if batch.len() > 1 => {
                 // One of them was not ours any more, and none was applied: each half by itself, until it stands alone.
-                let mut first = batch;
+                let mut first = self.superseded(place, batch);
                 let middle = first.keys().nth(first.len() / 2).copied().unwrap_or_default();
                 let second = first.split_off(&middle);
                 let waiting = self.waiting.entry(place).or_default();
@@ -151,19 +166,42 @@ impl Session {
         for (offset, settlement) in batch {
             let lease = lease(place, offset, settlement.delivery_count);
             if settlement.verb == AcknowledgeType::Renew {
-                self.held.renew(place, offset, deadline);
-                self.events.push(Event::Renewed { lease, deadline });
+                let next = self.after.remove(&(place, offset));
+                self.held.renew(place, offset, deadline, next.is_some());
+                self.events.push(Event::Renewed {
+                    lease,
+                    ticket: settlement.ticket,
+                    deadline,
+                });
+                if let Some(next) = next {
+                    self.waiting.entry(place).or_default().fresh.insert(offset, next);
+                }
             } else {
                 self.held.remove(place, offset);
-                self.settled(lease, settlement.verb, Outcome::Applied);
+                self.settled(lease, settlement, Outcome::Applied);
             }
         }
     }
 
     /// Before what is fresh, since it is older.
     fn send_again(&mut self, place: TopicPartition, batch: Batch) {
+        let batch = self.superseded(place, batch);
         let waiting = self.waiting.entry(place).or_default();
         waiting.halves.push_front(batch);
+    }
+
+    /// What is not on its way any more: what was to follow a renewal takes its place.
+    fn superseded(&mut self, place: TopicPartition, mut batch: Batch) -> Batch {
+        for (offset, settlement) in &mut batch {
+            if let Some(next) = self.after.remove(&(place, *offset)) {
+                self.events.push(Event::NotRenewed {
+                    lease: lease(place, *offset, settlement.delivery_count),
+                    ticket: settlement.ticket,
+                });
+                *settlement = next;
+            }
+        }
+        batch
     }
 
     /// Asks nothing for a while: twice as long as the last time, if that was not followed by a success.
@@ -181,12 +219,26 @@ impl Session {
         for (offset, settlement) in batch {
             self.held.remove(place, offset);
             let lease = lease(place, offset, settlement.delivery_count);
-            self.settled(lease, settlement.verb, outcome);
+            self.settled(lease, settlement, outcome);
+            if let Some(next) = self.after.remove(&(place, offset)) {
+                // What came of the renewal is not known, but that this was never sent.
+                let outcome = if outcome == Outcome::Unknown {
+                    Outcome::Lost
+                } else {
+                    outcome
+                };
+                self.settled(lease, next, outcome);
+            }
         }
     }
 
-    pub(super) fn settled(&mut self, lease: Lease, verb: AcknowledgeType, outcome: Outcome) {
-        self.events.push(Event::Settled { lease, verb, outcome });
+    pub(super) fn settled(&mut self, lease: Lease, settlement: Settlement, outcome: Outcome) {
+        self.events.push(Event::Settled {
+            lease,
+            verb: settlement.verb,
+            ticket: settlement.ticket,
+            outcome,
+        });
     }
 
     /// A partition whose acknowledgements have no result: Kafka's own clients take them as not applied.
@@ -209,9 +261,9 @@ impl Session {
         for run in &partition.acquired {
             for offset in run.first_offset..=run.last_offset {
                 // A settlement of an earlier delivery is not to meet this one.
-                let verb = self.take_back(place, offset);
-                match (self.held.remove(place, offset), verb) {
-                    (Some((before, _)), Some(verb)) => self.settled(before, verb, Outcome::Stale),
+                let settlement = self.take_back(place, offset);
+                match (self.held.remove(place, offset), settlement) {
+                    (Some((before, _)), Some(settlement)) => self.settled(before, settlement, Outcome::Stale),
                     (Some((before, _)), None) => gone.push(before),
                     (None, _) => {}
                 }
@@ -260,7 +312,7 @@ impl Session {
                 continue;
             };
             match self.take_back(place, offset) {
-                Some(verb) => self.settled(lease, verb, Outcome::Lost),
+                Some(settlement) => self.settled(lease, settlement, Outcome::Lost),
                 None if !is_settling => gone.push(lease),
                 // On its way: its own answer says what came of it.
                 None => {}
@@ -318,8 +370,3 @@ const ACQUIRED_MAX: i64 = 1_000_000;
 /// Pauses before something is tried again.
 const PAUSE_FIRST: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
-
-/// Counted from when the request left: the broker began no earlier.
-fn deadline(flight: &Flight, lock_timeout_ms: i32) -> Instant {
-    flight.sent + Duration::from_millis(u64::try_from(lock_timeout_ms).unwrap_or(0))
-}

@@ -21,10 +21,26 @@ struct Record {
     is_settling: bool,
 }
 
+/// Whether a lease can be settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is being settled from now on.
+    Now,
+    /// It was being settled or renewed before.
+    Before,
+    /// This delivery of the record is not held.
+    No,
+}
+
 impl Held {
     /// Leases that nobody has settled.
     pub(super) fn len(&self) -> usize {
         self.records.len() - self.settling
+    }
+
+    /// The same with those that are being settled.
+    pub(super) fn len_in_all(&self) -> usize {
+        self.records.len()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -42,25 +58,29 @@ impl Held {
         self.ends.insert((deadline, lease.place, lease.offset));
     }
 
-    /// Somebody settles a record. `false` if this delivery of it is not held, or is being settled.
-    pub(super) fn settle(&mut self, lease: Lease) -> bool {
+    /// Somebody settles a record.
+    pub(super) fn settle(&mut self, lease: Lease) -> Taken {
         match self.records.get_mut(&(lease.place, lease.offset)) {
-            Some(record) if record.delivery_count == lease.delivery_count && !record.is_settling => {
+            Some(record) if record.delivery_count != lease.delivery_count => Taken::No,
+            Some(record) if record.is_settling => Taken::Before,
+            Some(record) => {
                 record.is_settling = true;
                 self.settling += 1;
-                true
+                Taken::Now
             }
-            _ => false,
+            None => Taken::No,
         }
     }
 
-    /// A renewal was applied.
-    pub(super) fn renew(&mut self, place: TopicPartition, offset: i64, deadline: Instant) {
+    /// A renewal was applied. `is_settling`: something else is to be sent for the same lease.
+    pub(super) fn renew(&mut self, place: TopicPartition, offset: i64, deadline: Instant, is_settling: bool) {
         if let Some(record) = self.records.get_mut(&(place, offset)) {
             self.ends.remove(&(record.deadline, place, offset));
             self.ends.insert((deadline, place, offset));
             record.deadline = deadline;
-            self.settling -= usize::from(std::mem::take(&mut record.is_settling));
+            self.settling -= usize::from(record.is_settling);
+            self.settling += usize::from(is_settling);
+            record.is_settling = is_settling;
         }
     }
 

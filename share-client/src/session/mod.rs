@@ -18,7 +18,7 @@ use share_wire::message::{
     AcknowledgeType, AcquireMode, Acquired, CurrentLeader, NodeEndpoint, ShareAcknowledgeRequest, ShareFetchRequest,
 };
 
-use held::Held;
+use held::{Held, Taken};
 
 /// A partition of a topic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,7 +43,7 @@ pub struct Lease {
 /// What came of a settlement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The broker has it.
+    /// The broker has it. It says so too of a record that somebody else has settled, if all before it are settled as well.
     Applied,
     /// The record was not ours any more when the broker read it, or when we were about to send it.
     Stale,
@@ -55,6 +55,10 @@ pub enum Outcome {
     /// The broker has refused it for good.
     Failed(ErrorCode),
 }
+
+/// Whatever tells one settlement from another, for whoever hands it in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +80,8 @@ pub enum Event {
         lease: Lease,
         /// What it was.
         verb: AcknowledgeType,
+        /// As it was handed in.
+        ticket: Ticket,
         /// What came of it.
         outcome: Outcome,
     },
@@ -83,8 +89,17 @@ pub enum Event {
     Renewed {
         /// Which.
         lease: Lease,
+        /// As it was handed in.
+        ticket: Ticket,
         /// Until when, at least.
         deadline: Instant,
+    },
+    /// A renewal was not asked for, since the lease is being settled or renewed already; it stands as it was.
+    NotRenewed {
+        /// Which.
+        lease: Lease,
+        /// As it was handed in.
+        ticket: Ticket,
     },
     /// Leases ended that nobody had settled: with the connection, the leader, or their time.
     Gone {
@@ -127,16 +142,23 @@ pub struct Options {
     pub group: String,
     /// The member, by the id that it gave itself.
     pub member: String,
-    /// How long a broker may wait for records while nothing is held.
-    pub max_wait: Duration,
-    /// The same while something is held: results of what rides with a fetch wait for it.
+    /// How long a broker may wait for records while something is held: settlements wait until it has answered.
     pub max_wait_held: Duration,
     /// Bytes worth waiting for.
     pub min_bytes: i32,
-    /// Bytes at most.
+}
+
+/// What there is room for, and how it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// Records at most; 0: none are asked for.
+    pub records: u32,
+    /// Bytes at most, but for one batch.
     pub max_bytes: i32,
-    /// How exactly a limit of records is kept.
+    /// How exactly the limit of records is kept.
     pub mode: AcquireMode,
+    /// How long the broker may wait for records, if nothing is held and nothing is settled with the request.
+    pub max_wait: Duration,
 }
 
 /// A member with one broker.
@@ -150,6 +172,9 @@ pub struct Session {
     known: BTreeSet<TopicPartition>,
     held: Held,
     waiting: BTreeMap<TopicPartition, Waiting>,
+    /// What is to be sent when a renewal of the same lease has its result, which is on its way.
+    after: BTreeMap<(TopicPartition, i64), Settlement>,
+    lock: Option<Duration>,
     flight: Option<Flight>,
     pause: Option<Pause>,
     closing: bool,
@@ -163,6 +188,7 @@ type Batch = BTreeMap<i64, Settlement>;
 struct Settlement {
     delivery_count: i16,
     verb: AcknowledgeType,
+    ticket: Ticket,
 }
 
 /// Settlements of one partition that are to be sent.
@@ -230,6 +256,8 @@ impl Session {
             known: BTreeSet::new(),
             held: Held::default(),
             waiting: BTreeMap::new(),
+            after: BTreeMap::new(),
+            lock: None,
             flight: None,
             pause: None,
             closing: false,
@@ -242,23 +270,44 @@ impl Session {
         self.wanted = wanted;
     }
 
-    /// Settles a record, or asks for more time for it. The result comes as an event; with the next call of
-    /// [`Session::take_events`] if the lease is not held.
-    pub fn settle(&mut self, lease: Lease, verb: AcknowledgeType) {
-        if !self.held.settle(lease) {
-            self.events.push(Event::Settled {
-                lease,
-                verb,
-                outcome: Outcome::Stale,
-            });
-            return;
-        }
+    /// Settles a record, or asks for more time for it. The result comes as an event with this ticket; with the next call of
+    /// [`Session::take_events`] if the lease is not held. A settlement that meets a renewal of its lease takes its place or follows it.
+    pub fn settle(&mut self, lease: Lease, verb: AcknowledgeType, ticket: Ticket) {
         let settlement = Settlement {
             delivery_count: lease.delivery_count,
             verb,
+            ticket,
         };
-        let waiting = self.waiting.entry(lease.place).or_default();
-        waiting.fresh.insert(lease.offset, settlement);
+        let (place, offset) = (lease.place, lease.offset);
+        let renews = verb == AcknowledgeType::Renew;
+        match self.held.settle(lease) {
+            Taken::Now => {}
+            Taken::Before if renews => {
+                self.events.push(Event::NotRenewed { lease, ticket });
+                return;
+            }
+            Taken::Before => match self.take_back_if(place, offset, |one| one.verb == AcknowledgeType::Renew) {
+                Some(renewal) => self.events.push(Event::NotRenewed {
+                    lease,
+                    ticket: renewal.ticket,
+                }),
+                None if self.is_renewing(place, offset) && !self.after.contains_key(&(place, offset)) => {
+                    self.after.insert((place, offset), settlement);
+                    return;
+                }
+                None => return self.settled(lease, settlement, Outcome::Stale),
+            },
+            Taken::No => return self.settled(lease, settlement, Outcome::Stale),
+        }
+        let waiting = self.waiting.entry(place).or_default();
+        waiting.fresh.insert(offset, settlement);
+    }
+
+    /// Whether a renewal of this offset is on its way.
+    fn is_renewing(&self, place: TopicPartition, offset: i64) -> bool {
+        let batches = self.flight.as_ref().and_then(|flight| flight.batches.get(&place));
+        let settlement = batches.and_then(|batch| batch.get(&offset));
+        settlement.is_some_and(|one| one.verb == AcknowledgeType::Renew)
     }
 
     /// Takes what has happened since the last call.
@@ -266,9 +315,24 @@ impl Session {
         std::mem::take(&mut self.events)
     }
 
-    /// Leases that are held and not settled.
+    /// Leases that are held and not being settled.
     pub fn held(&self) -> usize {
         self.held.len()
+    }
+
+    /// Leases that are held, those included that are being settled.
+    pub fn held_in_all(&self) -> usize {
+        self.held.len_in_all()
+    }
+
+    /// How long records are acquired for, as the broker last said it.
+    pub const fn lock(&self) -> Option<Duration> {
+        self.lock
+    }
+
+    /// Whether a request is on its way.
+    pub const fn is_asking(&self) -> bool {
+        self.flight.is_some()
     }
 }
 

@@ -9,12 +9,12 @@ use share_wire::message::{
     ForgottenTopic, ShareAcknowledgeRequest, ShareFetchRequest,
 };
 
-use super::{Batch, Epoch, Event, Flight, Lease, Outcome, Request, Session, TopicPartition};
+use super::{Ask, Batch, Epoch, Event, Flight, Lease, Outcome, Request, Session, Settlement, TopicPartition};
 
 impl Session {
-    /// The next request, for at most `credit` records; `None` if one is on its way or there is nothing to ask. What it carries is
+    /// The next request; `None` if one is on its way or there is nothing to ask. What it carries is
     /// on its way from now on: hand in what comes of it.
-    pub fn next_request(&mut self, credit: u32, now: Instant) -> Option<Request> {
+    pub fn next_request(&mut self, ask: Ask, now: Instant) -> Option<Request> {
         if self.flight.is_some() {
             return None;
         }
@@ -23,7 +23,7 @@ impl Session {
             return None;
         }
         let Epoch::Open(epoch) = self.epoch else {
-            return self.open(credit, now);
+            return self.open(ask, now);
         };
         if self.closing {
             // What has a result to come is sent before: after the end nothing could be sent again.
@@ -34,17 +34,18 @@ impl Session {
             let batch = waiting.halves.front().unwrap_or(&waiting.fresh);
             batch.values().any(|one| one.verb == AcknowledgeType::Renew)
         });
-        let fetches = credit > 0 && !self.wanted.is_empty();
+        let fetches = ask.records > 0 && !self.wanted.is_empty();
         if renews || !self.waiting.is_empty() && !fetches {
             // With a renewal nothing may be fetched (KIP-1222).
             return Some(self.acknowledge(epoch, now));
         }
-        (fetches || self.wanted != self.known).then(|| self.fetch(epoch, credit, now))
+        (fetches || self.wanted != self.known).then(|| self.fetch(epoch, ask, now))
     }
 
-    /// When [`Session::next_request`] has to be called again even if nothing else happens: a lease ends, or a pause.
-    pub fn deadline(&self) -> Option<Instant> {
-        let pause = self.pause.map(|pause| pause.until);
+    /// When [`Session::next_request`], last called at this time, has to be called again even if nothing else happens: a lease ends, or
+    /// a pause.
+    pub fn deadline(&self, at: Instant) -> Option<Instant> {
+        let pause = self.pause.map(|pause| pause.until).filter(|until| *until > at);
         self.held.next_end().into_iter().chain(pause).min()
     }
 
@@ -62,13 +63,17 @@ impl Session {
     fn expire(&mut self, now: Instant) {
         let mut gone = Vec::new();
         for (place, offset) in self.held.over(now) {
-            let verb = self.take_back(place, offset);
+            // A renewal on its way ends with its answer, and with it what is to follow.
+            if self.after.contains_key(&(place, offset)) {
+                continue;
+            }
+            let settlement = self.take_back(place, offset);
             // What is on its way ends with its answer.
             let ended = self
                 .held
-                .remove_if(place, offset, |is_settling| !is_settling || verb.is_some());
-            match (ended, verb) {
-                (Some(lease), Some(verb)) => self.settled(lease, verb, Outcome::Lost),
+                .remove_if(place, offset, |is_settling| !is_settling || settlement.is_some());
+            match (ended, settlement) {
+                (Some(lease), Some(settlement)) => self.settled(lease, settlement, Outcome::Lost),
                 (Some(lease), None) => gone.push(lease),
                 (None, _) => {}
             }
@@ -82,26 +87,41 @@ impl Session {
         }
     }
 
-    /// Takes a settlement out of what waits.
-    pub(super) fn take_back(&mut self, place: TopicPartition, offset: i64) -> Option<AcknowledgeType> {
+    /// Takes a settlement out of what is to be sent.
+    pub(super) fn take_back(&mut self, place: TopicPartition, offset: i64) -> Option<Settlement> {
+        let after = self.after.remove(&(place, offset));
+        after.or_else(|| self.take_back_if(place, offset, |_| true))
+    }
+
+    /// Takes a settlement out of what waits, if it is one of these.
+    pub(super) fn take_back_if(
+        &mut self,
+        place: TopicPartition,
+        offset: i64,
+        wanted: impl Fn(&Settlement) -> bool,
+    ) -> Option<Settlement> {
         let waiting = self.waiting.get_mut(&place)?;
-        let lists = waiting.halves.iter_mut().chain([&mut waiting.fresh]);
-        let found = lists.filter_map(|batch| batch.remove(&offset)).last();
+        let find = |batch: &mut Batch| match batch.get(&offset) {
+            Some(one) if wanted(one) => batch.remove(&offset),
+            _ => None,
+        };
+        let halves = waiting.halves.iter_mut();
+        let found = halves.chain([&mut waiting.fresh]).find_map(find);
         waiting.halves.retain(|batch| !batch.is_empty());
         if waiting.is_empty() {
             self.waiting.remove(&place);
         }
-        found.map(|settlement| settlement.verb)
+        found
     }
 
     /// The first request of a session carries no acknowledgements.
-    fn open(&mut self, credit: u32, now: Instant) -> Option<Request> {
-        let wishes = credit > 0 && !self.wanted.is_empty() || !self.waiting.is_empty();
+    fn open(&mut self, ask: Ask, now: Instant) -> Option<Request> {
+        let wishes = ask.records > 0 && !self.wanted.is_empty() || !self.waiting.is_empty();
         if !wishes || self.closing && self.waiting.is_empty() {
             return None;
         }
         self.known.clear();
-        let mut request = self.plain(0, credit);
+        let mut request = self.plain(0, ask);
         request.topics = by_topic(
             self.wanted.iter().map(|place| (*place, Vec::new())),
             |topic_id, partitions| FetchTopic {
@@ -110,13 +130,17 @@ impl Session {
             },
         );
         self.known.clone_from(&self.wanted);
-        self.fly(Some(credit), BTreeMap::new(), now);
+        self.fly(Some(ask.records), BTreeMap::new(), now);
         Some(Request::Fetch(request))
     }
 
-    fn fetch(&mut self, epoch: i32, credit: u32, now: Instant) -> Request {
+    fn fetch(&mut self, epoch: i32, ask: Ask, now: Instant) -> Request {
         let batches = self.load();
-        let mut request = self.plain(epoch, credit);
+        let mut request = self.plain(epoch, ask);
+        if !batches.is_empty() {
+            // Their results come with the records: nobody is to wait for both.
+            request.max_wait_ms = 0;
+        }
         let acknowledged = batches.iter().map(|(place, batch)| (*place, ranges(batch)));
         let mut named: BTreeMap<TopicPartition, Vec<AcknowledgementBatch>> = acknowledged.collect();
         for place in self.wanted.difference(&self.known) {
@@ -142,7 +166,7 @@ impl Session {
             partitions: partitions.into_iter().map(fetch_partition).collect(),
         });
         self.known.clone_from(&self.wanted);
-        self.fly(Some(credit), batches, now);
+        self.fly(Some(ask.records), batches, now);
         Request::Fetch(request)
     }
 
@@ -171,25 +195,26 @@ impl Session {
         })
     }
 
-    fn plain(&self, session_epoch: i32, credit: u32) -> ShareFetchRequest {
-        let wait = if self.held.is_empty() {
-            self.options.max_wait
+    fn plain(&self, session_epoch: i32, ask: Ask) -> ShareFetchRequest {
+        let wait = if ask.records == 0 {
+            // Without credit the request only changes the session.
+            Duration::ZERO
+        } else if self.held.is_empty() {
+            ask.max_wait
         } else {
-            self.options.max_wait_held
+            ask.max_wait.min(self.options.max_wait_held)
         };
-        let credit = i32::try_from(credit).unwrap_or(i32::MAX);
-        // Without credit the request only changes the session.
-        let wait = if credit == 0 { Duration::ZERO } else { wait };
+        let credit = i32::try_from(ask.records).unwrap_or(i32::MAX);
         ShareFetchRequest {
             group_id: Some(self.options.group.clone()),
             member_id: Some(self.options.member.clone()),
             session_epoch,
             max_wait_ms: i32::try_from(wait.as_millis()).unwrap_or(i32::MAX),
             min_bytes: self.options.min_bytes,
-            max_bytes: self.options.max_bytes,
+            max_bytes: ask.max_bytes,
             max_records: credit,
             batch_size: credit,
-            acquire_mode: self.options.mode,
+            acquire_mode: ask.mode,
             is_renew_ack: false,
             topics: Vec::new(),
             forgotten: Vec::new(),

@@ -40,11 +40,8 @@ impl Bench {
         let options = Options {
             group: "g".to_owned(),
             member: "m".to_owned(),
-            max_wait: Duration::from_millis(500),
             max_wait_held: Duration::from_millis(20),
             min_bytes: 1,
-            max_bytes: 1 << 20,
-            mode: AcquireMode::RecordLimit,
         };
         let mut session = Session::new(options);
         session.assign(BTreeSet::from([place(0), place(1)]));
@@ -63,8 +60,18 @@ impl Bench {
         bench
     }
 
-    fn ask(&mut self, credit: u32) -> Option<Request> {
-        self.session.next_request(credit, self.now)
+    fn ask(&mut self, records: u32) -> Option<Request> {
+        let ask = Ask {
+            records,
+            max_bytes: 1 << 20,
+            mode: AcquireMode::RecordLimit,
+            max_wait: Duration::from_millis(500),
+        };
+        self.session.next_request(ask, self.now)
+    }
+
+    fn settle(&mut self, offset: i64, verb: AcknowledgeType) {
+        self.session.settle(lease(offset), verb, Ticket(0));
     }
 
     fn fetch(&mut self, credit: u32) -> ShareFetchRequest {
@@ -176,7 +183,7 @@ fn numbers_go_on_over_both_kinds_of_request() {
     assert_eq!((second.session_epoch, second.max_wait_ms), (1, 20));
     assert!(second.topics.is_empty() && second.forgotten.is_empty());
     bench.fetched(0, Vec::new());
-    bench.session.settle(lease(1), AcknowledgeType::Accept);
+    bench.settle(1, AcknowledgeType::Accept);
     let third = bench.acknowledge();
     assert_eq!((third.session_epoch, third.is_renew_ack), (2, false));
     assert_eq!(acks(&third.topics), [(0, 1, 1, vec![1])]);
@@ -204,7 +211,7 @@ fn settlements_in_any_order_ride_with_the_next_fetch() {
         (5, AcknowledgeType::Accept),
         (1, AcknowledgeType::Accept),
     ] {
-        bench.session.settle(lease(offset), verb);
+        bench.settle(offset, verb);
     }
     let request = bench.fetch(10);
     let partition = &request.topics[0].partitions[0];
@@ -229,7 +236,7 @@ fn partition_ok() -> FetchedPartition {
 #[test]
 fn one_stale_record_costs_no_other_its_settlement() {
     let mut bench = Bench::holding(500);
-    (0..500).for_each(|offset| bench.session.settle(lease(offset), AcknowledgeType::Accept));
+    (0..500).for_each(|offset| bench.settle(offset, AcknowledgeType::Accept));
     let (mut requests, mut outcomes) = (0, Vec::new());
     while let Some(request) = bench.ask(0) {
         let Request::Acknowledge(request) = request else {
@@ -253,8 +260,11 @@ fn one_stale_record_costs_no_other_its_settlement() {
 #[test]
 fn a_lease_that_is_over_is_not_sent() {
     let mut bench = Bench::holding(3);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
-    assert_eq!(bench.session.deadline(), Some(bench.now + Duration::from_secs(30)));
+    bench.settle(0, AcknowledgeType::Accept);
+    assert_eq!(
+        bench.session.deadline(bench.now),
+        Some(bench.now + Duration::from_secs(30))
+    );
     bench.now += Duration::from_secs(30);
     assert_eq!(bench.ask(0), None);
     let events = bench.session.take_events();
@@ -265,7 +275,7 @@ fn a_lease_that_is_over_is_not_sent() {
         ] if *settled == lease(0) && *leases == [lease(1), lease(2)]),
         "{events:?}"
     );
-    bench.session.settle(lease(1), AcknowledgeType::Accept);
+    bench.settle(1, AcknowledgeType::Accept);
     assert_eq!(bench.outcomes(), [(1, Outcome::Stale)]);
 }
 
@@ -273,7 +283,7 @@ fn a_lease_that_is_over_is_not_sent() {
 #[test]
 fn a_lease_that_ends_while_its_settlement_is_on_its_way_has_the_brokers_result() {
     let mut bench = Bench::holding(2);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.acknowledge();
     bench.now += Duration::from_secs(31);
     assert_eq!(bench.ask(10), None);
@@ -286,8 +296,8 @@ fn a_lease_that_ends_while_its_settlement_is_on_its_way_has_the_brokers_result()
 fn a_renewal_goes_by_itself_and_gives_more_time() {
     let mut bench = Bench::holding(2);
     bench.now += Duration::from_secs(20);
-    bench.session.settle(lease(0), AcknowledgeType::Renew);
-    bench.session.settle(lease(1), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Renew);
+    bench.settle(1, AcknowledgeType::Accept);
     let Some(Request::Acknowledge(request)) = bench.ask(10) else {
         panic!("a fetch");
     };
@@ -299,12 +309,13 @@ fn a_renewal_goes_by_itself_and_gives_more_time() {
     assert!(
         events.contains(&Event::Renewed {
             lease: lease(0),
+            ticket: Ticket(0),
             deadline
         }),
         "{events:?}"
     );
     bench.now += Duration::from_secs(29);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.acknowledge();
     bench.acknowledged(0, &[(0, 0)]);
     assert_eq!(bench.outcomes(), [(0, Outcome::Applied)]);
@@ -314,9 +325,9 @@ fn a_renewal_goes_by_itself_and_gives_more_time() {
 #[test]
 fn a_broken_connection_leaves_nothing_in_the_dark() {
     let mut bench = Bench::holding(4);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.acknowledge();
-    bench.session.settle(lease(1), AcknowledgeType::Accept);
+    bench.settle(1, AcknowledgeType::Accept);
     bench.session.disconnected();
     let events = bench.session.take_events();
     let gone: Vec<_> = events
@@ -340,13 +351,13 @@ fn a_broken_connection_leaves_nothing_in_the_dark() {
 fn a_lost_session_is_opened_again_and_settles_what_waited() {
     for code in [122, 123, 133] {
         let mut bench = Bench::holding(2);
-        bench.session.settle(lease(0), AcknowledgeType::Accept);
+        bench.settle(0, AcknowledgeType::Accept);
         bench.acknowledge();
         bench.acknowledged(code, &[]);
         let code = ErrorCode(code);
         assert_eq!(bench.session.take_events(), [Event::Failed { code, message: None }]);
         assert_eq!(bench.ask(5), None, "not at once");
-        bench.now = bench.session.deadline().unwrap();
+        bench.now = bench.session.deadline(bench.now).unwrap();
         let request = bench.fetch(5);
         assert_eq!(request.session_epoch, 0);
         assert!(
@@ -365,13 +376,13 @@ fn a_lost_session_is_opened_again_and_settles_what_waited() {
 #[test]
 fn what_cannot_be_applied_now_is_tried_again_more_and_more_slowly() {
     let mut bench = Bench::holding(1);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     let mut pauses = Vec::new();
     for _ in 0..4 {
         bench.acknowledge();
         bench.acknowledged(0, &[(0, 15)]);
         assert_eq!(bench.outcomes(), []);
-        let until = bench.session.deadline().unwrap();
+        let until = bench.session.deadline(bench.now).unwrap();
         pauses.push((until - bench.now).as_millis());
         bench.now = until;
     }
@@ -385,7 +396,7 @@ fn what_cannot_be_applied_now_is_tried_again_more_and_more_slowly() {
 #[test]
 fn what_is_refused_for_good_says_so() {
     let mut bench = Bench::holding(1);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.acknowledge();
     bench.acknowledged(0, &[(0, 42)]);
     assert_eq!(bench.outcomes(), [(0, Outcome::Failed(ErrorCode(42)))]);
@@ -395,7 +406,7 @@ fn what_is_refused_for_good_says_so() {
 #[test]
 fn a_partition_without_an_answer_is_stale() {
     let mut bench = Bench::holding(1);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.acknowledge();
     bench.acknowledged(0, &[]);
     assert_eq!(bench.outcomes(), [(0, Outcome::Stale)]);
@@ -404,9 +415,9 @@ fn a_partition_without_an_answer_is_stale() {
 #[test]
 fn with_the_leader_goes_what_was_acquired() {
     let mut bench = Bench::holding(3);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.fetch(5);
-    bench.session.settle(lease(1), AcknowledgeType::Accept);
+    bench.settle(1, AcknowledgeType::Accept);
     let leader = CurrentLeader {
         leader_id: 2,
         leader_epoch: 9,
@@ -435,7 +446,7 @@ fn with_the_leader_goes_what_was_acquired() {
 fn a_new_delivery_of_a_record_ends_the_one_before() {
     let mut bench = Bench::holding(2);
     bench.fetch(5);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     let mut again = acquired(0, 2);
     again[0].acquired[0].delivery_count = 2;
     bench.fetched(0, again);
@@ -444,7 +455,7 @@ fn a_new_delivery_of_a_record_ends_the_one_before() {
     bench.session.events = events;
     assert_eq!(bench.outcomes(), [(0, Outcome::Stale)]);
     assert!(bench.ask(0).is_none(), "nothing is sent for it");
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     assert_eq!(bench.outcomes(), [(0, Outcome::Stale)]);
     assert_eq!(bench.session.held(), 2);
 }
@@ -453,7 +464,7 @@ fn a_new_delivery_of_a_record_ends_the_one_before() {
 #[test]
 fn partitions_come_and_go() {
     let mut bench = Bench::holding(1);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.session.assign(BTreeSet::from([place(1), place(2)]));
     let request = bench.fetch(5);
     let named: Vec<_> = request.topics[0].partitions.iter().map(|one| one.partition).collect();
@@ -469,7 +480,7 @@ fn partitions_come_and_go() {
 #[test]
 fn the_end_comes_after_the_last_result() {
     let mut bench = Bench::holding(3);
-    bench.session.settle(lease(0), AcknowledgeType::Accept);
+    bench.settle(0, AcknowledgeType::Accept);
     bench.session.close();
     let request = bench.acknowledge();
     assert_eq!(request.session_epoch, 1);
@@ -526,4 +537,45 @@ fn an_answer_that_no_broker_gives_is_an_error() {
     let mut bench = Bench::new();
     let error = bench.session.fetched(respond(0, 1), bench.now).unwrap_err();
     assert_eq!(error, SessionError::Unasked("ShareFetch"));
+}
+
+/// Whoever is done with a record does not wait for its renewal, and is not told that it was too late.
+#[test]
+fn a_settlement_takes_the_place_of_a_renewal_or_follows_it() {
+    let mut bench = Bench::holding(4);
+    // One that waits.
+    bench.settle(0, AcknowledgeType::Renew);
+    bench.session.settle(lease(0), AcknowledgeType::Accept, Ticket(1));
+    let not_renewed = |offset| Event::NotRenewed {
+        lease: lease(offset),
+        ticket: Ticket(0),
+    };
+    assert_eq!(bench.session.take_events(), [not_renewed(0)]);
+    // Some that are on their way: applied, refused, broken.
+    (1..4).for_each(|offset| bench.settle(offset, AcknowledgeType::Renew));
+    let request = bench.acknowledge();
+    assert_eq!(acks(&request.topics), [(0, 0, 3, vec![1, 4, 4, 4])]);
+    bench.settle(1, AcknowledgeType::Release);
+    bench.settle(1, AcknowledgeType::Accept);
+    bench.settle(2, AcknowledgeType::Renew);
+    assert_eq!(bench.session.take_events().len(), 2, "a second one of each");
+    bench.acknowledged(0, &[(0, 121)]);
+    assert_eq!(bench.session.take_events(), [not_renewed(1)]);
+    let request = bench.acknowledge();
+    assert_eq!(acks(&request.topics), [(0, 0, 1, vec![1, 2])]);
+    bench.acknowledged(0, &[(0, 0)]);
+    assert_eq!(bench.outcomes(), [(0, Outcome::Applied), (1, Outcome::Applied)]);
+    bench.acknowledge();
+    bench.settle(2, AcknowledgeType::Reject);
+    bench.acknowledged(0, &[(0, 0)]);
+    assert_eq!(bench.outcomes(), []);
+    assert_eq!(acks(&bench.acknowledge().topics), [(0, 2, 2, vec![3])]);
+    bench.acknowledged(0, &[(0, 0)]);
+    assert_eq!(bench.outcomes(), [(2, Outcome::Applied)]);
+    bench.settle(3, AcknowledgeType::Renew);
+    bench.acknowledge();
+    bench.settle(3, AcknowledgeType::Accept);
+    bench.session.disconnected();
+    assert_eq!(bench.outcomes(), [(3, Outcome::Unknown), (3, Outcome::Lost)]);
+    assert_eq!(bench.session.held_in_all(), 0);
 }

@@ -53,7 +53,7 @@ pub use stats::StatsSnapshot;
 pub use survey::{Survey, open_files_suffice, survey_directory};
 pub use verify::{Problem, Unchecked, VerifyReport, is_data_directory, verify, verify_directory};
 
-pub use shard::{ORIGIN_HEADER, redrive_group};
+pub use shard::redrive_group;
 
 pub(crate) use mailbox::Mailbox;
 pub(crate) use message::ToJournal;

@@ -61,6 +61,13 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ("share-client/src", "sasl", &[]),
     ("share-client/src", "net", &["config", "sasl"]),
     ("share-client/src", "session", &[]),
+    ("share-client/src", "membership", &["config", "session"]),
+    ("share-client/src", "metadata", &["config", "session"]),
+    (
+        "share-client/src",
+        "consumer",
+        &["config", "membership", "metadata", "net", "session"],
+    ),
     ("share-client/src", "admin", &["config", "net"]),
     ("share-client/src", "lib", ANY),
     ("runtime/src", "config", &[]),
@@ -137,6 +144,8 @@ const OUTSIDE: &[Outside] = &[
     Outside {
         within: &[
             "share-wire/src/",
+            "share-client/src/config/",
+            "share-client/src/sasl/",
             "share-client/src/session/",
             "share-client/src/admin/states/",
         ],
@@ -149,7 +158,7 @@ const OUTSIDE: &[Outside] = &[
             "Instant::now",
             "SystemTime::now",
         ],
-        advice: "the wire protocol is bytes in, messages out: sockets, time and threads are the client's",
+        advice: "bytes in, messages out: sockets, files, time and threads are for those who call it",
     },
     Outside {
         within: &["runtime/src/handler/"],

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use share_engine::engine::ORIGIN_HEADER;
+use share_engine::letter::ORIGIN_HEADER;
 use share_engine::time::Clock;
 
 use super::worker::{Worker, WorkerFactory, plain_report};

@@ -1,5 +1,7 @@
 //! The exchange of RFC 7677, and brokers that do not keep to it.
 
+use proptest::prelude::*;
+
 use super::*;
 
 const NONCE: &str = "rOprNGfwEbeRWgbNEkqO";
@@ -111,4 +113,19 @@ fn sha_512_ends_as_a_server_would_have_it() {
         BASE64_STANDARD.encode(hmac::sign(&server_key, message.as_bytes()))
     );
     assert_eq!(scram.answered(server_final.as_bytes()), Ok(Step::Done));
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_broker_says_is_an_error_or_a_proof(
+        bytes in proptest::collection::vec(any::<u8>(), 0..200),
+        (at, byte, len) in (0..SERVER_FIRST.len(), any::<u8>(), 0..=SERVER_FIRST.len()),
+    ) {
+        drop(started().answered(&bytes));
+        prop_assert!(proved().answered(&bytes).is_err());
+        let mut changed = SERVER_FIRST.as_bytes().to_vec();
+        changed[at] = byte;
+        changed.truncate(len);
+        drop(started().answered(&changed));
+    }
 }

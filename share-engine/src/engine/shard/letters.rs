@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::letter::{LOST, cause_name, copy_record, cut, fit, record_size, standard_message, tail, walk_of};
+use super::letter::{cause_name, copy_record, standard_message, walk_of};
 use super::settle::EvidenceOf;
 use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::settlement::Evidence;
 use crate::error::SettleResult;
 use crate::ids::{DeliveryCount, Offset, OffsetRange, PartitionKey, ShareKey};
-use crate::record::{Header, NewRecord, RecordLimits, encode_batch};
+use crate::letter::{self, Facts, LOG_BYTES, LOST, REASON_BYTES, TRAP_BYTES, fit, record_size};
+use crate::record::{NewRecord, RecordLimits, encode_batch};
 use crate::share::{ArchiveCause, Archived, Persisted};
 use crate::time::Now;
 
@@ -68,12 +69,6 @@ const NAMES_BYTES: usize = 4 << 10;
 
 /// A record that may be archived, and what its settlement brings along.
 pub(super) type Doomed<'a> = (Offset, Option<&'a Evidence>);
-
-/// How much of the evidence of the last attempt is kept, in bytes.
-const REASON_BYTES: usize = 1 << 10;
-const TRAP_BYTES: usize = 4 << 10;
-const LOG_BYTES: usize = 16 << 10;
-const WORD_BYTES: usize = 256;
 
 impl Shard {
     /// Adds dead letters for what was archived and submits, now or when the records are there.
@@ -311,70 +306,26 @@ impl Shard {
         let topic = source.map(|partition| partition.topic.to_string()).unwrap_or_default();
         let partition = source.map_or(0, |partition| partition.index);
         let mut record = letter.record.unwrap_or_default();
-        let origin = format!("{topic}/{partition}/{}", letter.offset);
-        let known = record
-            .headers
-            .iter()
-            .any(|header| header.name.as_ref() == ORIGIN_HEADER.as_bytes());
-        let mut add = |name: &str, value: String| {
-            record.headers.push(Header {
-                name: Bytes::copy_from_slice(name.as_bytes()),
-                value: Some(Bytes::from(value)),
-            });
+        let facts = Facts {
+            topic: &topic,
+            partition,
+            offset: letter.offset,
+            group: &group,
+            delivery_count: letter.delivery_count,
+            archived_at: now.wall,
+            cause: cause_name(letter.cause),
+            message: standard_message(letter.cause),
+            evidence: letter.evidence.map_or_else(Evidence::default, |evidence| *evidence),
+            notes: &letter.notes,
+            checkpoint: letter.checkpoint,
         };
-        add("__dlq.errors.topic", topic);
-        add("__dlq.errors.partition", partition.to_string());
-        add("__dlq.errors.offset", letter.offset.to_string());
-        add("__dlq.errors.group", group);
-        add("__dlq.errors.delivery.count", letter.delivery_count.to_string());
-        let evidence = letter.evidence.unwrap_or_default();
-        let reason = evidence
-            .reason
-            .unwrap_or_else(|| standard_message(letter.cause).to_owned());
-        add("__dlq.errors.message", cut(&reason, REASON_BYTES));
-        let cause = if evidence.cause.is_empty() {
-            cause_name(letter.cause).to_owned()
-        } else {
-            evidence.cause
-        };
-        add("sharemill.cause", cut(&cause, WORD_BYTES));
-        add("sharemill.archived-at", now.wall.as_millis().to_string());
-        if !known {
-            add(ORIGIN_HEADER, origin);
-        }
-        if let Some(module) = evidence.module {
-            add("sharemill.module", cut(&module, WORD_BYTES));
-        }
-        if let Some(trap) = evidence.trap {
-            add("sharemill.trap", cut(&trap, TRAP_BYTES));
-        }
-        if !letter.notes.is_empty() {
-            let lines: Vec<_> = letter
-                .notes
-                .iter()
-                .map(|note| String::from_utf8_lossy(note).into_owned())
-                .collect();
-            add("sharemill.attempts", lines.join("\n"));
-        }
-        if !evidence.log.is_empty() {
-            add("sharemill.log", tail(&evidence.log, LOG_BYTES));
-        }
-        if let Some(checkpoint) = letter.checkpoint {
-            record.headers.push(Header {
-                name: Bytes::from_static(b"sharemill.checkpoint"),
-                value: Some(checkpoint),
-            });
-        }
+        letter::write(facts, &mut record);
         if letter.lost {
             record.headers.push(LOST);
         }
         record
     }
 }
-
-/// Header that names where a record was first produced, as `TOPIC/PARTITION/OFFSET`: kept over dead letter and
-/// redrive, so that its idempotency key stays the same.
-pub const ORIGIN_HEADER: &str = "sharemill.origin";
 
 fn push_batch(operations: &mut Vec<Operation>, target: PartitionKey, records: &[NewRecord], now: Now) {
     let limits = RecordLimits {

@@ -37,7 +37,6 @@ use crate::share::SharePartition;
 use crate::time::{Instant, Now};
 
 pub(crate) use deliver::AcquiredPart;
-pub use letters::ORIGIN_HEADER;
 pub(crate) use message::{
     AdminReply, AdminRequest, Caller, EmitBatch, Found, Loaded, Overtaken, ReadFor, Request, SettleItem, ToReader,
     ToShard,
@@ -46,7 +45,6 @@ pub(crate) use partition::{Partition, PartitionInit};
 use pending::{Pending, Then};
 pub use redrive::redrive_group;
 pub(crate) use retention::log_options;
-pub(crate) use settle::clip;
 pub(crate) use upkeep::directory;
 pub(crate) use world::World;
 

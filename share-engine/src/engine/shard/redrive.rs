@@ -1,14 +1,14 @@
 //! Redrive: a dead letter goes back to its topic and is acknowledged, in one journal entry.
 
 use super::admin::{Continuation, Reply};
-use super::letter::{LOST, copy_record};
-use super::letters::ORIGIN_HEADER;
+use super::letter::copy_record;
 use super::message::AdminRequest;
 use super::{Pending, Shard, Then};
 use crate::catalog::CatalogError;
 use crate::engine::message::{Admission, Append, Operation};
 use crate::error::AdminError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
+use crate::letter::{LOST, ORIGIN_HEADER};
 use crate::record::{NewRecord, RecordLimits, Walk, encode_batch};
 use crate::time::Now;
 

@@ -404,16 +404,3 @@ fn refused(refusal: &Refusal) -> SettleResult {
         }),
     }
 }
-
-/// Reasons and notes as they are kept: cut at a character and marked.
-pub(crate) fn clip(text: &str, limit: usize) -> Bytes {
-    const MARK: &str = "...";
-    if text.len() <= limit {
-        return Bytes::copy_from_slice(text.as_bytes());
-    }
-    let mut end = limit.saturating_sub(MARK.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    Bytes::from(format!("{}{MARK}", text.get(..end).unwrap_or_default()))
-}

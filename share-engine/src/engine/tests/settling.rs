@@ -4,9 +4,9 @@ use std::task::{Context, Poll, Waker};
 
 use super::harness::*;
 use crate::config::{Retention, TopicConfig};
-use crate::engine::shard::clip;
 use crate::engine::{Member, Outcome, Settlement};
 use crate::error::{RefusedBy, SettleResult};
+use crate::letter::clip;
 use crate::share::AcquireMode;
 
 /// Two partitions with three records each.

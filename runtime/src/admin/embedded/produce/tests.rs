@@ -134,6 +134,22 @@ async fn nothing_is_stored_behind_what_gets_no_room() {
     }
 }
 
+/// Of a run that is more than one batch, a later batch could be taken although an earlier one was not.
+#[tokio::test]
+async fn large_records_that_come_together_are_stored_in_their_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let topic = TopicConfig {
+        max_bytes: Some(1_500_000),
+        ..small_topic()
+    };
+    let (engine, admin) = opened(directory.path(), topic).await;
+    let records = [vec![record(None, None, 900_000); 5], vec![record(None, None, 10); 10]].concat();
+    let (outcomes, end) = stream(&admin, Duration::ZERO, records).await;
+    assert_eq!(outcomes.iter().map(place).collect::<Vec<_>>(), [(0, 0)]);
+    assert_eq!(end.unwrap_err().code, ErrorCode::Full);
+    engine.close().await.unwrap();
+}
+
 #[tokio::test]
 async fn a_stream_goes_on_when_a_group_makes_room() {
     let directory = tempfile::tempdir().unwrap();
