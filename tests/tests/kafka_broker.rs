@@ -260,7 +260,10 @@ fn what_stops_a_start_is_said() {
     );
     assert!(error.contains("OutOfMemoryError"), "{error}");
     let error = "4.0.0".parse::<Version>().unwrap_err().to_string();
-    assert_eq!(error, "unknown version \"4.0.0\" of Kafka: 4.2.1 and 4.4.0 are known");
+    assert_eq!(
+        error,
+        "unknown version \"4.0.0\" of Kafka: 4.2.1, 4.4.0 and 3.9.1 are known"
+    );
     let options = Options {
         brokers: 0,
         ..Options::default()

@@ -18,7 +18,15 @@ use crate::{java, ready};
 pub(crate) struct Ports {
     pub(crate) plain: u16,
     pub(crate) controller: u16,
-    pub(crate) tls_sasl: Option<u16>,
+    pub(crate) secured: Option<Secured>,
+}
+
+/// Where it listens besides: one with TLS and SASL, one with each of them alone.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Secured {
+    pub(crate) tls_sasl: u16,
+    pub(crate) tls: u16,
+    pub(crate) sasl: u16,
 }
 
 /// A broker, running or not.
@@ -62,8 +70,13 @@ impl Broker {
         if let Some(classes) = writes {
             command.arg(format!("-XX:ArchiveClassesAtExit={}", classes.display()));
         }
+        let configuration = if options.version.has_old_logging() {
+            "log4j.configuration"
+        } else {
+            "log4j2.configurationFile"
+        };
         command
-            .arg(format!("-Dlog4j2.configurationFile=file:{}", logging.display()))
+            .arg(format!("-D{configuration}=file:{}", logging.display()))
             .arg(format!("-Dkafka.logs.dir={}", self.folder.display()))
             .arg("kafka.Kafka")
             .arg(self.properties())

@@ -6,16 +6,16 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-use crate::broker::{Broker, Ports, Process};
+use crate::broker::{Broker, Ports, Process, Secured};
 use crate::certificates::Certificates;
 use crate::error::{Error, of_file};
 use crate::java::{self, Printed};
 use crate::options::Options;
-use crate::properties::{self, LOGGING, MECHANISMS, Server};
+use crate::properties::{self, LOGGING, MECHANISMS, OLD_LOGGING, Server};
 use crate::standing::Standing;
 use crate::{archive, jars, ports};
 
-/// Who may log in at the listener with TLS and SASL, by PLAIN and by SCRAM: one who may do everything, one who may do
+/// Who may log in at the listeners with SASL, by PLAIN and by SCRAM: one who may do everything, one who may do
 /// nothing until an ACL says so.
 pub const USERS: [&str; 2] = ["admin", "worker"];
 
@@ -91,7 +91,25 @@ impl Cluster {
 
     /// What `bootstrap.servers` is at the listener with TLS and SASL, if there is one.
     pub fn bootstrap_tls_sasl(&self) -> Option<String> {
-        let ports: Option<Vec<u16>> = self.brokers.iter().map(|broker| broker.ports.tls_sasl).collect();
+        self.bootstrap_secured(|secured| secured.tls_sasl)
+    }
+
+    /// At the listener with TLS and without a login, if there is one.
+    pub fn bootstrap_tls(&self) -> Option<String> {
+        self.bootstrap_secured(|secured| secured.tls)
+    }
+
+    /// At the listener with SASL and without TLS, if there is one.
+    pub fn bootstrap_sasl(&self) -> Option<String> {
+        self.bootstrap_secured(|secured| secured.sasl)
+    }
+
+    fn bootstrap_secured(&self, port: impl Fn(Secured) -> u16) -> Option<String> {
+        let ports: Option<Vec<u16>> = self
+            .brokers
+            .iter()
+            .map(|broker| broker.ports.secured.map(&port))
+            .collect();
         Some(addresses(ports?.into_iter()))
     }
 
@@ -100,8 +118,8 @@ impl Cluster {
         Some(&self.certificates.as_ref()?.authority)
     }
 
-    /// A file for `--command-config` of Kafka's own programs: this user, by this mechanism (`PLAIN`, `SCRAM-SHA-256` or
-    /// `SCRAM-SHA-512`). `None` without a listener for it.
+    /// A file for `--command-config` of Kafka's own programs: this user, by this mechanism (`PLAIN`, `SCRAM-SHA-256`,
+    /// `SCRAM-SHA-512` or `OAUTHBEARER`). `None` without a listener for it.
     ///
     /// # Errors
     /// If the file cannot be written.
@@ -142,7 +160,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a broker that was killed, on its data and its ports, and waits until it answers. The others may have to miss
+    /// Asks a broker to end (SIGTERM), which hands over what it leads, and waits for its end; at last it is killed. The last brokers of
+    /// a cluster may wait for each other.
+    ///
+    /// # Errors
+    /// If there is no such broker.
+    pub fn stop(&mut self, id: u32) -> Result<(), Error> {
+        let limit = self.options.ready_within;
+        self.broker(id)?.end_well(limit);
+        Ok(())
+    }
+
+    /// Starts a broker that was killed or stopped, on its data and its ports, and waits until it answers. The others may have to miss
     /// it first: up to 4 s.
     ///
     /// # Errors
@@ -184,7 +213,7 @@ impl Cluster {
     }
 
     fn logging(&self) -> PathBuf {
-        self.folder.files().join("log4j2.properties")
+        self.folder.files().join("log4j.properties")
     }
 
     /// Everything but the processes, anew.
@@ -194,7 +223,7 @@ impl Cluster {
         if files.exists() {
             fs::remove_dir_all(&files).map_err(of_file(&files))?;
         }
-        let listeners = if self.options.tls_sasl { 3 } else { 2 };
+        let listeners = if self.options.tls_sasl { 5 } else { 2 };
         let wanted = listeners * u16::try_from(self.options.brokers).unwrap_or(u16::MAX);
         let first = match self.options.port {
             Some(port) => ports::check(port, wanted).map(|()| port)?,
@@ -204,7 +233,11 @@ impl Cluster {
             let ports = Ports {
                 plain: port,
                 controller: port + 1,
-                tls_sasl: self.options.tls_sasl.then_some(port + 2),
+                secured: self.options.tls_sasl.then_some(Secured {
+                    tls_sasl: port + 2,
+                    tls: port + 3,
+                    sasl: port + 4,
+                }),
             };
             let folder = files.join(format!("broker-{id}"));
             fs::create_dir_all(&folder).map_err(of_file(&folder))?;
@@ -216,7 +249,12 @@ impl Cluster {
             });
         }
         let logging = self.logging();
-        fs::write(&logging, LOGGING).map_err(of_file(&logging))?;
+        let text = if self.options.version.has_old_logging() {
+            OLD_LOGGING
+        } else {
+            LOGGING
+        };
+        fs::write(&logging, text).map_err(of_file(&logging))?;
         self.certificates = self
             .options
             .tls_sasl
@@ -278,7 +316,7 @@ impl Cluster {
             "--config",
         ]);
         command.arg(broker.properties()).stdin(Stdio::null());
-        if !self.options.share_groups {
+        if !self.options.share_groups && self.options.version.has_share_groups() {
             command.args(["--feature", "share.version=0"]);
         }
         if self.options.tls_sasl {

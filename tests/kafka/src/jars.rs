@@ -126,12 +126,10 @@ fn wanted(version: Version) -> impl Iterator<Item = String> {
 /// What is asked for by name. The broker's own pom names no logging back end; its slf4j is a 1.x.
 fn artifacts(version: Version) -> Vec<(&'static str, &'static str, &'static str)> {
     let log4j = "org.apache.logging.log4j";
-    let mut artifacts = vec![
-        ("org.apache.kafka", "kafka_2.13", version.name()),
-        (log4j, "log4j-api", LOG4J),
-        (log4j, "log4j-core", LOG4J),
-        (log4j, "log4j-slf4j-impl", LOG4J),
-    ];
+    let mut artifacts = vec![("org.apache.kafka", "kafka_2.13", version.name())];
+    if !version.has_old_logging() {
+        artifacts.extend(["log4j-api", "log4j-core", "log4j-slf4j-impl"].map(|name| (log4j, name, LOG4J)));
+    }
     if version.of_tools() == version {
         artifacts.push(("org.apache.kafka", "kafka-tools", version.name()));
     }

@@ -16,10 +16,10 @@ pub struct Options {
     pub brokers: u32,
     /// Where their files lie; emptied first. `None`: among the temporary files, removed with the cluster.
     pub dir: Option<PathBuf>,
-    /// A second listener with TLS and SASL, and an authorizer: there only `admin` may do anything until ACLs say more,
-    /// while the first listener stays open to everybody.
+    /// Listeners with TLS and SASL, with TLS alone and with SASL alone, and an authorizer: of those who log in, only `admin` may do
+    /// anything until ACLs say more, while whoever comes without a login may do everything.
     pub tls_sasl: bool,
-    /// `false` formats with `share.version` 0, so that the brokers know nothing of share groups.
+    /// `false` formats with `share.version` 0, so that the brokers know nothing of share groups. Kafka 3.9 never does.
     pub share_groups: bool,
     /// The first listener's port; the others follow. `None`: free ports outside of those that the system hands out.
     pub port: Option<u16>,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::broker::Ports;
+use crate::broker::{Ports, Secured};
 use crate::certificates::{Certificates, STORE_PASSWORD};
 use crate::cluster::{PASSWORD, USERS};
 use crate::options::Options;
@@ -37,15 +37,20 @@ impl Server<'_> {
         let Ports {
             plain,
             controller,
-            tls_sasl,
+            secured,
         } = self.own;
         let voters: Vec<String> = self
             .ports
             .iter()
             .map(|(id, ports)| format!("{id}@127.0.0.1:{}", ports.controller))
             .collect();
-        let second = tls_sasl.map(|port| format!(",SASL_SSL://127.0.0.1:{port}"));
-        let listeners = format!("PLAINTEXT://127.0.0.1:{plain}{}", second.unwrap_or_default());
+        let others = secured.map(|Secured { tls_sasl, tls, sasl }| {
+            let others = [("SASL_SSL", tls_sasl), ("SSL", tls), ("SASL_PLAINTEXT", sasl)];
+            others
+                .map(|(name, port)| format!(",{name}://127.0.0.1:{port}"))
+                .concat()
+        });
+        let listeners = format!("PLAINTEXT://127.0.0.1:{plain}{}", others.unwrap_or_default());
         owned([
             ("process.roles", "broker,controller".to_owned()),
             ("node.id", self.id.to_string()),
@@ -56,7 +61,8 @@ impl Server<'_> {
             ("controller.listener.names", "CONTROLLER".to_owned()),
             (
                 "listener.security.protocol.map",
-                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL".to_owned(),
+                "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"
+                    .to_owned(),
             ),
             ("log.dirs", self.data.display().to_string()),
         ])
@@ -102,25 +108,35 @@ fn pace() -> BTreeMap<String, String> {
 
 /// The open listener and the brokers among themselves are nobody, who may do everything.
 fn security(certificates: &Certificates) -> BTreeMap<String, String> {
-    let listener = "listener.name.sasl_ssl";
     let package = "org.apache.kafka.common.security";
     let scram = format!("{package}.scram.ScramLoginModule required;");
     let users = USERS.map(|user| format!(" user_{user}=\"{PASSWORD}\"")).concat();
-    let own = BTreeMap::from([
+    let login = [
         (
-            format!("{listener}.plain.sasl.jaas.config"),
+            "plain.sasl.jaas.config",
             format!("{package}.plain.PlainLoginModule required{users};"),
         ),
-        (format!("{listener}.scram-sha-256.sasl.jaas.config"), scram.clone()),
-        (format!("{listener}.scram-sha-512.sasl.jaas.config"), scram),
-        (format!("{listener}.sasl.enabled.mechanisms"), MECHANISMS.join(",")),
-        (
-            format!("{listener}.ssl.keystore.location"),
-            certificates.brokers.display().to_string(),
-        ),
-        (format!("{listener}.ssl.keystore.password"), STORE_PASSWORD.to_owned()),
-        (format!("{listener}.ssl.keystore.type"), "PKCS12".to_owned()),
-    ]);
+        ("scram-sha-256.sasl.jaas.config", scram.clone()),
+        ("scram-sha-512.sasl.jaas.config", scram),
+        // Without a handler of its own a broker takes tokens that nobody has signed.
+        ("oauthbearer.sasl.jaas.config", bearer("broker")),
+        ("sasl.enabled.mechanisms", MECHANISMS.join(",")),
+    ];
+    let tls = [
+        ("ssl.keystore.location", certificates.brokers.display().to_string()),
+        ("ssl.keystore.password", STORE_PASSWORD.to_owned()),
+        ("ssl.keystore.type", "PKCS12".to_owned()),
+    ];
+    let mut own = BTreeMap::new();
+    for (listener, lines) in [
+        ("sasl_ssl", &login[..]),
+        ("sasl_ssl", &tls),
+        ("ssl", &tls),
+        ("sasl_plaintext", &login),
+    ] {
+        let lines = lines.iter().cloned();
+        own.extend(lines.map(|(key, value)| (format!("listener.name.{listener}.{key}"), value)));
+    }
     let authorizer = owned([
         (
             "authorizer.class.name",
@@ -132,19 +148,24 @@ fn security(certificates: &Certificates) -> BTreeMap<String, String> {
 }
 
 /// What users may log in with.
-pub(crate) const MECHANISMS: [&str; 3] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+pub(crate) const MECHANISMS: [&str; 4] = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"];
+
+fn bearer(user: &str) -> String {
+    let package = "org.apache.kafka.common.security.oauthbearer";
+    format!("{package}.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub=\"{user}\";")
+}
 
 /// What a client with one of Kafka's own programs needs to log in.
 pub(crate) fn client(user: &str, mechanism: &str, authority: &Path) -> String {
     let package = "org.apache.kafka.common.security";
-    let module = if mechanism == "PLAIN" {
-        "plain.PlainLoginModule"
-    } else {
-        "scram.ScramLoginModule"
+    let password = |module| format!("{package}.{module} required username=\"{user}\" password=\"{PASSWORD}\";");
+    let login = match mechanism {
+        "PLAIN" => password("plain.PlainLoginModule"),
+        "OAUTHBEARER" => bearer(user),
+        _ => password("scram.ScramLoginModule"),
     };
     format!(
-        "security.protocol=SASL_SSL\nsasl.mechanism={mechanism}\n\
-         sasl.jaas.config={package}.{module} required username=\"{user}\" password=\"{PASSWORD}\";\n\
+        "security.protocol=SASL_SSL\nsasl.mechanism={mechanism}\nsasl.jaas.config={login}\n\
          ssl.truststore.type=PEM\nssl.truststore.location={}\n",
         authority.display()
     )
@@ -173,4 +194,16 @@ logger.clients.name=org.apache.kafka.clients
 logger.clients.level=warn
 logger.logs.name=org.apache.kafka.storage.internals.log.LogConfig
 logger.logs.level=warn
+";
+
+/// The same for Log4j 1.
+pub(crate) const OLD_LOGGING: &str = "\
+log4j.rootLogger=INFO, console
+log4j.appender.console=org.apache.log4j.ConsoleAppender
+log4j.appender.console.layout=org.apache.log4j.PatternLayout
+log4j.appender.console.layout.ConversionPattern=%d{ISO8601} %p %m (%c{1})%n
+log4j.logger.kafka.server.KafkaConfig=WARN
+log4j.logger.org.apache.kafka.common.config.AbstractConfig=WARN
+log4j.logger.org.apache.kafka.clients=WARN
+log4j.logger.org.apache.kafka.storage.internals.log.LogConfig=WARN
 ";

@@ -17,17 +17,21 @@ pub enum Version {
     /// The newest; it has dead-letter topics of its own (`share.version` 2).
     #[serde(rename = "4.4.0")]
     V4_4_0,
+    /// The last before share groups: it does not know their requests.
+    #[serde(rename = "3.9.1")]
+    V3_9_1,
 }
 
 impl Version {
     /// All that are known, the default first.
-    pub const ALL: [Self; 2] = [Self::V4_2_1, Self::V4_4_0];
+    pub const ALL: [Self; 3] = [Self::V4_2_1, Self::V4_4_0, Self::V3_9_1];
 
     /// As the release is called.
     pub fn name(self) -> &'static str {
         match self {
             Self::V4_2_1 => "4.2.1",
             Self::V4_4_0 => "4.4.0",
+            Self::V3_9_1 => "3.9.1",
         }
     }
 
@@ -35,12 +39,25 @@ impl Version {
     pub(crate) fn of_tools(self) -> Self {
         match self {
             Self::V4_2_1 | Self::V4_4_0 => Self::V4_2_1,
+            Self::V3_9_1 => Self::V3_9_1,
         }
+    }
+
+    /// Whether it logs by Log4j 1, which comes with it, and not by Log4j 2.
+    pub(crate) fn has_old_logging(self) -> bool {
+        self == Self::V3_9_1
+    }
+
+    /// Whether there are share groups that can be on or off.
+    pub(crate) fn has_share_groups(self) -> bool {
+        self != Self::V3_9_1
     }
 
     /// All names, for messages.
     pub(crate) fn names() -> String {
-        Self::ALL.map(Self::name).join(" and ")
+        let [first, others @ .., last] = Self::ALL.map(Self::name);
+        let others: String = others.map(|name| format!(", {name}")).concat();
+        format!("{first}{others} and {last}")
     }
 }
 
