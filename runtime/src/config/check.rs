@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::context::Context;
 use super::problem::{Problem, Severity};
 use super::section::Section;
-use super::types::{Deployment, Manifest, OnFull, Origin, RetryTopic};
+use super::types::{Deployment, Manifest, OnFull, Origin};
 use super::units::{format_duration, format_size};
 use super::values::Retention;
 
@@ -256,16 +256,11 @@ fn disagreements(a: &Deployment, b: &Deployment) -> Vec<(&'static str, String, S
     let given = |value: Option<String>| value.unwrap_or_else(|| "no value".to_owned());
     let lock = |d: &Deployment| given(d.lock.map(format_duration));
     let start = |d: &Deployment| given(d.start.map(|start| start.to_string()));
-    let retry = |d: &Deployment| {
-        let topic = d.retry_topic.as_ref().and_then(RetryTopic::topic);
-        topic.map_or_else(|| "false".to_owned(), |name| format!("\"{name}\""))
-    };
     [
         ("attempts", a.attempts.to_string(), b.attempts.to_string()),
         ("lock", lock(a), lock(b)),
         ("start", start(a), start(b)),
         ("dead-letter", dead(a), dead(b)),
-        ("retry-topic", retry(a), retry(b)),
     ]
     .into_iter()
     .filter(|(_, mine, theirs)| mine != theirs)

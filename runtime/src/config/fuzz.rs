@@ -99,8 +99,8 @@ data-dir = "state"
 start = "latest"
 isolation-level = "read_committed"
 parking = 0
-properties = { "bootstrap.servers" = "k1:9092,k2:9092", "security.protocol" = "SASL_SSL", "ssl.key.password" = "12", "socket.timeout.ms" = 500 }
-secrets = { "sasl.password" = { file = "password" }, "sasl.username" = { env = "USER" } }
+properties = { "bootstrap.servers" = "k1:9092,k2:9092", "security.protocol" = "SASL_SSL", "sasl.mechanism" = "PLAIN", "sasl.password" = "12", "ssl.ca.location" = "ca.pem", "socket.timeout.ms" = 500 }
+secrets = { "client.id" = { file = "name" }, "sasl.username" = { env = "USER" } }
 
 [topics.orders]
 partitions = 4

@@ -20,11 +20,21 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
         }
     }
     let deployments = root.section("deployments");
+    let mut retry_topics = BTreeMap::new();
     for (name, deployment) in &manifest.deployments {
-        if manifest.sources.get(&deployment.source).is_some_and(Source::is_kafka) {
-            let section = deployments.section_at(name);
-            check_limits(deployment, &section, context);
-            check_retry_topic(deployment, &section);
+        if !manifest.sources.get(&deployment.source).is_some_and(Source::is_kafka) {
+            continue;
+        }
+        let section = deployments.section_at(name);
+        check_limits(deployment, &section, context);
+        check_retry_topic(deployment, &section);
+        let Some(retry) = deployment.retry_topic.as_ref().and_then(RetryTopic::topic) else {
+            continue;
+        };
+        if let Some(other) = retry_topics.insert(retry, name) {
+            let objection = format!("is \"{retry}\", which is taken by deployments.{other}");
+            let hint = "records of the one would come to the other: name another topic, or write retry-topic = false";
+            section.refuse("retry-topic", &objection, hint);
         }
     }
 }
@@ -48,13 +58,58 @@ fn check_source(source: &KafkaSource, section: &Section<'_, '_>, context: &Conte
         let problem = Problem::new(Severity::Warning, key, message).line(properties.line_of(name));
         context.problems.borrow_mut().push(problem.hint(elsewhere(name)));
     }
-    let mut all = source.properties.clone();
-    all.extend(source.secrets.keys().map(|name| (name.clone(), HIDDEN.to_owned())));
-    for objection in check_properties(&all) {
-        let is_secret = source.secrets.contains_key(&objection.property);
-        let table = if is_secret { &secrets } else { &properties };
-        table.refuse(&objection.property, &objection.what, &objection.hint);
+    for name in source.properties.keys().chain(source.secrets.keys()) {
+        let Some((_, what)) = GROUPS.iter().find(|(known, _)| known == name) else {
+            continue;
+        };
+        let table = if source.properties.contains_key(name) {
+            &properties
+        } else {
+            &secrets
+        };
+        let hint = "write group = \"NAME\" under [deployments.NAME]; without it the group is the deployment's name";
+        table.refuse(name, what, hint);
     }
+    for (name, reason) in check_properties(source) {
+        let table = if source.secrets.contains_key(&name) {
+            &secrets
+        } else {
+            &properties
+        };
+        let key = format!("{}.{}", table.path(), key_name(&name));
+        let problem = Problem::new(Severity::Error, &*key, format!("{key}: {reason}"));
+        context.problems.borrow_mut().push(problem.line(table.line_of(&name)));
+    }
+}
+
+/// What articles take for properties of a share group, and the end of the sentence about it.
+const GROUPS: [(&str, &str); 2] = [
+    ("share.group.id", "is set: Kafka has no such property; use group"),
+    ("group.id", "is set: use group of the deployment"),
+];
+
+/// What the client says of the properties: name and reason. It does not see a secret, and is not asked about the value of one.
+#[cfg(feature = "kafka")]
+fn check_properties(source: &KafkaSource) -> Vec<(String, String)> {
+    const UNSEEN: &str = "a-secret-that-is-read-at-a-start";
+    let mut all = source.properties.clone();
+    let unseen = |name: &String| (name.clone(), UNSEEN.to_owned());
+    all.extend(source.secrets.keys().map(unseen));
+    all.retain(|name, _| !GROUPS.iter().any(|(known, _)| known == name));
+    let Err(error) = share_client::config::ClientConfig::new(&all) else {
+        return Vec::new();
+    };
+    let problems = error.problems().iter();
+    problems
+        .filter(|problem| !problem.reason.contains(UNSEEN))
+        .map(|problem| (problem.property.clone(), problem.reason.clone()))
+        .collect()
+}
+
+/// There is nobody to ask; the source itself has been refused.
+#[cfg(not(feature = "kafka"))]
+fn check_properties(_: &KafkaSource) -> Vec<(String, String)> {
+    Vec::new()
 }
 
 /// The line that has a secret somewhere else.
@@ -62,42 +117,6 @@ pub(super) fn elsewhere(property: &str) -> String {
     format!(
         "write secrets = {{ {property:?} = {{ file = \"/run/secrets/{property}\" }} }} instead, or {{ env = \"NAME\" }}"
     )
-}
-
-/// What is wrong with a property.
-struct Objection {
-    property: String,
-    /// The end of the sentence that begins with its name.
-    what: String,
-    hint: String,
-}
-
-/// Everything that is wrong with properties; for those that are secret something else stands.
-fn check_properties(properties: &BTreeMap<String, String>) -> Vec<Objection> {
-    const GROUP: &str =
-        "write group = \"NAME\" under [deployments.NAME]; without it the group is the deployment's name";
-    let object = |property: &str, what: &str, hint: &str| Objection {
-        property: property.to_owned(),
-        what: what.to_owned(),
-        hint: hint.to_owned(),
-    };
-    let mut objections = Vec::new();
-    for (name, what) in [
-        ("share.group.id", "is set: Kafka has no such property; use group"),
-        ("group.id", "is set: use group of the deployment"),
-    ] {
-        if properties.contains_key(name) {
-            objections.push(object(name, what, GROUP));
-        }
-    }
-    if properties
-        .get("bootstrap.servers")
-        .is_none_or(|servers| servers.trim().is_empty())
-    {
-        let hint = "name at least one broker: \"bootstrap.servers\" = \"HOST:PORT\"";
-        objections.push(object("bootstrap.servers", "is missing", hint));
-    }
-    objections
 }
 
 /// What brokers allow unless they are told otherwise.

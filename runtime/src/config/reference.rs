@@ -19,10 +19,7 @@ pub fn markdown() -> String {
         }
         let (common, own): (Vec<&Key>, Vec<&Key>) = rows.into_iter().partition(|row| row.only.is_none());
         table(&mut page, heading, &common);
-        for (kind, only) in [
-            (SourceKind::Embedded, "An embedded engine (`type = \"embedded\"`)"),
-            (SourceKind::Kafka, "A Kafka cluster (`type = \"kafka\"`)"),
-        ] {
+        for (kind, only) in [(SourceKind::Embedded, "embedded"), (SourceKind::Kafka, "kafka")] {
             let of_kind: Vec<&Key> = own.iter().copied().filter(|row| row.only == Some(kind)).collect();
             if !of_kind.is_empty() {
                 let place = if heading.path == "sources.*" {

@@ -542,7 +542,16 @@ fn sources() {
 #[test]
 fn a_build_without_kafka_says_so() {
     let source = "type = \"kafka\"\nproperties = { \"bootstrap.servers\" = \"k1:9092\" }\n";
-    insta::assert_snapshot!(check(&format!("[sources.main]\n{source}[deployments]")), @"");
+    insta::assert_snapshot!(check(&format!("[sources.main]\n{source}[deployments]")), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 0 deployments, 0 topics, 1 error, 1 warning
+    --- stderr
+    error: sources.main.type is "kafka", and this build has no kafka (line 2)
+    hint: use one with the feature: cargo build --package sharemill --features kafka
+    warning: there is no deployment: nothing will be handled
+    hint: add [deployments.NAME] with component and topic
+    "#);
 }
 
 #[test]

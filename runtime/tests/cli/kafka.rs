@@ -6,6 +6,9 @@ use std::os::unix::fs::PermissionsExt as _;
 use crate::support::Folder;
 
 const SOURCE: &str = "[sources.main]\ntype = \"kafka\"\nproperties = { \"bootstrap.servers\" = \"k1:9092\" }\n";
+/// The same with a login, whose password is still to be said.
+const LOGIN: &str = "[sources.main]\ntype = \"kafka\"\nproperties = { \"bootstrap.servers\" = \"k1:9092\", \
+    \"security.protocol\" = \"SASL_PLAINTEXT\", \"sasl.mechanism\" = \"PLAIN\", \"sasl.username\" = \"jobs\" }\n";
 const DEPLOYMENT: &str = "[topics.t]\n[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"t\"\n";
 
 fn check(manifest: &str) -> String {
@@ -15,6 +18,11 @@ fn check(manifest: &str) -> String {
 /// With these lines in place of the properties, from line 3.
 fn source(lines: &str) -> String {
     check(&format!("[sources.main]\ntype = \"kafka\"\n{lines}\n{DEPLOYMENT}"))
+}
+
+/// With these lines more on a source with a login, from line 4.
+fn with_login(lines: &str) -> String {
+    check(&format!("{LOGIN}{lines}\n{DEPLOYMENT}"))
 }
 
 /// With these lines more on the source, from line 4.
@@ -34,7 +42,7 @@ fn with_topic(lines: &str) -> String {
 
 fn with_password(mode: u32) -> Folder {
     let folder = Folder::with_manifest(&format!(
-        "{SOURCE}secrets = {{ \"sasl.password\" = {{ file = \"password\" }} }}\n{DEPLOYMENT}"
+        "{LOGIN}secrets = {{ \"sasl.password\" = {{ file = \"password\" }} }}\n{DEPLOYMENT}"
     ));
     let file = folder.file("password", "open sesame\n");
     fs::set_permissions(file, fs::Permissions::from_mode(mode)).unwrap();
@@ -116,17 +124,16 @@ fn properties_that_cannot_work() {
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
     --- stderr
-    error: sources.main.properties."bootstrap.servers" is missing
-    hint: name at least one broker: "bootstrap.servers" = "HOST:PORT"
+    error: sources.main.properties."bootstrap.servers": it is missing: name at least one broker as host:port
     "#);
     insta::assert_snapshot!(source("properties = { \"bootstrap.servers\" = \"k1\", \"share.group.id\" = \"g\", \"group.id\" = \"g\" }"), @r#"
     exit 1
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 2 errors, 0 warnings
     --- stderr
-    error: sources.main.properties."share.group.id" is set: Kafka has no such property; use group (line 3)
-    hint: write group = "NAME" under [deployments.NAME]; without it the group is the deployment's name
     error: sources.main.properties."group.id" is set: use group of the deployment (line 3)
+    hint: write group = "NAME" under [deployments.NAME]; without it the group is the deployment's name
+    error: sources.main.properties."share.group.id" is set: Kafka has no such property; use group (line 3)
     hint: write group = "NAME" under [deployments.NAME]; without it the group is the deployment's name
     "#);
     insta::assert_snapshot!(source("properties.bootstrap.servers = \"k1:9092\""), @r#"
@@ -136,8 +143,7 @@ fn properties_that_cannot_work() {
     --- stderr
     error: sources.main.properties.bootstrap is a table, expected text, a number or a boolean (line 3)
     hint: a name with dots stands in quotes: "bootstrap.servers" = "..."
-    error: sources.main.properties."bootstrap.servers" is missing (line 3)
-    hint: name at least one broker: "bootstrap.servers" = "HOST:PORT"
+    error: sources.main.properties."bootstrap.servers": it is missing: name at least one broker as host:port (line 3)
     "#);
     insta::assert_snapshot!(source("properties = { \"bootstrap.servers\" = [\"k1:9092\"] }"), @r#"
     exit 1
@@ -146,14 +152,13 @@ fn properties_that_cannot_work() {
     --- stderr
     error: sources.main.properties."bootstrap.servers" is a list, expected text, a number or a boolean (line 3)
     hint: write text, a number or a boolean
-    error: sources.main.properties."bootstrap.servers" is missing (line 3)
-    hint: name at least one broker: "bootstrap.servers" = "HOST:PORT"
+    error: sources.main.properties."bootstrap.servers": it is missing: name at least one broker as host:port (line 3)
     "#);
 }
 
 #[test]
 fn secrets_that_cannot_be_had() {
-    insta::assert_snapshot!(with_source("secrets = { \"sasl.password\" = \"open sesame\" }"), @r#"
+    insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = \"open sesame\" }"), @r#"
     exit 1
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
@@ -161,7 +166,7 @@ fn secrets_that_cannot_be_had() {
     error: sources.main.secrets."sasl.password" is text, expected { file = "PATH" } or { env = "NAME" } (line 4)
     hint: write { file = "PATH" } or { env = "NAME" }
     "#);
-    insta::assert_snapshot!(with_source("secrets = { \"sasl.password\" = { file = \"a\", env = \"B\" } }"), @r#"
+    insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = { file = \"a\", env = \"B\" } }"), @r#"
     exit 1
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
@@ -169,7 +174,7 @@ fn secrets_that_cannot_be_had() {
     error: sources.main.secrets."sasl.password" is a table of another form (line 4)
     hint: write { file = "PATH" } or { env = "NAME" }
     "#);
-    insta::assert_snapshot!(with_source("secrets = { \"bootstrap.servers\" = { env = \"HOME\" } }"), @r#"
+    insta::assert_snapshot!(with_login("secrets = { \"bootstrap.servers\" = { env = \"HOME\" } }"), @r#"
     exit 1
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
@@ -177,7 +182,7 @@ fn secrets_that_cannot_be_had() {
     error: sources.main.secrets."bootstrap.servers" stands in properties, too (line 4)
     hint: keep this one and take it out of properties
     "#);
-    insta::assert_snapshot!(with_source("secrets = { \"sasl.password\" = { file = \"a\" }, \"ssl.key.password\" = { env = \"B\" } }"), @r#"
+    insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = { file = \"a\" }, \"ssl.key.password\" = { env = \"B\" } }"), @r#"
     exit 0
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 0 errors, 2 warnings
@@ -200,7 +205,8 @@ fn secrets_that_cannot_be_had() {
 #[test]
 fn a_secret_in_the_manifest_is_taken_and_never_printed() {
     let folder = Folder::with_manifest(&format!(
-        "[sources.main]\ntype = \"kafka\"\nproperties = {{ \"bootstrap.servers\" = \"k1\", \"sasl.password\" = \"open sesame\" }}\n{DEPLOYMENT}"
+        "[sources.main]\ntype = \"kafka\"\nproperties = {{ \"bootstrap.servers\" = \"k1\", \"security.protocol\" = \"SASL_PLAINTEXT\", \
+         \"sasl.mechanism\" = \"PLAIN\", \"sasl.username\" = \"u\", \"sasl.password\" = \"open sesame\" }}\n{DEPLOYMENT}"
     ));
     insta::assert_snapshot!(folder.run(&["config", "check"]), @r#"
     exit 0
@@ -290,6 +296,14 @@ fn a_retry_topic_is_one_of_its_own() {
     error: deployments.d.retry-topic is "d.dead", its topic for dead letters (line 8)
     hint: choose another topic
     "#);
+    insta::assert_snapshot!(check(&format!("{SOURCE}{DEPLOYMENT}[topics.u]\n[deployments.e]\ncomponent = \"handler.wasm\"\ntopic = \"u\"\ngroup = \"d\"\n")), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 2 deployments, 4 topics, 1 error, 0 warnings
+    --- stderr
+    error: deployments.e.retry-topic is "d.retry", which is taken by deployments.d (line 9)
+    hint: records of the one would come to the other: name another topic, or write retry-topic = false
+    "#);
     insta::assert_snapshot!(with_deployment("retry-topic = true"), @"
     exit 1
     --- stdout
@@ -323,7 +337,7 @@ fn topics_have_what_kafka_has() {
 #[test]
 fn show_says_who_sees_to_what() {
     let folder = Folder::with_manifest(&format!(
-        "{SOURCE}start = \"latest\"\nsecrets = {{ \"sasl.password\" = {{ env = \"HOME\" }} }}\n\
+        "{LOGIN}start = \"latest\"\nsecrets = {{ \"sasl.password\" = {{ env = \"HOME\" }} }}\n\
          [topics.t]\npartitions = 3\nretention = {{ time = \"1d\", size = \"1GiB\" }}\n\
          [deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"t\"\nlock = \"40s\"\n\
          settings = {{ greeting = \"two\\nlines\" }}\n\
@@ -348,6 +362,9 @@ fn show_says_who_sees_to_what() {
 
     [sources.main.properties]
     "bootstrap.servers" = "k1:9092"
+    "sasl.mechanism" = "PLAIN"
+    "sasl.username" = "jobs"
+    "security.protocol" = "SASL_PLAINTEXT"
 
     [sources.main.secrets."sasl.password"]
     env = "HOME"

@@ -325,7 +325,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "deployments.*.retry-topic",
         Form("a topic name or `false`"),
         Derived("`GROUP.retry`"),
-        "Topic of the same group to which a record is copied that is held for later and keeps the window of its partition from moving on; created on demand. `false`: it stays, and the window stands still.",
+        "Topic of the same group, of no other deployment, to which a record is copied that is held for later and keeps the window of its partition from moving on; created on demand. `false`: it stays, and the window stands still.",
     )
     .only(Kafka),
     key(
