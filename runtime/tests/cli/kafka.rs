@@ -157,36 +157,71 @@ fn properties_that_cannot_work() {
 }
 
 #[test]
-fn secrets_that_cannot_be_had() {
-    insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = \"open sesame\" }"), @r#"
+fn what_the_client_says_of_properties_is_told() {
+    insta::assert_snapshot!(source("properties = { \"bootstrap.servers\" = \"k1:x\", \"sasl.mechanisms\" = \"PLAIN\", \"auto.offset.reset\" = \"earliest\", \"boostrap.servers\" = 1 }"), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 4 errors, 0 warnings
+    --- stderr
+    error: sources.main.properties."auto.offset.reset": a share group's start is kept with the group: use the source's start, or the group's share.auto.offset.reset (line 3)
+    error: sources.main.properties."boostrap.servers": there is no such property; is bootstrap.servers meant? (line 3)
+    error: sources.main.properties."bootstrap.servers": "k1:x" is not host:port with a port from 1 to 65535 (line 3)
+    error: sources.main.properties."sasl.mechanism": it has no effect with security.protocol PLAINTEXT: use SASL_PLAINTEXT or SASL_SSL, or leave it out (line 3)
+    "#);
+    // A value that is not known is no mistake, a name is.
+    insta::assert_snapshot!(source("properties = { \"security.protocol\" = \"SASL_PLAINTEXT\", \"sasl.mechanism\" = \"PLAIN\", \"sasl.username\" = \"u\" }\n\
+        secrets = { \"sasl.password\" = { env = \"HOME\" }, \"bootstrap.servers\" = { env = \"HOME\" }, \"socket.timeout.ms\" = { env = \"HOME\" }, \"sasl.pasword\" = { env = \"HOME\" } }"), @r#"
     exit 1
     --- stdout
     [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
     --- stderr
+    error: sources.main.secrets."sasl.pasword": there is no such property; is sasl.password meant? (line 4)
+    "#);
+    insta::assert_snapshot!(source("properties = { \"bootstrap.servers\" = \"k1\", \"security.protocol\" = \"ssl\", \"ssl.ca.location\" = \"ca.pem\" }"), @r#"
+    exit 0
+    --- stdout
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 0 errors, 1 warning
+    --- stderr
+    warning: sources.main.properties."ssl.ca.location" does not exist here: [DIR]/ca.pem (line 3)
+    hint: relative paths start at the manifest's folder
+    "#);
+}
+
+#[test]
+fn secrets_that_cannot_be_had() {
+    insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = \"open sesame\" }"), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 2 errors, 0 warnings
+    --- stderr
+    error: sources.main.properties."sasl.password": it is missing or empty, and sasl.mechanism needs it (line 3)
     error: sources.main.secrets."sasl.password" is text, expected { file = "PATH" } or { env = "NAME" } (line 4)
     hint: write { file = "PATH" } or { env = "NAME" }
     "#);
     insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = { file = \"a\", env = \"B\" } }"), @r#"
     exit 1
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 2 errors, 0 warnings
     --- stderr
+    error: sources.main.properties."sasl.password": it is missing or empty, and sasl.mechanism needs it (line 3)
     error: sources.main.secrets."sasl.password" is a table of another form (line 4)
     hint: write { file = "PATH" } or { env = "NAME" }
     "#);
     insta::assert_snapshot!(with_login("secrets = { \"bootstrap.servers\" = { env = \"HOME\" } }"), @r#"
     exit 1
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 2 errors, 0 warnings
     --- stderr
+    error: sources.main.properties."sasl.password": it is missing or empty, and sasl.mechanism needs it (line 3)
     error: sources.main.secrets."bootstrap.servers" stands in properties, too (line 4)
     hint: keep this one and take it out of properties
     "#);
     insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = { file = \"a\" }, \"ssl.key.password\" = { env = \"B\" } }"), @r#"
-    exit 0
+    exit 1
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 3 topics, 0 errors, 2 warnings
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 2 warnings
     --- stderr
+    error: sources.main.secrets."ssl.key.password": it has no effect with security.protocol SASL_PLAINTEXT: use SSL or SASL_SSL, or leave it out (line 4)
     warning: sources.main.secrets."sasl.password" cannot be read from [DIR]/a: No such file or directory (os error 2) (line 4)
     hint: sharemill run reads it when it starts
     warning: sources.main.secrets."ssl.key.password" takes the variable B, which is not set here (line 4)
@@ -232,7 +267,7 @@ fn a_secret_in_the_manifest_is_taken_and_never_printed() {
     --- stdout
     [DIR]/again.toml: 1 deployment, 3 topics, 1 error, 0 warnings
     --- stderr
-    error: sources.main.properties."sasl.password" is not the secret but what config show prints for it (line 15)
+    error: sources.main.properties."sasl.password" is not the secret but what config show prints for it (line 16)
     hint: write secrets = { "sasl.password" = { file = "/run/secrets/sasl.password" } } instead, or { env = "NAME" }
     "#);
 }
