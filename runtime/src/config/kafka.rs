@@ -281,8 +281,8 @@ mod tests {
         }
         insta::assert_snapshot!(secret_with(b"\n").unwrap_err(), @"sasl.password is empty in DIR/secret");
         insta::assert_snapshot!(secret_with(&[0xff]).unwrap_err(), @"sasl.password cannot be read from DIR/secret: stream did not contain valid UTF-8");
-        insta::assert_snapshot!(secret_with(&[b'a'; 65_537]).unwrap_err(), @"sasl.password cannot be read from DIR/secret: it has more than 65536 bytes, the limit of a secret");
-        assert!(secret_with(&[b'a'; 65_536]).is_ok());
+        insta::assert_snapshot!(secret_with(&vec![b'a'; 65_537]).unwrap_err(), @"sasl.password cannot be read from DIR/secret: it has more than 65536 bytes, the limit of a secret");
+        assert!(secret_with(&vec![b'a'; 65_536]).is_ok());
         let env = "SHAREMILL_HAS_NO_SUCH_VARIABLE".to_owned();
         insta::assert_snapshot!(Secret::Env { env }.read("sasl.password").unwrap_err(), @"sasl.password is to be taken from the variable SHAREMILL_HAS_NO_SUCH_VARIABLE, which is not set, or is not text");
     }
