@@ -53,7 +53,7 @@ fn engine(manifest: &Manifest, found: &mut Vec<Problem>) -> Option<HostEngine> {
     let mut config = host::wasm_config(&manifest.host, manifest.deployments.values());
     let is_in_data = |cache: &std::path::PathBuf| {
         let mut sources = manifest.sources.values();
-        sources.any(|source| cache.starts_with(&source.data_dir)) && !cache.is_dir()
+        sources.any(|source| cache.starts_with(source.data_dir())) && !cache.is_dir()
     };
     config.cache_dir = config.cache_dir.filter(|cache| !is_in_data(cache));
     let uncached = || HostEngineConfig {

@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::args::{ConfigCheck, ConfigShow, ShowFormat};
 use super::{components, leftover, manifest};
-use crate::config::{Loaded, Manifest, Problem, Severity};
+use crate::config::{Loaded, Manifest, Problem, Severity, Shown, Source};
 use crate::output::{self, Failure, Format};
 
 /// The answer of `config check --format json`.
@@ -46,22 +46,25 @@ pub(super) async fn check(args: &ConfigCheck) -> Result<(), Failure> {
 /// What the journals of a manifest would meet at a start.
 fn foreseen(manifest: &Manifest) -> Vec<Problem> {
     let sources = manifest.sources.iter();
-    let foresee = |(name, source): (&String, _)| crate::host::foresee(name, source, manifest.host.profile);
+    let foresee = |(name, source): (&String, &Source)| match source {
+        Source::Embedded(source) => crate::host::foresee(name, source, manifest.host.profile),
+        Source::Kafka(_) => Vec::new(),
+    };
     sources.flat_map(foresee).collect()
 }
 
-/// Prints a manifest with every default.
+/// Prints a manifest with every default; reading it gives the same manifest.
 pub(super) fn show(args: &ConfigShow) -> Result<(), Failure> {
     let manifest = manifest::load(args.manifest.manifest.clone())?;
     match args.format {
-        ShowFormat::Json => output::json(&manifest),
-        ShowFormat::Toml => output::data(&to_toml(&manifest)?),
+        ShowFormat::Json => output::json(&Shown::new(&manifest)),
+        ShowFormat::Toml => {
+            let printed = Shown::new(&manifest).toml();
+            let printed =
+                printed.map_err(|error| Failure::new(format!("cannot print the manifest as TOML: {error}")))?;
+            output::data(&printed)
+        }
     }
-}
-
-/// The manifest as TOML; reading it gives the same manifest.
-fn to_toml(manifest: &Manifest) -> Result<String, Failure> {
-    toml::to_string(manifest).map_err(|error| Failure::new(format!("cannot print the manifest as TOML: {error}")))
 }
 
 fn summary(loaded: &Loaded, errors: usize, warnings: usize) -> String {

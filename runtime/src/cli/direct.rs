@@ -6,18 +6,22 @@ use share_engine::error::OpenError;
 use super::open::Place;
 use crate::admin::{Admin, AdminError, Damage, EmbeddedAdmin, ErrorCode, Unchecked, VerifyReport};
 use crate::config::EmbeddedSource;
-use crate::output;
+use crate::output::{self, Failure};
 
 /// An open engine. Fails with [`ErrorCode::InUse`], naming directory and holder, if another process owns the directory.
 /// With `topics` those of the manifest are made first, so that records can be produced before the first run.
-pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, AdminError> {
-    let config = crate::host::engine_config(&place.source, place.profile);
-    let directory = place.source.data_dir.clone();
+pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, Failure> {
+    let source = place.engine()?;
+    let config = crate::host::engine_config(source, place.profile);
+    let directory = source.data_dir.clone();
     let opened = tokio::task::spawn_blocking(move || Engine::open(directory, config)).await;
     let opened = opened.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
     let (engine, _) = opened.map_err(|error| open_error(&error))?;
     if topics && let Some(manifest) = &place.manifest {
-        for line in crate::host::apply_topics(manifest, &engine).await? {
+        for line in crate::host::apply_topics(manifest, &engine)
+            .await
+            .map_err(AdminError::from)?
+        {
             output::message(&line);
         }
     }

@@ -3,7 +3,7 @@
 use super::direct;
 use super::open::Patience;
 use crate::admin::{self, Admin as _, AdminClient, GroupSummary, TopicSummary};
-use crate::config::{EmbeddedSource, Manifest, Problem, Severity};
+use crate::config::{EmbeddedSource, Manifest, Problem, Severity, Source};
 use crate::output::{self, Failure};
 
 /// Topics and groups of the manifest's data directory that the manifest does not name. Asks the host that runs on it, or looks at it;
@@ -11,6 +11,8 @@ use crate::output::{self, Failure};
 pub(super) async fn find(manifest: &Manifest) -> Vec<Problem> {
     let mut found = Vec::new();
     for (name, source) in &manifest.sources {
+        // A cluster has topics and groups of others.
+        let Source::Embedded(source) = source else { continue };
         let key = format!("sources.{name}.data-dir");
         match ask(source).await {
             Ok(Some((topics, groups))) => found.extend(compare(manifest, &key, &topics, &groups)),

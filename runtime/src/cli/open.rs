@@ -12,14 +12,16 @@ use tokio::time::Instant;
 use super::args::DataArgs;
 use super::{direct, environment, manifest};
 use crate::admin::{Admin, AdminClient, AdminError, ErrorCode};
-use crate::config::{EmbeddedSource, Manifest, Profile, Severity, nearest};
+use crate::config::{EmbeddedSource, Manifest, Profile, Severity, Source, nearest};
 use crate::output::{self, Failure};
 
-/// A data directory with the settings of its engine.
+/// A data directory with the settings of its source.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
+    /// What the manifest calls the source.
+    name: String,
     /// Settings, the directory among them.
-    pub(super) source: EmbeddedSource,
+    source: Source,
     /// Which defaults apply.
     pub(super) profile: Profile,
     /// The manifest that names it, if there is nothing wrong with it.
@@ -31,7 +33,22 @@ pub(super) struct Place {
 impl Place {
     /// The directory.
     pub(super) fn data_dir(&self) -> &Path {
-        &self.source.data_dir
+        self.source.data_dir()
+    }
+
+    /// The settings of the engine, for a command that opens one. Fails where records are in a Kafka cluster.
+    pub(super) fn engine(&self) -> Result<&EmbeddedSource, Failure> {
+        match &self.source {
+            Source::Embedded(source) => Ok(source),
+            Source::Kafka(_) => {
+                let message = format!(
+                    "{} is a kafka source: there is no engine on this disk that this command could open",
+                    self.name
+                );
+                Err(Failure::new(message)
+                    .hint("what asks a host needs sharemill run beside it; the cluster answers Kafka's own tools"))
+            }
+        }
     }
 }
 
@@ -101,10 +118,11 @@ async fn try_open(place: &Place, absent: Absent<'_>) -> Result<Box<dyn Admin>, F
         Absent::CreateFor(topic) => has_topic(topic),
         Absent::Refuse => false,
     };
+    place.engine()?;
     if !may_create {
         require(place).map_err(|failure| not_wished(place, absent).unwrap_or(failure))?;
     }
-    Ok(direct::open(place, absent != Absent::Refuse).await?)
+    direct::open(place, absent != Absent::Refuse).await
 }
 
 /// How long a command waits for a data directory whose owner does not answer: all its waits together. Told after a second.
@@ -190,7 +208,8 @@ pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
     };
     match given.or_else(from_environment) {
         Some(data_dir) => Ok(Place {
-            source: EmbeddedSource::with_defaults(absolute(&data_dir)?, Profile::Default),
+            name: "main".to_owned(),
+            source: Source::Embedded(EmbeddedSource::with_defaults(absolute(&data_dir)?, Profile::Default)),
             profile: Profile::Default,
             manifest: None,
             is_broken: false,
@@ -213,13 +232,16 @@ fn place_of_manifest(args: &DataArgs) -> Result<Place, Failure> {
         fatal.for_each(output::problem);
         return Err(Failure::told());
     }
-    let source = loaded.manifest.sources.values().next().cloned();
+    let sources = loaded.manifest.sources.iter();
+    let first = sources.map(|(name, source)| (name.clone(), source.clone())).next();
+    let (name, source) = first.ok_or_else(|| Failure::new("the manifest has no source"))?;
     let whole = loaded
         .problems
         .iter()
         .all(|problem| problem.severity != Severity::Error);
     Ok(Place {
-        source: source.ok_or_else(|| Failure::new("the manifest has no source"))?,
+        name,
+        source,
         profile: loaded.manifest.host.profile,
         manifest: whole.then(|| Box::new(loaded.manifest)),
         is_broken: !whole,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::args::RunArgs;
 use super::{environment, manifest};
 use crate::admin::{AdminClient, AdminError, ErrorCode};
-use crate::config::{Deployment, EmbeddedSource, EnvValue, LogFormat, Manifest, filter};
+use crate::config::{Deployment, EmbeddedSource, EnvValue, KafkaSource, LogFormat, Manifest, Source, filter};
 use crate::handler::HostEngineError;
 use crate::host::{HostError, flush_log};
 use crate::metrics::MetricsServerError;
@@ -18,11 +18,11 @@ use share_engine::error::OpenError;
 
 /// Everything that the host needs to know: the manifest with flags and environment applied. Plain data.
 #[derive(Clone, Debug, PartialEq)]
-pub struct RunPlan {
+pub struct RunPlan<S = EmbeddedSource> {
     /// Host settings, topics and deployments; flags and environment have been applied to `host`.
     pub manifest: Manifest,
     /// The source's settings.
-    pub source: EmbeddedSource,
+    pub source: S,
     /// Values of the granted environment variables, by deployment.
     pub environment: BTreeMap<String, BTreeMap<String, String>>,
     /// End when every record is handled and nothing is parked.
@@ -59,12 +59,39 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 async fn run_with(args: &RunArgs, stages: &Arc<Stages>) -> Result<(), Failure> {
     let plan = plan(args)?;
-    match AdminClient::connect(&plan.source.data_dir).await {
-        Ok(Some(client)) => return Err(in_use(&plan.source.data_dir, client.pid())),
+    let data_dir = plan.source.data_dir();
+    match AdminClient::connect(data_dir).await {
+        Ok(Some(client)) => return Err(in_use(data_dir, client.pid())),
         Err(error) if error.code != ErrorCode::Ended => return Err(error.into()),
         Ok(None) | Err(_) => {}
     }
-    crate::host::run(plan, stages).await.map_err(|error| failure(&error))
+    match plan.source.clone() {
+        Source::Embedded(source) => {
+            let run = crate::host::run(plan.on(source), stages).await;
+            run.map_err(|error| failure(&error))
+        }
+        Source::Kafka(source) => run_on_kafka(&plan.on(source)),
+    }
+}
+
+impl RunPlan<Source> {
+    /// The same on this source.
+    fn on<S>(self, source: S) -> RunPlan<S> {
+        RunPlan {
+            manifest: self.manifest,
+            source,
+            environment: self.environment,
+            until_idle: self.until_idle,
+        }
+    }
+}
+
+fn run_on_kafka(plan: &RunPlan<KafkaSource>) -> Result<(), Failure> {
+    let names = plan.manifest.sources.keys();
+    let name = names.map(String::as_str).collect::<Vec<_>>().join(", ");
+    Err(Failure::new(format!(
+        "{name} is a kafka source, which this version checks and does not run yet"
+    )))
 }
 
 #[expect(
@@ -141,7 +168,7 @@ pub(crate) fn in_use(data_dir: &Path, pid: u32) -> Failure {
     ))
 }
 
-fn plan(args: &RunArgs) -> Result<RunPlan, Failure> {
+fn plan(args: &RunArgs) -> Result<RunPlan<Source>, Failure> {
     let mut manifest = manifest::load(args.manifest.manifest.clone())?;
     apply(&mut manifest, args)?;
     let source = manifest.sources.values().next().cloned();

@@ -39,7 +39,7 @@ pub fn deployment_spec(name: &str, deployment: &Deployment) -> DeploymentSpec {
         instance: instance_mode(deployment.instance),
         deadline: deployment.deadline,
         max_lease: deployment.max_lease,
-        lock: deployment.lock,
+        lock: deployment.lock.unwrap_or(Deployment::LOCK),
         memory: deployment.memory,
         attempts: u16::try_from(deployment.attempts).unwrap_or(u16::MAX),
         backoff: Backoff {

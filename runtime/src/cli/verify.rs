@@ -8,12 +8,13 @@ use crate::output::{self, Align, Failure, Format, Table, bytes, counted};
 /// Reads everything on disk; fails if anything is damaged, or newer than this program.
 pub(super) async fn run(args: VerifyArgs) -> Result<(), Failure> {
     let place = open::place(&args.data)?;
+    let source = place.engine()?;
     if let Some(client) = AdminClient::connect(place.data_dir()).await? {
         let message = format!("{} is in use by process {}", place.data_dir().display(), client.pid());
         return Err(Failure::new(message).hint("stop the host first: verify needs the directory to itself"));
     }
     open::require(&place)?;
-    let report = direct::verify(&place.source).await?;
+    let report = direct::verify(source).await?;
     if Format::from(args.format) == Format::Json {
         output::json(&report)?;
     } else {

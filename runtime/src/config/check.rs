@@ -42,11 +42,12 @@ fn check_topic(manifest: &Manifest, name: &str, section: &Section<'_, '_>, conte
     if topic.origin == Origin::Listed {
         check_source(manifest, &topic.source, section);
     }
-    let half = topic.max_bytes / 2;
-    if topic.segment_bytes > half {
+    if let (Some(segment_bytes), Some(half)) = (topic.segment_bytes, topic.max_bytes.map(|most| most / 2))
+        && segment_bytes > half
+    {
         let objection = format!(
             "is {}, above half of max-bytes ({})",
-            format_size(topic.segment_bytes),
+            format_size(segment_bytes),
             format_size(half)
         );
         section.refuse(
@@ -55,7 +56,7 @@ fn check_topic(manifest: &Manifest, name: &str, section: &Section<'_, '_>, conte
             "space is freed in whole segments: raise max-bytes or lower segment-bytes",
         );
     }
-    if topic.on_full == OnFull::DropOldest && topic.retention == Retention::Queue {
+    if topic.on_full == Some(OnFull::DropOldest) && topic.retention == Some(Retention::Queue) {
         let message =
             format!("topics.{name} drops its oldest records when it is full, even those that no group has handled");
         let problem = Problem::new(Severity::Warning, format!("topics.{name}.on-full"), message);
@@ -252,10 +253,13 @@ fn disagreements(a: &Deployment, b: &Deployment) -> Vec<(&'static str, String, S
             .clone()
             .map_or_else(|| "false".to_owned(), |name| format!("\"{name}\""))
     };
+    let given = |value: Option<String>| value.unwrap_or_else(|| "no value".to_owned());
+    let lock = |d: &Deployment| given(d.lock.map(format_duration));
+    let start = |d: &Deployment| given(d.start.map(|start| start.to_string()));
     [
         ("attempts", a.attempts.to_string(), b.attempts.to_string()),
-        ("lock", format_duration(a.lock), format_duration(b.lock)),
-        ("start", a.start.to_string(), b.start.to_string()),
+        ("lock", lock(a), lock(b)),
+        ("start", start(a), start(b)),
         ("dead-letter", dead(a), dead(b)),
     ]
     .into_iter()

@@ -1,15 +1,36 @@
 //! What a manifest needs from the machine: files, folders, environment variables. The only part of `config` that looks.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::context::Context;
+use super::kafka::{HIDDEN, Secret};
+use super::on_kafka::elsewhere;
 use super::problem::{Problem, Severity};
 use super::section::Section;
-use super::types::{EnvValue, Manifest};
+use super::source::is_path;
+use super::types::{EnvValue, Manifest, Source};
+use super::words::key_name;
 
 /// Checks that components, granted folders and inherited variables are there.
 pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Context<'_>) {
     const PATH_HINT: &str = "relative paths start at the manifest's folder";
+    let sources = root.section("sources");
+    for (name, source) in &manifest.sources {
+        if let Source::Kafka(source) = source {
+            let section = sources.section_at(name);
+            check_secrets(&source.secrets, &section.section("secrets"), context);
+            check_paths(&source.properties, &section.section("properties"), context);
+            for (property, _) in source.properties.iter().filter(|(_, value)| *value == HIDDEN) {
+                section.section("properties").refuse(
+                    property,
+                    "is not the secret but what config show prints for it",
+                    &elsewhere(property),
+                );
+            }
+        }
+    }
     let deployments = root.section("deployments");
     for (name, deployment) in &manifest.deployments {
         let section = deployments.section_at(name);
@@ -45,6 +66,54 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
                     .borrow_mut()
                     .push(problem.hint(format!("set {from} before sharemill run")));
             }
+        }
+    }
+}
+
+/// Certificates and keys: what is not here may be on the machine that runs it.
+fn check_paths(properties: &BTreeMap<String, String>, section: &Section<'_, '_>, context: &Context<'_>) {
+    for (name, path) in properties.iter().filter(|(name, value)| is_path(name, value)) {
+        if Path::new(path).exists() {
+            continue;
+        }
+        let key = format!("{}.{}", section.path(), key_name(name));
+        let message = format!("{key} does not exist here: {path}");
+        let problem = Problem::new(Severity::Warning, key, message).line(section.line_of(name));
+        context
+            .problems
+            .borrow_mut()
+            .push(problem.hint("relative paths start at the manifest's folder"));
+    }
+}
+
+fn check_secrets(secrets: &BTreeMap<String, Secret>, section: &Section<'_, '_>, context: &Context<'_>) {
+    for (name, secret) in secrets {
+        let warn = |message: String, hint: String| {
+            let key = format!("{}.{}", section.path(), key_name(name));
+            let problem = Problem::new(Severity::Warning, &*key, format!("{key} {message}"));
+            let problem = problem.line(section.line_of(name)).hint(hint);
+            context.problems.borrow_mut().push(problem);
+        };
+        match secret {
+            Secret::File { file } => {
+                let place = file.display();
+                match std::fs::metadata(file).map(|found| found.permissions().mode() & 0o777) {
+                    Err(error) => warn(
+                        format!("cannot be read from {place}: {error}"),
+                        "sharemill run reads it when it starts".to_owned(),
+                    ),
+                    Ok(mode) if mode & 0o077 != 0 => warn(
+                        format!("is in {place}, which others may read (mode {mode:o})"),
+                        format!("chmod 600 {place}"),
+                    ),
+                    Ok(_) => {}
+                }
+            }
+            Secret::Env { env } if std::env::var_os(env).is_none() => warn(
+                format!("takes the variable {env}, which is not set here"),
+                format!("set {env} before sharemill run"),
+            ),
+            Secret::Env { .. } => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::load::parse;
 use super::problem::Severity;
+use super::shown::Shown;
 
 /// Feeds arbitrary bytes to the loader. Panics only on a bug.
 pub fn fuzz_manifest(data: &[u8]) {
@@ -19,7 +20,7 @@ pub fn fuzz_manifest(data: &[u8]) {
             );
             return Err(format!("{:?}", loaded.problems));
         }
-        Ok(toml::to_string(&loaded.manifest))
+        Ok(Shown::new(&loaded.manifest).toml())
     };
     if let Ok(printed) = print(&text) {
         let printed = printed.unwrap_or_else(|error| panic!("cannot be printed: {error}"));
@@ -91,6 +92,40 @@ config = { region = "north" }
 env = { TOKEN = { from = "TOKEN" }, MODE = "test" }
 "#;
 
+    const CLUSTER: &str = r#"
+[sources.main]
+type = "kafka"
+data-dir = "state"
+start = "latest"
+isolation-level = "read_committed"
+parking = 0
+properties = { "bootstrap.servers" = "k1:9092,k2:9092", "security.protocol" = "SASL_SSL", "sasl.mechanism" = "PLAIN", "sasl.password" = "12", "ssl.ca.location" = "ca.pem", "socket.timeout.ms" = 500 }
+secrets = { "client.id" = { file = "name" }, "sasl.username" = { env = "USER" } }
+
+[topics.orders]
+partitions = 4
+retention = { time = "7d", size = "1GiB" }
+segment-bytes = "16MiB"
+
+[deployments.enrich]
+component = "enrich.wasm"
+topic = "orders"
+lock = "40m"
+attempts = 9
+dead-letter = "gone"
+retry-topic = "again"
+start = "by-duration:1h"
+settings = { a = "one\ntwo" }
+
+[deployments.enrich.grants]
+emit = ["lines"]
+
+[deployments.audit]
+component = "audit.wasm"
+topic = "orders"
+retry-topic = false
+"#;
+
     const LEAST: &str = "[deployments.a]\ncomponent = \"a.wasm\"\ntopic = \"b\"\n";
 
     /// What is worth a look of its own.
@@ -121,7 +156,7 @@ env = { TOKEN = { from = "TOKEN" }, MODE = "test" }
         }
         // What the reference says of keys and values gives the pieces.
         let words = include_bytes!("../../../docs/manifest.md");
-        let corpus = [EVERYTHING, LEAST];
+        let corpus = [EVERYTHING, CLUSTER, LEAST];
         for text in corpus {
             fuzz_manifest(text.as_bytes());
         }
@@ -147,11 +182,18 @@ env = { TOKEN = { from = "TOKEN" }, MODE = "test" }
 
     #[test]
     fn everything_can_be_said() {
-        let loaded = parse(Path::new("/folder/sharemill.toml"), EVERYTHING);
-        assert!(
-            loaded.problems.iter().all(|one| one.severity != Severity::Error),
-            "{:?}",
-            loaded.problems
-        );
+        let in_this_build = if cfg!(feature = "kafka") {
+            &[EVERYTHING, CLUSTER][..]
+        } else {
+            &[EVERYTHING]
+        };
+        for text in in_this_build {
+            let loaded = parse(Path::new("/folder/sharemill.toml"), text);
+            assert!(
+                loaded.problems.iter().all(|one| one.severity != Severity::Error),
+                "{:?}",
+                loaded.problems
+            );
+        }
     }
 }

@@ -8,16 +8,18 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::context::Context;
+use super::keys::SourceKind;
 use super::problem::{Problem, Problems, Severity};
-use super::section::{Section, Value};
+use super::section::Section;
+use super::source::Home;
 use super::types::{
-    Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
-    LogFormat, Manifest, OnFull, Profile, Topic,
+    Access, Backoff, Deployment, EnvValue, FileGrant, Grants, Host, InstanceMode, LogFormat, Manifest, Profile,
+    RetryTopic, Source,
 };
+use super::values::Start;
 use super::values::filter;
 use super::values::names::Rule;
-use super::values::{Retention, Start};
-use super::{check, files, topics};
+use super::{check, files, on_kafka, source, topics};
 
 /// A manifest, or as much of it as could be understood, with everything that was found.
 #[derive(Clone, Debug)]
@@ -114,6 +116,7 @@ fn parse_with(file: &Path, text: &str, further: Check) -> Loaded {
     }
     topics::complete(&mut manifest, &root, &context);
     check::relations(&manifest, &root, &context);
+    on_kafka::check(&manifest, &root, &context);
     further(&manifest, &root, &context);
     let deployments = root.section("deployments");
     let component_line = |name: &String| Some((name.clone(), deployments.section_at(name).line_of("component")?));
@@ -129,25 +132,22 @@ fn parse_with(file: &Path, text: &str, further: Check) -> Loaded {
 }
 
 fn read_all(root: &Section<'_, '_>, file: &Path) -> Manifest {
-    let sources = read_sources(&root.section("sources"));
-    let data_dir = sources
-        .values()
-        .next()
-        .map_or_else(PathBuf::new, |source| source.data_dir.clone());
-    let only_source = sources.keys().next().cloned().unwrap_or_default();
-    let topics = root.section("topics").named(Rule::Topic);
+    let sources = source::read_all(&root.section("sources"));
+    let data_dir = sources.values().next().map_or(Path::new(""), Source::data_dir);
+    let home = Home::of(&sources);
+    let listed = root.section("topics").named(Rule::Topic);
     let deployments = root.section("deployments").named(Rule::Plain);
     Manifest {
         file: file.to_owned(),
-        host: read_host(&root.section("host"), &data_dir),
-        topics: topics
+        host: read_host(&root.section("host"), data_dir),
+        topics: listed
             .into_iter()
-            .map(|(name, section)| (name, read_topic(&section, &only_source)))
+            .map(|(name, section)| (name, topics::read(section, &home)))
             .collect(),
         deployments: deployments
             .into_iter()
             .map(|(name, section)| {
-                let deployment = read_deployment(&name, &section, &only_source);
+                let deployment = read_deployment(&name, section, &home);
                 (name, deployment)
             })
             .collect(),
@@ -206,144 +206,14 @@ fn read_host(section: &Section<'_, '_>, data_dir: &Path) -> Host {
     }
 }
 
-fn read_sources(section: &Section<'_, '_>) -> BTreeMap<String, EmbeddedSource> {
-    let named = section.named(Rule::Plain);
-    if named.is_empty() {
-        return BTreeMap::from([("main".to_owned(), read_source(&section.absent("main", "*")))]);
-    }
-    for (_, extra) in named.iter().skip(1) {
-        let message = format!(
-            "{} is a second embedded source, and one process owns one data directory",
-            extra.path()
-        );
-        let hint = "run a second host with a manifest of its own";
-        extra.report(message, hint);
-    }
-    named
-        .into_iter()
-        .map(|(name, section)| (name, read_source(&section)))
-        .collect()
-}
-
-/// A source of which nothing but the directory is given.
-pub(super) fn default_source(data_dir: PathBuf, profile: Profile) -> EmbeddedSource {
-    let context = Context {
-        text: "",
-        folder: Path::new(""),
-        profile,
-        problems: RefCell::new(Problems::default()),
-    };
-    let table = DeTable::new();
-    let source = read_source(&Section::root(&context, &table).section("sources").absent("main", "*"));
-    EmbeddedSource { data_dir, ..source }
-}
-
-fn read_source(section: &Section<'_, '_>) -> EmbeddedSource {
-    if section.choice("type") == "kafka" {
-        section.refuse(
-            "type",
-            "is \"kafka\", and this build has no kafka source yet",
-            "use type = \"embedded\"",
-        );
-    }
-    EmbeddedSource {
-        data_dir: section.path_value("data-dir").unwrap_or_default(),
-        durability: if section.choice("durability") == "os" {
-            Durability::Os
-        } else {
-            Durability::Sync
-        },
-        journal_size: section.size("journal-size"),
-        memory_window: section.size("memory-window"),
-        reserve: section.size("reserve"),
-    }
-}
-
-/// Segment size of topics that are large enough for it.
-const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
-
-/// A topic; retention is completed by [`topics::complete`] where it is absent.
-pub(super) fn read_topic(section: &Section<'_, '_>, only_source: &str) -> Topic {
-    let max_bytes = section.size("max-bytes");
-    let segment_bytes = match section.get("segment-bytes") {
-        Some(_) => section.size("segment-bytes"),
-        None => SEGMENT_BYTES_DEFAULT.min(max_bytes / 4),
-    };
-    Topic {
-        origin: super::types::Origin::Listed,
-        source: section.text("source").unwrap_or_else(|| only_source.to_owned()),
-        partitions: small(section.integer("partitions")),
-        max_bytes,
-        on_full: if section.choice("on-full") == "drop-oldest" {
-            OnFull::DropOldest
-        } else {
-            OnFull::Refuse
-        },
-        segment_bytes,
-        retention: section
-            .get("retention")
-            .and_then(|value| read_retention(section, value))
-            .unwrap_or(Retention::DEFAULT),
-    }
-}
-
-fn read_retention<'i>(section: &Section<'_, 'i>, value: &Value<'i>) -> Option<Retention> {
-    match value.get_ref() {
-        DeValue::String(text) if &**text == "queue" => Some(Retention::Queue),
-        DeValue::String(text) if &**text == "forever" => Some(Retention::Forever),
-        DeValue::String(text) if text.starts_with(|c: char| c.is_ascii_digit()) => section
-            .duration_of("retention", value, Retention::TIME_MIN, Retention::TIME_MAX)
-            .map(|time| Retention::Limited {
-                time: Some(time),
-                size: None,
-            }),
-        DeValue::String(text) => {
-            let message = format!("is \"{text}\", expected \"queue\", \"forever\" or a duration such as \"7d\"");
-            section.refuse(
-                "retention",
-                &message,
-                "queue keeps records until every group has finished with them",
-            );
-            None
-        }
-        DeValue::Table(table) => read_limits(section, table),
-        other => {
-            section.wrong_type(
-                "retention",
-                value,
-                other,
-                "\"queue\", \"forever\", a duration or a table",
-            );
-            None
-        }
-    }
-}
-
-fn read_limits<'i>(section: &Section<'_, 'i>, table: &DeTable<'i>) -> Option<Retention> {
-    let (mut time, mut size) = (None, None);
-    for (key, value) in table {
-        match &**key.get_ref() {
-            "time" => time = section.duration_of("retention.time", value, Retention::TIME_MIN, Retention::TIME_MAX),
-            "size" => size = section.size_of("retention.size", value, Retention::SIZE_MIN, Retention::SIZE_MAX),
-            other => {
-                let message = format!("unknown key {}.retention.{other}", section.path());
-                section.report(message, "known keys here: time, size");
-            }
-        }
-    }
-    if table.is_empty() {
-        section.refuse("retention", "is an empty table", "give time, size or both");
-    }
-    (time.is_some() || size.is_some()).then_some(Retention::Limited { time, size })
-}
-
-fn read_deployment(name: &str, section: &Section<'_, '_>, only_source: &str) -> Deployment {
+fn read_deployment(name: &str, section: Section<'_, '_>, home: &Home<'_>) -> Deployment {
+    let (source, kind) = home.of_section(&section);
+    let section = &section.of_kind(kind);
     let group = section.text("group").unwrap_or_else(|| name.to_owned());
     let backoff = section.section("backoff");
     Deployment {
         component: section.path_value("component").unwrap_or_default(),
         topic: section.text("topic").unwrap_or_default(),
-        source: section.text("source").unwrap_or_else(|| only_source.to_owned()),
         enabled: section.boolean("enabled"),
         concurrency: small(section.integer("concurrency")),
         instance: if section.choice("instance") == "fresh" {
@@ -353,11 +223,12 @@ fn read_deployment(name: &str, section: &Section<'_, '_>, only_source: &str) -> 
         },
         deadline: section.duration("deadline"),
         max_lease: section.duration("max-lease"),
-        lock: section.duration("lock"),
+        lock: section.duration_if_any("lock"),
         memory: section.size("memory"),
         attempts: small(section.integer("attempts")),
         dead_letter: read_dead_letter(section, &group),
-        start: read_start(section),
+        retry_topic: (kind == SourceKind::Kafka).then(|| read_retry_topic(section, &group)),
+        start: read_start(section).or(home.start(&source)),
         backoff: Backoff {
             first: backoff.duration("first"),
             max: backoff.duration("max"),
@@ -366,6 +237,7 @@ fn read_deployment(name: &str, section: &Section<'_, '_>, only_source: &str) -> 
         settings: read_texts(&section.section("settings")),
         grants: read_grants(&section.section("grants")),
         group,
+        source,
     }
 }
 
@@ -387,16 +259,36 @@ fn read_dead_letter(section: &Section<'_, '_>, group: &str) -> Option<String> {
     }
 }
 
-fn read_start(section: &Section<'_, '_>) -> Start {
-    let text = section.text("start").unwrap_or_default();
-    text.parse().unwrap_or_else(|error: super::values::StartError| {
+fn read_retry_topic(section: &Section<'_, '_>, group: &str) -> RetryTopic {
+    let value = section.get("retry-topic");
+    match value.map(|value| (value, value.get_ref())) {
+        None => RetryTopic::Topic(format!("{group}.retry")),
+        Some((_, DeValue::Boolean(false))) => RetryTopic::Off,
+        Some((_, DeValue::String(name))) => {
+            if let Some(objection) = Rule::Topic.objection(name) {
+                section.refuse("retry-topic", &objection, "choose another name");
+            }
+            RetryTopic::Topic(name.to_string())
+        }
+        Some((value, other)) => {
+            section.wrong_type("retry-topic", value, other, "a topic name or false");
+            RetryTopic::Off
+        }
+    }
+}
+
+/// A start position; `None` where it is absent and has no default.
+pub(super) fn read_start(section: &Section<'_, '_>) -> Option<Start> {
+    let text = section.text("start")?;
+    let start = text.parse().unwrap_or_else(|error: super::values::StartError| {
         section.refuse(
             "start",
             &error.to_string(),
             "write start = \"earliest\", \"latest\" or \"by-duration:1h\"",
         );
         Start::Earliest
-    })
+    });
+    Some(start)
 }
 
 fn read_grants(section: &Section<'_, '_>) -> Grants {
@@ -421,23 +313,26 @@ fn read_file_grant(section: &Section<'_, '_>) -> FileGrant {
     }
 }
 
-/// Text as it is, numbers and booleans as TOML writes them.
 fn read_texts(section: &Section<'_, '_>) -> BTreeMap<String, String> {
     let mut texts = BTreeMap::new();
     for (name, value) in section.entries() {
-        let text = match value.get_ref() {
-            DeValue::String(text) => text.to_string(),
-            DeValue::Integer(integer) => integer.to_string(),
-            DeValue::Float(float) => float.to_string(),
-            DeValue::Boolean(boolean) => boolean.to_string(),
-            other => {
-                section.wrong_type(name, value, other, "text, a number or a boolean");
-                continue;
-            }
-        };
-        texts.insert(name.to_owned(), text);
+        match text_of(value.get_ref()) {
+            Some(text) => _ = texts.insert(name.to_owned(), text),
+            None => section.wrong_type(name, value, value.get_ref(), "text, a number or a boolean"),
+        }
     }
     texts
+}
+
+/// Text as it is, numbers and booleans as TOML writes them; `None` for other types.
+pub(super) fn text_of(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(integer) => Some(integer.to_string()),
+        DeValue::Float(float) => Some(float.to_string()),
+        DeValue::Boolean(boolean) => Some(boolean.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => None,
+    }
 }
 
 fn read_environment(section: &Section<'_, '_>) -> BTreeMap<String, EnvValue> {
@@ -466,7 +361,7 @@ fn read_environment(section: &Section<'_, '_>) -> BTreeMap<String, EnvValue> {
 }
 
 /// Ranges in the key table keep these within 32 bits.
-fn small(value: Option<u64>) -> u32 {
+pub(super) fn small(value: Option<u64>) -> u32 {
     value.and_then(|value| u32::try_from(value).ok()).unwrap_or_default()
 }
 

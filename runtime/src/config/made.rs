@@ -82,7 +82,7 @@ mod tests {
     fn a_topic_without_settings_has_the_manifests_defaults() {
         let listed = parse(Path::new(""), "[topics.t]\n").manifest.topics.remove("t");
         assert_eq!(topic("t", &TopicSettings::default()).unwrap(), listed.unwrap());
-        assert_eq!(topic("t", &TopicSettings::default()).unwrap().max_bytes, 10 << 30);
+        assert_eq!(topic("t", &TopicSettings::default()).unwrap().max_bytes, Some(10 << 30));
     }
 
     #[test]
@@ -91,7 +91,7 @@ mod tests {
             max_bytes: Some(1 << 20),
             ..TopicSettings::default()
         };
-        assert_eq!(topic("t", &small).unwrap().segment_bytes, 256 << 10);
+        assert_eq!(topic("t", &small).unwrap().segment_bytes, Some(256 << 10));
     }
 
     #[test]

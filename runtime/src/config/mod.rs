@@ -6,12 +6,16 @@ mod context;
 mod files;
 #[cfg(any(test, feature = "testing"))]
 mod fuzz;
+mod kafka;
 mod keys;
 mod load;
 mod made;
+mod on_kafka;
 mod problem;
 mod reference;
 mod section;
+mod shown;
+mod source;
 mod topics;
 mod types;
 mod units;
@@ -21,13 +25,16 @@ mod words;
 pub use files::user_cache_dir;
 #[cfg(any(test, feature = "testing"))]
 pub use fuzz::fuzz_manifest;
+pub use kafka::{IsolationLevel, KafkaSource, Properties, Secret, SecretError};
+pub use keys::Enforced;
 pub use load::{LoadError, Loaded, load, parse};
 pub use made::{TopicError, TopicSettings, topic};
 pub use problem::{Problem, Problems, Severity};
 pub use reference::markdown;
+pub use shown::Shown;
 pub use types::{
     Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,
-    LogFormat, Manifest, OnFull, Origin, Profile, Topic,
+    LogFormat, Manifest, OnFull, Origin, Profile, RetryTopic, Source, Topic,
 };
 pub use units::{UnitError, format_duration, format_size, parse_duration, parse_size};
 pub(crate) use values::filter;

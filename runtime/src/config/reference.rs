@@ -2,40 +2,85 @@
 
 use std::fmt::Write as _;
 
-use super::keys::{Fallback, KEYS, Key, Kind};
+use super::keys::{self, Fallback, KEYS, Key, Kind, SourceKind};
 
 /// The reference page as Markdown.
 pub fn markdown() -> String {
     let mut page = String::from(INTRODUCTION);
-    for key in KEYS.iter().filter(|key| is_heading(key)) {
+    for heading in KEYS.iter().filter(|key| is_heading(key)) {
         let rows: Vec<&Key> = KEYS
             .iter()
-            .filter(|row| !is_heading(row) && heading_of(row) == Some(key.path))
+            .filter(|row| !is_heading(row) && heading_of(row) == Some(heading.path))
             .collect();
         // Writing to a string cannot fail.
-        let _ = write!(page, "\n## `{}`\n\n{}\n", heading_text(key), key.effect);
+        let _ = write!(page, "\n## `{}`\n\n{}\n", heading_text(heading), heading.effect);
         if rows.is_empty() {
             continue;
         }
-        page.push_str("\n| key | type | default | range | effect |\n|---|---|---|---|---|\n");
-        for row in rows {
-            let name = row
-                .path
-                .get(key.path.len() + 1..)
-                .unwrap_or(row.path)
-                .replace('*', "NAME");
+        let (common, own): (Vec<&Key>, Vec<&Key>) = rows.into_iter().partition(|row| row.only.is_none());
+        table(&mut page, heading, &common);
+        for (kind, only) in [(SourceKind::Embedded, "embedded"), (SourceKind::Kafka, "kafka")] {
+            let of_kind: Vec<&Key> = own.iter().copied().filter(|row| row.only == Some(kind)).collect();
+            if !of_kind.is_empty() {
+                let place = if heading.path == "sources.*" {
+                    "With"
+                } else {
+                    "On a source with"
+                };
+                let _ = write!(page, "\n{place} `type = \"{only}\"` only:\n");
+                table(&mut page, heading, &of_kind);
+            }
+        }
+    }
+    page.push_str(ON_KAFKA);
+    for key in KEYS {
+        if let Some((by, how)) = keys::enforced(key.path) {
             let _ = writeln!(
                 page,
-                "| `{name}` | {} | {} | {} | {} |",
-                type_of(row.kind),
-                default_of(row.default),
-                range_of(row.kind),
-                row.effect
+                "| `{}` | {} | {how} |",
+                key.path.replace('*', "NAME"),
+                by.as_str()
             );
         }
     }
     page
 }
+
+fn table(page: &mut String, heading: &Key, rows: &[&Key]) {
+    page.push_str("\n| key | type | default | range | effect |\n|---|---|---|---|---|\n");
+    for row in rows {
+        let name = row.path.get(heading.path.len() + 1..).unwrap_or(row.path);
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} | {} | {} |",
+            name.replace('*', "NAME"),
+            of_both(row, |key| type_of(key.kind)),
+            of_both(row, |key| default_of(key.default)),
+            of_both(row, |key| range_of(key.kind)),
+            row.effect
+        );
+    }
+}
+
+/// What is said of a key, and what else on Kafka.
+fn of_both(row: &Key, say: impl Fn(&Key) -> String) -> String {
+    let said = say(row);
+    match keys::find(row.path, SourceKind::Kafka).map(say) {
+        Some(on_kafka) if on_kafka != said => format!("{said}; Kafka: {on_kafka}"),
+        _ => said,
+    }
+}
+
+const ON_KAFKA: &str = "
+## On Kafka
+
+Who sees to it that a key holds where the source is a Kafka cluster: this host, the broker for all members of the group, or nobody, in
+which case the key is refused. `sharemill config show` says it behind each line, and in JSON as `enforced_by`.
+What the broker sees to the host writes to the group or to a new topic, if the cluster allows it, and says otherwise which command does.
+
+| key | enforced by | how |
+|---|---|---|
+";
 
 const INTRODUCTION: &str = "\
 # Manifest reference
@@ -58,6 +103,15 @@ retention = \"queue\"
 component = \"enrich.wasm\"
 topic = \"orders\"
 grants = { emit = [\"order-lines\"] }
+```
+
+The same handler on a Kafka cluster takes these lines more:
+
+```toml
+[sources.main]
+type = \"kafka\"
+properties = { \"bootstrap.servers\" = \"k1:9092\", \"security.protocol\" = \"SASL_SSL\", \"sasl.mechanism\" = \"SCRAM-SHA-512\", \"sasl.username\" = \"jobs\" }
+secrets = { \"sasl.password\" = { file = \"/run/secrets/kafka\" } }
 ```
 ";
 

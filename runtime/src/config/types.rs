@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
+use super::kafka::KafkaSource;
 use super::units::{format_duration, format_size};
 use super::values::{Retention, Start};
 
@@ -20,7 +21,7 @@ pub struct Manifest {
     /// The process as a whole.
     pub host: Host,
     /// Where records come from, by name; never empty.
-    pub sources: BTreeMap<String, EmbeddedSource>,
+    pub sources: BTreeMap<String, Source>,
     /// Every topic that is listed or named anywhere, by name.
     pub topics: BTreeMap<String, Topic>,
     /// Handlers and what they work on, by name.
@@ -81,9 +82,34 @@ pub enum Durability {
     Os,
 }
 
+/// Where records come from.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum Source {
+    /// An engine in this process.
+    Embedded(EmbeddedSource),
+    /// A Kafka cluster.
+    Kafka(KafkaSource),
+}
+
+impl Source {
+    /// The folder where a host on it answers.
+    pub fn data_dir(&self) -> &Path {
+        match self {
+            Self::Embedded(source) => &source.data_dir,
+            Self::Kafka(source) => &source.data_dir,
+        }
+    }
+
+    /// Whether it is a Kafka cluster.
+    pub fn is_kafka(&self) -> bool {
+        matches!(self, Self::Kafka(_))
+    }
+}
+
 /// An engine in this process.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "type", rename = "embedded")]
+#[serde(rename_all = "kebab-case")]
 pub struct EmbeddedSource {
     /// Folder that holds everything durable.
     pub data_dir: PathBuf,
@@ -103,7 +129,7 @@ pub struct EmbeddedSource {
 impl EmbeddedSource {
     /// A source of which nothing but the directory is given.
     pub fn with_defaults(data_dir: PathBuf, profile: Profile) -> Self {
-        super::load::default_source(data_dir, profile)
+        super::source::default_source(data_dir, profile)
     }
 }
 
@@ -138,9 +164,11 @@ pub enum Origin {
     Emitted,
     /// It takes dead letters; created with the first one.
     DeadLetter,
+    /// It takes what would keep a window from moving on, on Kafka; created with the first record.
+    Retry,
 }
 
-/// One topic.
+/// One topic. What is always given for an embedded engine is, on Kafka, `None` where the cluster decides or has no such thing.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct Topic {
@@ -151,16 +179,18 @@ pub struct Topic {
     pub source: String,
     /// 1 to 1,000.
     pub partitions: u32,
-    /// Bytes on disk over all partitions.
-    #[serde(serialize_with = "size")]
-    pub max_bytes: u64,
-    /// What happens there.
-    pub on_full: OnFull,
+    /// Bytes on disk over all partitions; `None` on Kafka.
+    #[serde(serialize_with = "size_if_any", skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<u64>,
+    /// What happens there; `None` on Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub on_full: Option<OnFull>,
     /// Bytes after which a segment is closed.
-    #[serde(serialize_with = "size")]
-    pub segment_bytes: u64,
-    /// How long records are kept.
-    pub retention: Retention,
+    #[serde(serialize_with = "size_if_any", skip_serializing_if = "Option::is_none")]
+    pub segment_bytes: Option<u64>,
+    /// How long records are kept; never `Queue` on Kafka.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
 }
 
 /// How instances are used.
@@ -184,6 +214,34 @@ pub struct Backoff {
     pub max: Duration,
     /// Random share of the delay, 0 to 1.
     pub jitter: f64,
+}
+
+/// Where a record goes on Kafka that is held for later and keeps the window of its partition from moving on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RetryTopic {
+    /// To this topic, of the same group.
+    Topic(String),
+    /// It stays, and the window stands still.
+    Off,
+}
+
+impl RetryTopic {
+    /// The topic, if there is one.
+    pub fn topic(&self) -> Option<&str> {
+        match self {
+            Self::Topic(name) => Some(name),
+            Self::Off => None,
+        }
+    }
+}
+
+impl Serialize for RetryTopic {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Topic(name) => serializer.serialize_str(name),
+            Self::Off => serializer.serialize_bool(false),
+        }
+    }
 }
 
 /// A handler and what it works on.
@@ -210,25 +268,34 @@ pub struct Deployment {
     /// What one attempt may take, parking included.
     #[serde(serialize_with = "duration")]
     pub max_lease: Duration,
-    /// Acquisition lock, 1 s to 60 s.
-    #[serde(serialize_with = "duration")]
-    pub lock: Duration,
+    /// Acquisition lock, 1 s to 60 s, on Kafka to 1 h; `None`, on Kafka only: as the group or its cluster is set.
+    #[serde(serialize_with = "duration_if_any", skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Duration>,
     /// Bytes that one instance may allocate.
     #[serde(serialize_with = "size")]
     pub memory: u64,
-    /// Deliveries before a record becomes a dead letter, 1 to 10.
+    /// Deliveries before a record becomes a dead letter, 1 to 10, on Kafka to 9.
     pub attempts: u32,
     /// Topic for dead letters; `None` drops them.
     #[serde(serialize_with = "name_or_false")]
     pub dead_letter: Option<String>,
-    /// Where the group begins when it is created.
-    pub start: Start,
+    /// Where records go that would keep a window from moving on; `None` where an embedded engine has no such window.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_topic: Option<RetryTopic>,
+    /// Where the group begins when it is created; `None`, on Kafka only: as the group or its cluster is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
     /// Delay before the next attempt.
     pub backoff: Backoff,
     /// Passed to the handler's `configure`.
     pub settings: BTreeMap<String, String>,
     /// What the handler may reach.
     pub grants: Grants,
+}
+
+impl Deployment {
+    /// The acquisition lock of a group that nobody has set one for.
+    pub const LOCK: Duration = Duration::from_secs(30);
 }
 
 /// What a handler may reach; nothing by default.
@@ -294,4 +361,14 @@ fn name_or_false<S: Serializer>(value: &Option<String>, serializer: S) -> Result
         Some(name) => serializer.serialize_str(name),
         None => serializer.serialize_bool(false),
     }
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn size_if_any<S: Serializer>(value: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(format_size).serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn duration_if_any<S: Serializer>(value: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    value.map(format_duration).serialize(serializer)
 }

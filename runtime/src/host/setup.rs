@@ -142,13 +142,13 @@ async fn apply_group(
 pub fn topic_config(topic: &Topic) -> TopicConfig {
     TopicConfig {
         partitions: topic.partitions,
-        retention: retention(topic.retention),
-        max_bytes: Some(topic.max_bytes),
+        retention: retention(topic.retention.unwrap_or(config::Retention::DEFAULT)),
+        max_bytes: topic.max_bytes,
         on_full: match topic.on_full {
-            config::OnFull::Refuse => OnFull::Refuse,
-            config::OnFull::DropOldest => OnFull::DropOldest,
+            None | Some(config::OnFull::Refuse) => OnFull::Refuse,
+            Some(config::OnFull::DropOldest) => OnFull::DropOldest,
         },
-        segment_bytes: Some(topic.segment_bytes),
+        segment_bytes: topic.segment_bytes,
     }
 }
 
@@ -170,9 +170,9 @@ pub fn retention(retention: config::Retention) -> engine_config::Retention {
 fn group_config(deployment: &Deployment) -> GroupConfig {
     GroupConfig {
         attempts: u16::try_from(deployment.attempts).unwrap_or(u16::MAX),
-        lock_millis: u32::try_from(deployment.lock.as_millis()).unwrap_or(u32::MAX),
+        lock_millis: u32::try_from(deployment.lock.unwrap_or(Deployment::LOCK).as_millis()).unwrap_or(u32::MAX),
         max_lease_millis: millis(deployment.max_lease),
-        start: start(deployment.start),
+        start: start(deployment.start.unwrap_or_default()),
         dead_letter: deployment.dead_letter.clone(),
         window: WindowMode::Acquired(100_000),
     }
@@ -238,7 +238,9 @@ mod tests {
                     assert_eq!(group_config(deployment).check(), Ok(()), "{key} = {value}");
                 }
                 for profile in [Profile::Default, Profile::Edge] {
-                    let source = &manifest.sources["main"];
+                    let config::Source::Embedded(source) = &manifest.sources["main"] else {
+                        panic!("{manifest:?}");
+                    };
                     assert_eq!(engine_config(source, profile).check(), Ok(()), "{key} = {value}");
                 }
             }
@@ -251,7 +253,10 @@ mod tests {
     fn a_large_journal_has_large_files_not_many() {
         let file_bytes = |journal_size: &str, profile| {
             let manifest = loaded(&format!("journal-size = \"{journal_size}\"")).manifest;
-            engine_config(&manifest.sources["main"], profile).journal_file_bytes
+            let config::Source::Embedded(source) = &manifest.sources["main"] else {
+                panic!("{manifest:?}");
+            };
+            engine_config(source, profile).journal_file_bytes
         };
         for (journal_size, expected) in [("16MiB", 8), ("512MiB", 8), ("4GiB", 8), ("5GiB", 16), ("64GiB", 128)] {
             assert_eq!(

@@ -138,7 +138,7 @@ fn unknown_keys_name_the_nearest() {
     [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
     --- stderr
     error: unknown key deployments.d.colour (line 4)
-    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, start, settings, grants
+    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, retry-topic, start, settings, grants
     ");
     insta::assert_snapshot!(check("[deployment.d]\n"), @r#"
     exit 1
@@ -526,16 +526,6 @@ fn deployments_of_one_group() {
 
 #[test]
 fn sources() {
-    insta::assert_snapshot!(check("[sources.main]\ntype = \"kafka\"\n[deployments]"), @r#"
-    exit 1
-    --- stdout
-    [DIR]/sharemill.toml: 0 deployments, 0 topics, 1 error, 1 warning
-    --- stderr
-    error: sources.main.type is "kafka", and this build has no kafka source yet (line 2)
-    hint: use type = "embedded"
-    warning: there is no deployment: nothing will be handled
-    hint: add [deployments.NAME] with component and topic
-    "#);
     insta::assert_snapshot!(check("[sources.a]\n[sources.b]\ndata-dir = \"b\"\n[deployments]"), @"
     exit 1
     --- stdout
@@ -546,6 +536,22 @@ fn sources() {
     warning: there is no deployment: nothing will be handled
     hint: add [deployments.NAME] with component and topic
     ");
+}
+
+#[cfg(not(feature = "kafka"))]
+#[test]
+fn a_build_without_kafka_says_so() {
+    let source = "type = \"kafka\"\nproperties = { \"bootstrap.servers\" = \"k1:9092\" }\n";
+    insta::assert_snapshot!(check(&format!("[sources.main]\n{source}[deployments]")), @r#"
+    exit 1
+    --- stdout
+    [DIR]/sharemill.toml: 0 deployments, 0 topics, 1 error, 1 warning
+    --- stderr
+    error: sources.main.type is "kafka", and this build has no kafka (line 2)
+    hint: use one with the feature: cargo build --package sharemill --features kafka
+    warning: there is no deployment: nothing will be handled
+    hint: add [deployments.NAME] with component and topic
+    "#);
 }
 
 #[test]
@@ -656,7 +662,7 @@ fn everything_wrong_is_named_at_once() {
     error: deployments.d.lock is 2m, above the limit of 1m (line 4)
     hint: choose 1s to 60s (default 30s)
     error: unknown key deployments.d.colour (line 5)
-    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, start, settings, grants
+    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, retry-topic, start, settings, grants
     error: deployments.d.attempts is 0, below the limit of 1 (line 6)
     hint: choose 1 to 10 (default 5)
     error: deployments.d.instance is a whole number, expected text (line 7)

@@ -12,6 +12,7 @@ use share_engine::config::EngineConfig;
 use share_engine::engine::{Engine, block_on};
 use sharemill::admin::{Admin as _, AdminClient, AdminSocket, EmbeddedAdmin, ErrorCode};
 use sharemill::cli::RunPlan;
+use sharemill::config::Source;
 use sharemill::host::HostError;
 use sharemill::shutdown::Stages;
 
@@ -241,7 +242,9 @@ async fn a_call_outlasts_a_busy_host_but_not_one_that_falls_silent() {
 async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
     let folder = with_sleeper();
     let loaded = sharemill::config::load(&folder.path().join("sharemill.toml")).unwrap();
-    let source = loaded.manifest.sources.values().next().unwrap().clone();
+    let Some(Source::Embedded(source)) = loaded.manifest.sources.values().next().cloned() else {
+        panic!("{:?}", loaded.manifest.sources);
+    };
     let data = source.data_dir.clone();
     let plan = RunPlan {
         manifest: loaded.manifest,

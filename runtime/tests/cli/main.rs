@@ -11,6 +11,8 @@ mod help;
 mod host;
 mod invoke;
 mod json;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod leftover;
 mod log;
 mod lost;

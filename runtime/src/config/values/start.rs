@@ -9,9 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::config::units::{UnitError, format_duration, parse_duration};
 
 /// Where a share group begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Start {
     /// With the oldest record there is.
+    #[default]
     Earliest,
     /// With the first record produced from now on.
     Latest,
@@ -43,6 +44,25 @@ impl FromStr for Start {
             ("latest", _) => Ok(Self::Latest),
             (_, Some(age)) => parse_age(age).map(Self::ByDuration).map_err(StartError::Age),
             _ => Err(StartError::Form(text.to_owned())),
+        }
+    }
+}
+
+impl Start {
+    /// As a group's `share.auto.offset.reset` has it.
+    pub fn to_kafka(self) -> String {
+        match self {
+            Self::Earliest => "earliest".to_owned(),
+            Self::Latest => "latest".to_owned(),
+            Self::ByDuration(age) => {
+                let (seconds, millis) = (age.as_secs(), age.subsec_millis());
+                let fraction = if millis == 0 {
+                    String::new()
+                } else {
+                    format!(".{millis:03}")
+                };
+                format!("by_duration:PT{seconds}{fraction}S")
+            }
         }
     }
 }
@@ -94,6 +114,16 @@ mod tests {
             Start::ByDuration(Duration::from_mins(90)).to_string(),
             "by-duration:1h30m"
         );
+    }
+
+    #[test]
+    fn kafka_reads_what_is_written_for_it() {
+        let ages = [("90m", "by_duration:PT5400S"), ("1500ms", "by_duration:PT1.500S")];
+        for (age, expected) in ages {
+            let start: Start = format!("by-duration:{age}").parse().unwrap();
+            assert_eq!(start.to_kafka(), expected);
+        }
+        assert_eq!(Start::Latest.to_kafka(), "latest");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Typed access to one table of the manifest, driven by the key table: a value of the wrong type or out of range is recorded
 //! with its full key and line, and the default stands in so that the rest of the file is still checked.
 
+mod told;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +10,11 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::context::Context;
-use super::keys::{self, Fallback, Key, Kind};
+use super::keys::{self, Fallback, Key, Kind, SourceKind};
 use super::types::Profile;
 use super::units::{format_duration, format_size, parse_duration, parse_size};
 use super::values::names;
-use super::words::{elsewhere, integer_of, joined, key_name, nearest, quoted, table_duration, table_size, type_name};
+use super::words::{integer_of, joined, key_name, nearest, quoted, table_duration, table_size};
 
 /// A value of the manifest with its place.
 pub(super) type Value<'i> = Spanned<DeValue<'i>>;
@@ -27,6 +29,8 @@ pub(super) struct Section<'a, 'i> {
     pattern: String,
     table: Option<&'a DeTable<'i>>,
     line: Option<usize>,
+    /// Whose ranges and defaults hold.
+    kind: SourceKind,
 }
 
 impl<'a, 'i> Section<'a, 'i> {
@@ -38,6 +42,7 @@ impl<'a, 'i> Section<'a, 'i> {
             pattern: String::new(),
             table: Some(table),
             line: None,
+            kind: SourceKind::Embedded,
         };
         section.refuse_unknown_keys();
         section
@@ -161,15 +166,22 @@ impl<'a, 'i> Section<'a, 'i> {
                 "give a path, relative to the manifest",
             );
         }
-        // Without `.` parts; `..` stays, because what is above a link is not what its path says.
-        Some(self.context.folder.join(text).components().collect())
+        Some(self.absolute(&text))
     }
 
-    /// One of the words that the key table lists.
+    /// A path that starts at the manifest's folder.
+    pub(super) fn absolute(&self, text: &str) -> PathBuf {
+        // Without `.` parts; `..` stays, because what is above a link is not what its path says.
+        self.context.folder.join(text).components().collect()
+    }
+
+    /// One of the words that the key table lists; nothing where it is absent and has no fixed default.
     pub(super) fn choice(&self, name: &str) -> String {
-        let text = self.text(name).unwrap_or_default();
         let Kind::Choice(words) = self.key(name).kind else {
             unreachable!("{name} is not a choice")
+        };
+        let Some(text) = self.text(name) else {
+            return String::new();
         };
         if words.contains(&text.as_str()) {
             return text;
@@ -246,14 +258,19 @@ impl<'a, 'i> Section<'a, 'i> {
 
     /// Text with a unit, within the key's range.
     pub(super) fn duration(&self, name: &str) -> Duration {
+        self.duration_if_any(name).unwrap_or_default()
+    }
+
+    /// The same; `None` where it is absent and has no fixed default.
+    pub(super) fn duration_if_any(&self, name: &str) -> Option<Duration> {
         let key = self.key(name);
         let Kind::Duration { min, max } = key.kind else {
             unreachable!("{name} is not a duration")
         };
-        let default = table_duration(&self.default_text(key).unwrap_or_default());
-        self.get(name)
+        let given = self.get(name);
+        given
             .and_then(|value| self.duration_of(name, value, table_duration(min), table_duration(max)))
-            .unwrap_or(default)
+            .or_else(|| self.default_text(key).map(|text| table_duration(&text)))
     }
 
     /// Bytes within the key's range.
@@ -336,28 +353,6 @@ impl<'a, 'i> Section<'a, 'i> {
         list
     }
 
-    /// Records that the value under `name` is wrong. `objection` is the end of the sentence that begins with the key.
-    pub(super) fn refuse(&self, name: &str, objection: &str, hint: &str) {
-        let key = self.full(name);
-        let line = self.line_of(name.split('[').next().unwrap_or(name));
-        self.context.error(&key, line, format!("{key} {objection}"), hint);
-    }
-
-    /// Records an error about the table as a whole.
-    pub(super) fn report(&self, message: impl Into<String>, hint: &str) {
-        self.context.error(&self.path, self.line, message, hint);
-    }
-
-    /// Records that the value under `name` is of another type than expected.
-    pub(super) fn wrong_type(&self, name: &str, value: &Value<'i>, found: &DeValue<'i>, expected: &str) {
-        let key = self.full(name);
-        let message = format!("{key} is {}, expected {expected}", type_name(found));
-        let hint =
-            keys::find(&self.pattern_of(name)).map_or_else(|| format!("write {expected}"), |key| self.range_hint(key));
-        self.context
-            .error(&key, Some(self.context.line(&value.span())), message, hint);
-    }
-
     fn array(&self, name: &str) -> Option<&'a toml::de::DeArray<'i>> {
         let value = self.get(name)?;
         match value.get_ref() {
@@ -366,45 +361,6 @@ impl<'a, 'i> Section<'a, 'i> {
                 self.wrong_type(name, value, other, "a list");
                 None
             }
-        }
-    }
-
-    /// Whether `value` lies within both ends; recorded if not.
-    fn within<T: PartialOrd + Copy>(&self, name: &str, value: T, min: T, max: T, show: impl Fn(&T) -> String) -> bool {
-        let key = self.key(name.split('.').next().unwrap_or(name));
-        let side = if value < min {
-            ("below", &min)
-        } else if value > max {
-            ("above", &max)
-        } else {
-            return true;
-        };
-        let objection = format!("is {}, {} the limit of {}", show(&value), side.0, show(side.1));
-        let hint = match key.kind {
-            Kind::Form(_) => format!("choose {} to {}", show(&min), show(&max)),
-            _ => self.range_hint(key),
-        };
-        self.refuse(name, &objection, &hint);
-        false
-    }
-
-    /// The range and the default of a key, as a way out.
-    fn range_hint(&self, key: &Key) -> String {
-        let range = match key.kind {
-            Kind::Integer { min, max } => format!("choose {min} to {max}"),
-            Kind::Fraction { min, max } => format!("choose {min:?} to {max:?}"),
-            Kind::Size { min, max } | Kind::Duration { min, max } => format!("choose {min} to {max}"),
-            Kind::Choice(words) => format!("choose one of {}", quoted(words)),
-            Kind::Form(form) => format!("write {}", form.replace('`', "")),
-            Kind::Table => format!("write [{}]", key.path.replace('*', "NAME")),
-            Kind::Tables => format!("write {} = [{{ ... }}]", key.name()),
-            Kind::Names(_) => format!("write {} = [\"NAME\"]", key.name()),
-            Kind::Boolean => format!("write {} = true or false", key.name()),
-            Kind::Text | Kind::Name(_) | Kind::Path => format!("write {} = \"...\"", key.name()),
-        };
-        match self.default_value(key) {
-            Some(default) => format!("{range} (default {default})"),
-            None => range,
         }
     }
 
@@ -430,33 +386,9 @@ impl<'a, 'i> Section<'a, 'i> {
         self.default_value(key).map(str::to_owned)
     }
 
-    fn refuse_unknown_keys(&self) {
-        let known: Vec<&str> = keys::children(&self.pattern).map(Key::name).collect();
-        if known.contains(&"*") {
-            return;
-        }
-        for (key, _) in self.table.into_iter().flatten() {
-            let name: &str = key.get_ref();
-            if known.contains(&name) {
-                continue;
-            }
-            let hint = match nearest(name, known.iter().copied()) {
-                Some(near) => format!("did you mean \"{near}\"?"),
-                None => elsewhere(name).unwrap_or_else(|| format!("known keys here: {}", known.join(", "))),
-            };
-            let full = self.full(&key_name(name));
-            self.context.error(
-                &full,
-                Some(self.context.line(&key.span())),
-                format!("unknown key {full}"),
-                hint,
-            );
-        }
-    }
-
     fn key(&self, name: &str) -> &'static Key {
         let pattern = self.pattern_of(name);
-        keys::find(&pattern).unwrap_or_else(|| unreachable!("{pattern} is not in the key table"))
+        keys::find(&pattern, self.kind).unwrap_or_else(|| unreachable!("{pattern} is not in the key table"))
     }
 
     fn pattern_of(&self, name: &str) -> String {
@@ -464,6 +396,10 @@ impl<'a, 'i> Section<'a, 'i> {
     }
 
     fn full(&self, name: &str) -> String {
+        let is_of_names = keys::children(&self.pattern).any(|key| key.name() == "*");
+        if is_of_names && !name.starts_with('"') {
+            return joined(&self.path, &key_name(name));
+        }
         joined(&self.path, name)
     }
 
@@ -474,6 +410,7 @@ impl<'a, 'i> Section<'a, 'i> {
             pattern: joined(&self.pattern, pattern),
             table: None,
             line,
+            kind: self.kind,
         }
     }
 }

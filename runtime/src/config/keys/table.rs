@@ -1,100 +1,13 @@
-//! The one table of manifest keys: type, range, default, effect.
-//! The loader takes ranges and defaults from it, the reference page is printed from it; no key exists outside it.
+//! Every key of the manifest, once.
 
-use super::values::names;
-
-/// What a key holds, with its range where it has one. Ranges include both ends.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Kind {
-    /// Any text.
-    Text,
-    /// A name under the rule of [`names`].
-    Name(Rule),
-    /// A path; relative ones start at the manifest's folder.
-    Path,
-    /// `true` or `false`.
-    Boolean,
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A whole number.
-    Integer { min: u64, max: u64 },
-    /// A number.
-    Fraction { min: f64, max: f64 },
-    /// Bytes, written as text with a unit or as a whole number.
-    Size { min: &'static str, max: &'static str },
-    /// Text with a unit.
-    Duration { min: &'static str, max: &'static str },
-    /// A list of names.
-    Names(Rule),
-    /// A form of its own, read by [`super::values`]; the text describes it.
-    Form(&'static str),
-    /// A table whose keys follow in this list.
-    Table,
-    /// A list of tables whose keys follow in this list.
-    Tables,
-}
-
-/// What holds where the manifest is silent.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Fallback {
-    /// The key must be given.
-    Required,
-    /// This value, as the manifest would write it (without quotes).
-    Is(&'static str),
-    /// This value in the default profile, that in the edge profile.
-    Profiled { default: &'static str, edge: &'static str },
-    /// Taken from elsewhere, as described.
-    Derived(&'static str),
-    /// Nothing.
-    Nothing,
-}
-
-/// One manifest key. `*` in a path stands for a name that the user chooses, `[]` for an item of a list.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Key {
-    pub(super) path: &'static str,
-    pub(super) kind: Kind,
-    pub(super) default: Fallback,
-    pub(super) effect: &'static str,
-}
-
-impl Key {
-    /// The part behind the last dot.
-    pub(super) fn name(&self) -> &'static str {
-        self.path.rsplit('.').next().unwrap_or(self.path)
-    }
-
-    /// The part before the last dot; empty at the top.
-    pub(super) fn parent(&self) -> &'static str {
-        self.path.rsplit_once('.').map_or("", |(parent, _)| parent)
-    }
-}
-
-/// The key at `path`, written with `*` and `[]`.
-pub(super) fn find(path: &str) -> Option<&'static Key> {
-    KEYS.iter().find(|key| key.path == path)
-}
-
-/// The keys directly inside `parent`.
-pub(super) fn children(parent: &str) -> impl Iterator<Item = &'static Key> {
-    KEYS.iter().filter(move |key| key.parent() == parent)
-}
-
-const fn key(path: &'static str, kind: Kind, default: Fallback, effect: &'static str) -> Key {
-    Key {
-        path,
-        kind,
-        default,
-        effect,
-    }
-}
-
+use super::{Fallback, Key, Kind, SourceKind, key};
+use crate::config::values::names::Rule;
 use Fallback::{Derived, Is, Nothing, Profiled, Required};
 use Kind::{Boolean, Choice, Duration, Form, Fraction, Integer, Name, Names, Path, Size, Table, Tables, Text};
-use names::Rule;
+use SourceKind::{Embedded, Kafka};
 
 /// Every key, in the order in which the reference and `config show` print them.
-pub(super) const KEYS: &[Key] = &[
+pub(in crate::config) const KEYS: &[Key] = &[
     key("host", Table, Nothing, "The process as a whole."),
     key(
         "host.profile",
@@ -149,20 +62,21 @@ pub(super) const KEYS: &[Key] = &[
         "sources.*.type",
         Choice(&["embedded", "kafka"]),
         Is("embedded"),
-        "`embedded`: the engine in this process. `kafka` is not part of this build.",
+        "`embedded`: the engine in this process. `kafka`: share groups of an Apache Kafka cluster, 4.2.1 or newer. One source in a manifest.",
     ),
     key(
         "sources.*.data-dir",
         Path,
         Is("data"),
-        "Folder that holds everything durable; one process owns it at a time.",
+        "Folder that holds everything durable; one process owns it at a time. With `kafka` nothing durable is in it: the admin socket, and the cache if the user has no folder for it.",
     ),
     key(
         "sources.*.durability",
         Choice(&["sync", "os"]),
         Is("sync"),
         "`sync`: acknowledged means on disk. `os`: the operating system writes when it likes; a power cut loses the newest records.",
-    ),
+    )
+    .only(Embedded),
     key(
         "sources.*.journal-size",
         Size {
@@ -174,7 +88,8 @@ pub(super) const KEYS: &[Key] = &[
             edge: "16MiB",
         },
         "What the journal may grow to on disk. Above three quarters of it produce is refused until it drains. Its files, at most 512 in a new directory, are all held open. A journal that is larger already keeps its size: a host says so when it starts.",
-    ),
+    )
+    .only(Embedded),
     key(
         "sources.*.memory-window",
         Size {
@@ -186,7 +101,8 @@ pub(super) const KEYS: &[Key] = &[
             edge: "4MiB",
         },
         "Records kept in memory before they drain into partition logs; a queue that keeps up within it is never written twice.",
-    ),
+    )
+    .only(Embedded),
     key(
         "sources.*.reserve",
         Size { min: "0B", max: "1GiB" },
@@ -195,7 +111,57 @@ pub(super) const KEYS: &[Key] = &[
             edge: "4MiB",
         },
         "Disk space held back and given up first when the disk is full, so that settling and deleting go on; 0 for none.",
-    ),
+    )
+    .only(Embedded),
+    key(
+        "sources.*.start",
+        Form("`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`"),
+        Nothing,
+        "`start` of the deployments that have none of their own. Without either, a group begins as it or its cluster is set.",
+    )
+    .only(Kafka),
+    key(
+        "sources.*.isolation-level",
+        Choice(&["read_uncommitted", "read_committed"]),
+        Derived("as the group or its cluster is set; of a new one: `read_uncommitted`"),
+        "Whether a group is given records of transactions before they are committed. Given, the host writes it to the group where it may.",
+    )
+    .only(Kafka),
+    key(
+        "sources.*.parking",
+        Integer { min: 0, max: 10_000 },
+        Is("1000"),
+        "Records of a deployment that are held for a later time at most: released with a delay, or renewed for later. The host holds and renews them; past this number they are released at once.",
+    )
+    .only(Kafka),
+    key(
+        "sources.*.properties",
+        Table,
+        Nothing,
+        "How the cluster is reached, by the names that librdkafka has for it; `bootstrap.servers` is required.",
+    )
+    .only(Kafka),
+    key(
+        "sources.*.properties.*",
+        Form("text, number or boolean"),
+        Nothing,
+        "One property. Its name has dots: write it in quotes.",
+    )
+    .only(Kafka),
+    key(
+        "sources.*.secrets",
+        Table,
+        Nothing,
+        "Properties that do not belong in a manifest: passwords and keys.",
+    )
+    .only(Kafka),
+    key(
+        "sources.*.secrets.*",
+        Form("`{ file = \"PATH\" }` or `{ env = \"NAME\" }`"),
+        Nothing,
+        "Where the value is read from at a start; a line end behind it is cut off. It is never printed.",
+    )
+    .only(Kafka),
     key(
         "topics",
         Table,
@@ -355,6 +321,13 @@ pub(super) const KEYS: &[Key] = &[
         Derived("`GROUP.dead`"),
         "Topic for records that were rejected or ran out of attempts, created on demand. `false`: they are dropped.",
     ),
+    key(
+        "deployments.*.retry-topic",
+        Form("a topic name or `false`"),
+        Derived("`GROUP.retry`"),
+        "Topic of the same group, of no other deployment, to which a record is copied that is held for later and keeps the window of its partition from moving on; created on demand. `false`: it stays, and the window stands still.",
+    )
+    .only(Kafka),
     key(
         "deployments.*.start",
         Form("`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`"),

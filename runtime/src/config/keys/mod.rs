@@ -1,0 +1,119 @@
+//! The one table of manifest keys: type, range, default, effect, and what a Kafka source makes of them.
+//! The loader takes ranges and defaults from it, the reference page is printed from it; no key exists outside it.
+
+mod kafka;
+mod table;
+
+use super::values::names::Rule;
+pub use kafka::Enforced;
+pub(super) use kafka::enforced;
+pub(super) use table::KEYS;
+
+/// What a key holds, with its range where it has one. Ranges include both ends.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum Kind {
+    /// Any text.
+    Text,
+    /// A name under this rule.
+    Name(Rule),
+    /// A path; relative ones start at the manifest's folder.
+    Path,
+    /// `true` or `false`.
+    Boolean,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number.
+    Integer { min: u64, max: u64 },
+    /// A number.
+    Fraction { min: f64, max: f64 },
+    /// Bytes, written as text with a unit or as a whole number.
+    Size { min: &'static str, max: &'static str },
+    /// Text with a unit.
+    Duration { min: &'static str, max: &'static str },
+    /// A list of names.
+    Names(Rule),
+    /// A form of its own, read by [`super::values`]; the text describes it.
+    Form(&'static str),
+    /// A table whose keys follow in this list.
+    Table,
+    /// A list of tables whose keys follow in this list.
+    Tables,
+}
+
+/// What holds where the manifest is silent.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) enum Fallback {
+    /// The key must be given.
+    Required,
+    /// This value, as the manifest would write it (without quotes).
+    Is(&'static str),
+    /// This value in the default profile, that in the edge profile.
+    Profiled { default: &'static str, edge: &'static str },
+    /// Taken from elsewhere, as described.
+    Derived(&'static str),
+    /// Nothing.
+    Nothing,
+}
+
+/// One manifest key. `*` in a path stands for a name that the user chooses, `[]` for an item of a list.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::config) struct Key {
+    pub(in crate::config) path: &'static str,
+    pub(in crate::config) kind: Kind,
+    pub(in crate::config) default: Fallback,
+    pub(in crate::config) effect: &'static str,
+    /// The kind of source that it belongs to, where it does not belong to both.
+    pub(in crate::config) only: Option<SourceKind>,
+}
+
+/// What `type` of a source says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum SourceKind {
+    /// An engine in this process.
+    Embedded,
+    /// A Kafka cluster.
+    Kafka,
+}
+
+impl Key {
+    const fn only(self, kind: SourceKind) -> Self {
+        Self {
+            only: Some(kind),
+            ..self
+        }
+    }
+
+    /// The part behind the last dot.
+    pub(in crate::config) fn name(&self) -> &'static str {
+        self.path.rsplit('.').next().unwrap_or(self.path)
+    }
+
+    /// The part before the last dot; empty at the top.
+    pub(in crate::config) fn parent(&self) -> &'static str {
+        self.path.rsplit_once('.').map_or("", |(parent, _)| parent)
+    }
+}
+
+/// The key at `path`, written with `*` and `[]`, as a source of this kind has it.
+pub(in crate::config) fn find(path: &str, kind: SourceKind) -> Option<&'static Key> {
+    let of_kind = match kind {
+        SourceKind::Embedded => &[],
+        SourceKind::Kafka => kafka::OTHERWISE,
+    };
+    of_kind.iter().chain(KEYS).find(|key| key.path == path)
+}
+
+/// The keys directly inside `parent`.
+pub(in crate::config) fn children(parent: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.parent() == parent)
+}
+
+const fn key(path: &'static str, kind: Kind, default: Fallback, effect: &'static str) -> Key {
+    Key {
+        path,
+        kind,
+        default,
+        effect,
+        only: None,
+    }
+}
