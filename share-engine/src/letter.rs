@@ -3,7 +3,6 @@
 
 use bytes::Bytes;
 
-use crate::engine::Evidence;
 use crate::ids::{DeliveryCount, Offset};
 use crate::record::{Header, NewRecord};
 use crate::time::WallTime;
@@ -25,6 +24,30 @@ pub const LOST: Header = Header {
     name: Bytes::from_static(b"sharemill.payload"),
     value: Some(Bytes::from_static(b"lost")),
 };
+
+/// What a dead letter tells about the last attempt.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// In a word: `reject`, `trap`, `deadline`, `limit` ...
+    pub cause: String,
+    /// The handler's or the host's explanation.
+    pub reason: Option<String>,
+    /// SHA-256 of the component, in hexadecimal.
+    pub module: Option<String>,
+    /// The trap and where it happened.
+    pub trap: Option<String>,
+    /// The last log lines.
+    pub log: Vec<String>,
+}
+
+impl Evidence {
+    /// Bytes of its texts.
+    pub(crate) fn size(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        let log: usize = self.log.iter().map(|line| line.len() + 1).sum();
+        self.cause.len() + text(&self.reason) + text(&self.module) + text(&self.trap) + log
+    }
+}
 
 /// What is known of a record that is given up.
 #[derive(Clone, Debug)]
@@ -164,4 +187,24 @@ pub fn clip(text: &str, limit: usize) -> Bytes {
         end -= 1;
     }
     Bytes::from(format!("{}{MARK}", text.get(..end).unwrap_or_default()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_is_as_large_as_all_its_texts() {
+        assert_eq!(Evidence::default().size(), 0);
+        let text = |len| Some("x".repeat(len));
+        let evidence = Evidence {
+            cause: "x".repeat(7),
+            reason: text(20),
+            module: text(300),
+            trap: text(4_000),
+            log: vec!["x".repeat(50_000), "x".repeat(10_000)],
+        };
+        // Each line of the log ends.
+        assert_eq!(evidence.size(), 64_327 + 2);
+    }
 }

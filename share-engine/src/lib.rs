@@ -1,7 +1,7 @@
 //! An embedded, durable share-partition engine: topics, share groups, leases and acknowledgements with the
 //! semantics of Kafka share groups (KIP-932), in one library and one data directory.
 //!
-//! Module map, from the values outwards: [`ids`], [`time`], [`entropy`]; `record` (Kafka v2 batches); [`storage`]
+//! Module map, from the values outwards: [`ids`], [`time`], [`entropy`]; `record` (Kafka v2 batches), `letter` (dead letters); [`storage`]
 //! (the seam to the disk); `journal`, `log`, `snapshot`, `drain` (what is on disk); `share`, `catalog` (sans-IO state);
 //! `engine` (threads and handles).
 

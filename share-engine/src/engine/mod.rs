@@ -37,6 +37,7 @@ mod window;
 
 /// What members ask with and are answered with.
 pub use crate::drain::NEARLY_FULL;
+pub use crate::letter::Evidence;
 pub use crate::share::{AcquireMode, Refusal};
 pub use block_on::block_on;
 pub use clock::{SystemClock, SystemEntropy};
@@ -48,7 +49,7 @@ pub use open::{Environment, RecoveryReport};
 pub use open::{Part, Pump};
 pub use partitioner::partition_of;
 pub use reset::{ResetGroup, ResetTo};
-pub use settlement::{EmitRecord, Evidence, Outcome, Settlement};
+pub use settlement::{EmitRecord, Outcome, Settlement};
 pub use stats::StatsSnapshot;
 pub use survey::{Survey, open_files_suffice, survey_directory};
 pub use verify::{Problem, Unchecked, VerifyReport, is_data_directory, verify, verify_directory};

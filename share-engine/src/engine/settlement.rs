@@ -1,10 +1,11 @@
-//! What a host says of a delivery, and the evidence that goes into a dead letter.
+//! What a host says of a delivery.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use crate::ids::LeaseKey;
+use crate::letter::Evidence;
 use crate::record::NewRecord;
 
 /// What becomes of one delivery.
@@ -58,48 +59,4 @@ pub struct EmitRecord {
     pub partition: Option<u32>,
     /// What.
     pub record: NewRecord,
-}
-
-/// What a dead letter tells about the last attempt.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
-    /// In a word: `reject`, `trap`, `deadline`, `limit` ...
-    pub cause: String,
-    /// The handler's or the host's explanation.
-    pub reason: Option<String>,
-    /// SHA-256 of the component, in hexadecimal.
-    pub module: Option<String>,
-    /// The trap and where it happened.
-    pub trap: Option<String>,
-    /// The last log lines.
-    pub log: Vec<String>,
-}
-
-impl Evidence {
-    /// Bytes of its texts.
-    pub(crate) fn size(&self) -> usize {
-        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-        let log: usize = self.log.iter().map(|line| line.len() + 1).sum();
-        self.cause.len() + text(&self.reason) + text(&self.module) + text(&self.trap) + log
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn evidence_is_as_large_as_all_its_texts() {
-        assert_eq!(Evidence::default().size(), 0);
-        let text = |len| Some("x".repeat(len));
-        let evidence = Evidence {
-            cause: "x".repeat(7),
-            reason: text(20),
-            module: text(300),
-            trap: text(4_000),
-            log: vec!["x".repeat(50_000), "x".repeat(10_000)],
-        };
-        // Each line of the log ends.
-        assert_eq!(evidence.size(), 64_327 + 2);
-    }
 }

@@ -16,6 +16,7 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ("share-engine/src", "sys", &[]),
     ("share-engine/src", "testing", &["entropy", "time"]),
     ("share-engine/src", "record", &["ids", "time"]),
+    ("share-engine/src", "letter", &["ids", "record", "time"]),
     // The storage in memory takes its choices from seeded entropy.
     ("share-engine/src", "storage", &["entropy", "sys", "testing"]),
     ("share-engine/src", "share", &["ids", "time"]),

@@ -9,11 +9,11 @@ use super::message::{EmitBatch, SettleItem};
 use super::{Pending, Shard, Then};
 use crate::engine::message::{Admission, Append, Operation};
 use crate::engine::reply::Sender;
-use crate::engine::settlement::Evidence;
 use crate::engine::stats::Counts;
 use crate::error::{RefusedBy, RefusedSettlement, SettleResult};
 use crate::hook::Phase;
 use crate::ids::{LeaseKey, Offset, ShareKey};
+use crate::letter::Evidence;
 use crate::share::{Refusal, Settled, SharePartition, TransitionId, Verdict};
 use crate::time::{Instant, Now};
 
