@@ -124,7 +124,7 @@ fn any_manifest_is_understood_or_refused() {
         fuzz_manifest(text.as_bytes());
     }
     // What the reference says of keys and values gives the pieces.
-    let words = include_bytes!("../../../docs/manifest.md");
+    let words = include_bytes!("../../../../docs/manifest.md");
     let corpus = [EVERYTHING, CLUSTER, LEAST];
     for text in corpus {
         fuzz_manifest(text.as_bytes());
