@@ -185,7 +185,7 @@ impl SharePartition {
             if throttle.is_some() && taker.taken > 0 {
                 return ControlFlow::Break(());
             }
-            taker.cap = throttle.map(|cap| taker.taken + cap);
+            taker.cap = throttle.map(|cap| taker.taken.saturating_add(cap));
             self.take_entry(offset, end, taker, now)?;
             if throttle.is_some() {
                 return ControlFlow::Break(());
@@ -235,7 +235,9 @@ impl SharePartition {
         if last_attempt && taker.taken > 0 {
             return ControlFlow::Break(());
         }
-        if count == DeliveryCount(0) && !taker.fits_batch(offset) {
+        // Kafka's maximum does not end within an entry.
+        let exact = matches!(self.options.window, Window::Acquired(_));
+        if exact && count == DeliveryCount(0) && !taker.fits_batch(offset) {
             return ControlFlow::Break(());
         }
         taker.offer(offset, count.next(), Continuation(0))?;
@@ -246,10 +248,13 @@ impl SharePartition {
         }
     }
 
-    /// How many records of an entry may be taken if one of them has failed often; `None` if none has.
+    /// How many records of an entry may be taken if one of them has failed often; `None` if none has. A broker looks for the
+    /// moment at which exactly so many are taken: if the records before the first that has failed often are as many
+    /// already, they do not end there.
     fn throttle(&self, first: u64, last: u64) -> Option<u64> {
         let limit = u64::from(self.options.delivery_limit.get());
         let threshold = limit.div_ceil(2).max(2);
+        let mut before = 0;
         let mut cursor = first;
         while let Some(offset) = self.window.first_ready(cursor).filter(|&offset| offset <= last) {
             let place = Place::of(offset);
@@ -262,8 +267,10 @@ impl SharePartition {
                     let whole = self.window.entry_last(first, self.window.next() - 1);
                     let size = whole - self.window.entry_first(first) + 1;
                     let shift = u32::try_from(count - threshold + 1).unwrap_or(u32::MAX);
-                    return Some(size.checked_shr(shift).unwrap_or(0).max(1));
+                    let cap = size.checked_shr(shift).unwrap_or(0).max(1);
+                    return Some(if before < cap { cap } else { u64::MAX });
                 }
+                before += 1;
             }
             cursor = place.base + super::block::BLOCK;
         }

@@ -142,6 +142,19 @@ fn released_records_come_again() {
     assert_eq!(rig.nfo(), 15);
 }
 
+/// What is left of a record batch belongs to the entry that began it: a maximum that is not exact does not end before it.
+#[test]
+fn released_records_come_with_the_rest_of_their_entry() {
+    let mut rig = rig(5, 200);
+    let batches = [(0, 9), (10, 19), (20, 29)];
+    rig.mode = AcquireMode::RecordLimit;
+    assert_eq!(rig.fetch(M1, 15, &batches), [(0, 14, 1)]);
+    rig.ack(M1, &[(2, 3, &[RELEASE])]).unwrap();
+    rig.mode = AcquireMode::BatchOptimized;
+    assert_eq!(rig.fetch(M2, 1, &batches), [(2, 3, 2), (15, 19, 1)]);
+    assert_eq!(rig.nfo(), 20);
+}
+
 #[test]
 fn another_member_takes_a_part() {
     let mut rig = rig(5, 200);

@@ -38,6 +38,33 @@ fn the_last_attempt_is_alone() {
     assert_eq!(rig.fetch(M1, 500, &[(15, 24)]), [(17, 17, 5)]);
 }
 
+/// A broker's way of counting, seen on 4.2.1: the part of an entry ends it only if it is reached after the first record that
+/// has failed often. It was given out as a part all the same.
+#[test]
+fn many_good_records_before_a_failing_one_lift_the_limit() {
+    for (good, wanted) in [(7, vec![(0, 6, 5), (7, 7, 6)]), (8, vec![(0, 7, 5), (8, 15, 6)])] {
+        let mut rig = rig(10, 200);
+        rig.load(&[(0, 15, 4, Available)]);
+        for offset in good..16 {
+            rig.load_count(offset, 5);
+        }
+        assert_eq!(rig.fetch(M1, 500, &[(0, 15)]), wanted);
+    }
+}
+
+/// The last attempt is alone, however many may be taken.
+#[test]
+fn many_good_records_before_a_last_attempt_leave_it_alone() {
+    let mut rig = rig(5, 200);
+    rig.load(&[(0, 9, 2, Available), (10, 14, 1, Available)]);
+    for offset in 5..10 {
+        rig.load_count(offset, 4);
+    }
+    let batches = [(0, 9), (10, 14)];
+    assert_eq!(rig.fetch(M1, 500, &batches), [(0, 4, 3)]);
+    assert_eq!(rig.fetch(M1, 500, &batches), [(5, 5, 5)]);
+}
+
 #[test]
 fn failing_records_that_are_held_do_not_throttle() {
     let mut rig = rig_at(15, 5, 200);

@@ -39,7 +39,7 @@ impl Model {
     /// What was seen before, entry by entry. Kafka's rules: an entry that has failed often is halved and ends it all, a
     /// record that may be at its last attempt is alone. Whether there may be more.
     fn acquire_again(&mut self, ask: &Ask<'_>, max: u64, last: u64, got: &mut Got, plan: &mut Plan, now: u64) -> bool {
-        let (mut taken, mut cap, mut whole, mut ranges) = (0, u64::MAX, None, 0);
+        let (mut taken, mut cap, mut failing, mut whole, mut ranges) = (0, u64::MAX, false, None, 0);
         for at in ask.read[0].0.max(self.start)..self.next.min(last + 1) {
             if !self.free(at) {
                 continue;
@@ -47,24 +47,29 @@ impl Model {
             let (rec, entry) = (self.recs[&at].clone(), self.entry(at));
             if whole != Some(entry.1) {
                 let often = self.limit.div_ceil(2).max(2);
-                let counts = (at..=entry.1.min(last))
+                let counts: Vec<u16> = (at..=entry.1.min(last))
                     .filter(|offset| self.free(*offset))
-                    .map(|offset| self.recs[&offset].count);
-                let worst = counts.into_iter().find(|count| self.held.is_none() && *count >= often);
-                if taken >= max || cap < u64::MAX || worst.is_some() && taken > 0 {
+                    .map(|offset| self.recs[&offset].count)
+                    .collect();
+                let worst = counts.iter().position(|count| self.held.is_none() && *count >= often);
+                if taken >= max || failing || worst.is_some() && taken > 0 {
                     return false;
                 }
-                cap = worst.map_or(u64::MAX, |count| {
-                    ((entry.1 - entry.0 + 1) >> (count - often + 1)).max(1)
-                });
-                (whole, ranges, plan.throttled) = (Some(entry.1), got.len(), worst.is_some());
+                // A part of the entry, unless it has given as many before the first that failed often.
+                let part = |index: usize| ((entry.1 - entry.0 + 1) >> (counts[index] - often + 1)).max(1);
+                cap = match worst {
+                    Some(index) if (index as u64) < part(index) => part(index),
+                    _ => u64::MAX,
+                };
+                failing = worst.is_some();
+                (whole, ranges, plan.throttled) = (Some(entry.1), got.len(), failing);
             }
             if rec.resume && self.over(&rec, now) {
                 continue;
             }
-            let alone = cap < u64::MAX && self.limit > 2 && !rec.resume && rec.count + 1 == self.limit;
+            let alone = failing && self.limit > 2 && !rec.resume && rec.count + 1 == self.limit;
             let begun = |got: &(u64, u64, u16, u32)| ask.read.iter().any(|batch| batch.0 <= got.1 && at <= batch.1);
-            let soft = !ask.exact && (rec.count > 0 || got.last().is_some_and(begun));
+            let soft = !ask.exact && (self.held.is_none() || rec.count > 0 || got.last().is_some_and(begun));
             if !soft && taken >= max || taken >= cap || alone && taken > 0 {
                 return false;
             }
@@ -78,7 +83,7 @@ impl Model {
                 return false;
             }
         }
-        cap == u64::MAX
+        !failing
     }
 
     /// Whole record batches, or exactly so many; the rest of a batch that was begun is seen as well.
