@@ -91,6 +91,12 @@ async fn three_members_share_a_partition(bench: &Bench) {
         bench.join("shared", &["shared"]).await,
         bench.join("shared", &["shared"]).await,
     ];
+    // Whoever is assigned the partition first would have it all before the others come.
+    until("assignments", async || {
+        let all = members.iter().all(|member| !member.snapshot().assignment.is_empty());
+        all.then_some(())
+    })
+    .await;
     for first in (0..300).step_by(20) {
         bench.fill("shared", first, 20).await;
     }

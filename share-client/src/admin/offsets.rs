@@ -1,6 +1,7 @@
 //! Where partitions begin and end: asked of their leaders.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use share_wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use share_wire::kafka::{BrokerId, ListOffsetsRequest, TopicName};
@@ -60,6 +61,30 @@ impl Admin {
         let topic = self.topic_once(topic).await?;
         let all: Vec<i32> = topic.partitions.iter().map(|one| one.partition).collect();
         self.offsets_of(&topic, &all, at, isolation).await
+    }
+
+    /// From the first offset that is there to the one after the last, in each partition of a topic that somebody leads.
+    pub async fn spans(&self, topic: &str) -> Result<BTreeMap<i32, Range<u64>>, AdminError> {
+        self.asker.patiently(|| self.spans_once(topic)).await
+    }
+
+    async fn spans_once(&self, topic: &str) -> Result<BTreeMap<i32, Range<u64>>, AdminError> {
+        let topic = self.topic_once(topic).await?;
+        let led = topic.partitions.iter().filter(|one| one.leader.is_some());
+        let led: Vec<i32> = led.map(|one| one.partition).collect();
+        let starts = self
+            .offsets_of(&topic, &led, At::Earliest, Isolation::Uncommitted)
+            .await?;
+        let ends = self
+            .offsets_of(&topic, &led, At::Latest, Isolation::Uncommitted)
+            .await?;
+        let span = |(partition, start): (i32, Offset)| {
+            let start = start.offset?;
+            // Between the two questions the beginning may have been cut off.
+            let end = ends.get(&partition)?.offset?.max(start);
+            Some((partition, start..end))
+        };
+        Ok(starts.into_iter().filter_map(span).collect())
     }
 
     /// The place in some partitions of a topic, without asking anew who leads them.

@@ -10,7 +10,7 @@ use super::Admin;
 use super::error::{AdminError, Operation, Resource};
 use super::offsets::{At, Isolation};
 use super::read::{Fetched, Want};
-use super::states::{Entry, Key, STATE_TOPIC, ShareState, place};
+use super::states::{Entry, History, Key, STATE_TOPIC, ShareState, place};
 use super::topics::Topic;
 
 /// Whose states are looked for, in one partition of the state topic.
@@ -28,6 +28,16 @@ impl Admin {
     /// # Errors
     /// Needs READ on the state topic: [`AdminError::Denied`] says how it is granted.
     pub async fn states(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, ShareState>, AdminError> {
+        let histories = self.histories(group, topic).await?;
+        let now = |(partition, history): (i32, History)| Some((partition, history.now().cloned()?));
+        Ok(histories.into_iter().filter_map(now).collect())
+    }
+
+    /// As [`Admin::states`], with what still lies in the state topic of records below the start.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn histories(&self, group: &str, topic: &str) -> Result<BTreeMap<i32, History>, AdminError> {
         let topic = self.topic(topic).await?;
         let kept_in = match self.topic(STATE_TOPIC).await {
             // Nothing was ever kept.
@@ -40,7 +50,7 @@ impl Admin {
             let index = place(group, topic.id, one.partition, count);
             places.entry(index).or_default().insert(one.partition);
         }
-        let mut states = BTreeMap::new();
+        let mut histories = BTreeMap::new();
         for (index, partitions) in places {
             let wanted = Wanted {
                 group,
@@ -48,16 +58,17 @@ impl Admin {
                 partitions,
             };
             let index = i32::try_from(index).unwrap_or(i32::MAX);
-            let found = self.asker.patiently(|| self.states_once(index, &wanted)).await;
-            states.extend(found.map_err(needs_read)?);
+            let found = self.asker.patiently(|| self.histories_once(index, &wanted)).await;
+            histories.extend(found.map_err(needs_read)?);
         }
-        Ok(states)
+        histories.retain(|_, history: &mut History| history.now().is_some());
+        Ok(histories)
     }
 
-    async fn states_once(&self, index: i32, wanted: &Wanted<'_>) -> Result<BTreeMap<i32, ShareState>, AdminError> {
+    async fn histories_once(&self, index: i32, wanted: &Wanted<'_>) -> Result<BTreeMap<i32, History>, AdminError> {
         // Brokers may cut off the beginning while it is being read; then there is a newer one.
         for _ in 0..RESTARTS_MAX {
-            match self.states_from_start(index, wanted).await {
+            match self.histories_from_start(index, wanted).await {
                 Err(AdminError::Refused {
                     code: OFFSET_OUT_OF_RANGE,
                     ..
@@ -65,17 +76,17 @@ impl Admin {
                 other => return other,
             }
         }
-        self.states_from_start(index, wanted).await
+        self.histories_from_start(index, wanted).await
     }
 
-    async fn states_from_start(
+    async fn histories_from_start(
         &self,
         index: i32,
         wanted: &Wanted<'_>,
-    ) -> Result<BTreeMap<i32, ShareState>, AdminError> {
+    ) -> Result<BTreeMap<i32, History>, AdminError> {
         let kept_in = self.topic_once(STATE_TOPIC).await?;
         let (mut next, end) = self.span(&kept_in, index).await?;
-        let mut states = BTreeMap::new();
+        let mut histories = BTreeMap::new();
         while next < end {
             let want = Want {
                 isolation: Isolation::Committed,
@@ -85,7 +96,7 @@ impl Admin {
             let mut batches = fetched.batches();
             for batch in batches.by_ref() {
                 let batch = batch.map_err(|error| fetched.unreadable(&error))?;
-                read_batch(&fetched, &batch, next, wanted, index, &mut states)?;
+                read_batch(&fetched, &batch, next, wanted, index, &mut histories)?;
             }
             match batches.next_offset() {
                 Some(after) if after > next => next = after,
@@ -98,7 +109,7 @@ impl Admin {
                 }
             }
         }
-        Ok(states)
+        Ok(histories)
     }
 
     /// Where the partition of the state topic begins and ends.
@@ -121,7 +132,7 @@ fn read_batch(
     from: u64,
     wanted: &Wanted<'_>,
     index: i32,
-    states: &mut BTreeMap<i32, ShareState>,
+    histories: &mut BTreeMap<i32, History>,
 ) -> Result<(), AdminError> {
     let plain = batch.plain(PLAIN_MAX).map_err(|error| fetched.unreadable(&error))?;
     for record in plain.records() {
@@ -139,10 +150,8 @@ fn read_batch(
             continue;
         }
         let entry = Entry::read(&key, record.value).map_err(wrong)?;
-        let before = states.remove(&key.partition);
-        if let Some(state) = ShareState::apply(before, entry).map_err(wrong)? {
-            states.insert(key.partition, state);
-        }
+        let before = histories.remove(&key.partition).unwrap_or_default();
+        histories.insert(key.partition, before.apply(entry).map_err(wrong)?);
     }
     Ok(())
 }

@@ -70,7 +70,15 @@ impl Leaders {
             self.take_reports();
             self.place();
             tokio::select! {
-                changed = self.assignment.changed() => if changed.is_err() { break },
+                changed = self.assignment.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                    // It may be that the topic is gone: whoever waits for records is to hear of it.
+                    if self.assignment.borrow().is_empty() {
+                        self.hurry();
+                    }
+                }
                 () = self.shared.reported.notified() => {}
                 changed = self.stage.changed() => if changed.is_err() { break },
                 () = sleep_until(self.due.into()) => {}
@@ -148,11 +156,14 @@ impl Leaders {
             return;
         }
         let reason = match code {
-            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => format!("there is no topic `{topic}`, or nobody may know of it"),
-            ErrorCode::TOPIC_AUTHORIZATION_FAILED => format!(
-                "not allowed: {} needs the operations DESCRIBE and READ on the topic `{topic}` (kafka-acls.sh --add --operation \
-                 Describe --operation Read --topic {topic})",
+            ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => format!(
+                "there is no topic `{topic}`, or {} may not know of it (operation DESCRIBE); it is consumed as soon as it is there",
                 super::principal(&self.shared.connector)
+            ),
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => format!(
+                "not allowed: {principal} needs the operations DESCRIBE and READ on the topic `{topic}` (kafka-acls.sh --add \
+                 --allow-principal {principal} --operation Describe --operation Read --topic {topic})",
+                principal = super::principal(&self.shared.connector)
             ),
             code => format!("topic `{topic}` cannot be consumed: {code}"),
         };

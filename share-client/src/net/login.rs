@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::dial::Dial;
 use super::error::Failure;
-use super::token::{Tokens, shown};
+use super::token::{Token, Tokens, shown};
 use crate::config::{Login, Problem, Scram};
 use crate::sasl::{Exchange, Hash, Step};
 
@@ -71,6 +71,11 @@ impl Credentials {
             }
         }
         Err(self.failed("the broker goes on asking".to_owned()))
+    }
+
+    /// A token, if that is what logins are made with.
+    pub(super) async fn token(&self, deadline: Instant) -> Option<Result<Token, Failure>> {
+        Some(self.tokens.as_ref()?.token(self.dial, deadline).await)
     }
 
     async fn begin(&self, deadline: Instant) -> Result<(Exchange, Vec<u8>), Failure> {

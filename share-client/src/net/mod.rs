@@ -23,6 +23,7 @@ use error::late;
 pub use error::{Failure, NetError};
 use login::Credentials;
 use tls::Secure;
+pub use token::Token;
 
 /// Makes connections. Cheap to clone.
 #[derive(Clone)]
@@ -81,6 +82,12 @@ impl Connector {
     pub async fn connect(&self, address: &Address) -> Result<Connection, NetError> {
         let connected = self.reach(address).await;
         connected.map_err(|failure| failure.at(address.clone()))
+    }
+
+    /// A token as logins are made with it, within `socket.connection.setup.timeout.ms`. `None`: the mechanism is not `OAUTHBEARER`.
+    pub async fn token(&self) -> Option<Result<Token, Failure>> {
+        let deadline = Instant::now() + self.shared.dial.limit;
+        self.shared.credentials.as_ref()?.token(deadline).await
     }
 
     async fn reach(&self, address: &Address) -> Result<Connection, Failure> {

@@ -27,6 +27,17 @@ pub(super) enum Tokens {
     },
 }
 
+/// A token that a login can be made with, for other clients of the same cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// As the broker is given it.
+    pub value: Secret,
+    /// As whom it logs in, as far as that is known: the principal of an unsecured token, the client's id at a server.
+    pub user: String,
+    /// How long it may be used for a login.
+    pub life: Duration,
+}
+
 pub(super) struct Kept {
     token: Secret,
     /// It is not used for a login after that.
@@ -54,6 +65,11 @@ impl Tokens {
 
     /// One that a login can be made with.
     pub(super) async fn get(&self, dial: Dial, deadline: Instant) -> Result<Secret, Failure> {
+        Ok(self.token(dial, deadline).await?.value)
+    }
+
+    /// The same, with what is known of it.
+    pub(super) async fn token(&self, dial: Dial, deadline: Instant) -> Result<Token, Failure> {
         let (server, tls, kept) = match self {
             Self::Unsecured(token) => {
                 let (principal, scope) = (
@@ -61,25 +77,33 @@ impl Tokens {
                     (&*token.scope_claim, &*token.scope),
                 );
                 let text = sasl::unsecured(principal, scope, now_s(), token.life_s.into());
-                return Ok(Secret::new(text));
+                return Ok(Token {
+                    value: Secret::new(text),
+                    user: token.principal.clone(),
+                    life: Duration::from_secs(token.life_s.into()),
+                });
             }
             Self::Server { server, tls, kept } => (server, tls, kept),
         };
         let got = timeout_at(deadline, async {
             let mut kept = kept.lock().await;
             let good = kept.as_ref().filter(|kept| Instant::now() < kept.until);
+            let token = |kept: &Kept| Token {
+                value: kept.token.clone(),
+                user: server.client_id.clone(),
+                life: kept.until.saturating_duration_since(Instant::now()),
+            };
             if let Some(good) = good {
-                return Ok(good.token.clone());
+                return Ok(token(good));
             }
             let asked = Instant::now();
-            let (token, life) = fetch(server, tls, dial, deadline).await?;
+            let (fetched, life) = fetch(server, tls, dial, deadline).await?;
             // A login that begins late in a token's life is soon over.
             let until = asked + life.mul_f64(USED_OF_LIFE);
-            *kept = Some(Kept {
-                token: token.clone(),
-                until,
-            });
-            Ok(token)
+            let fresh = Kept { token: fetched, until };
+            let told = token(&fresh);
+            *kept = Some(fresh);
+            Ok(told)
         });
         let got = got
             .await

@@ -1,14 +1,16 @@
 //! What brokers keep of the records of a share group, in the topic `__share_group_state`: no request tells of it. Sans-IO: a record
-//! of that topic is read by [`Key::read`] and [`Entry::read`], a share partition's state is put together by [`ShareState::apply`], and
-//! [`place`] says in which partition of the topic it lies. `Admin::states` does the reading.
+//! of that topic is read by [`Key::read`] and [`Entry::read`], a share partition's state is put together by [`ShareState::apply`], what is older by
+//! [`History::apply`], and [`place`] says in which partition of the topic it lies. `Admin::states` and `Admin::histories` do the reading.
 
 mod codec;
 mod error;
+mod history;
 mod merge;
 mod place;
 
 pub use codec::{Entry, Key, Snapshot, Update};
 pub use error::StateError;
+pub use history::History;
 pub use place::place;
 
 /// The topic in which states are kept.

@@ -313,3 +313,66 @@ proptest! {
         }
     }
 }
+
+fn history(entries: impl IntoIterator<Item = Entry>) -> History {
+    let entries = entries.into_iter();
+    entries.fold(History::default(), |history, entry| history.apply(entry).unwrap())
+}
+
+fn ranges(history: &History) -> Vec<(u64, u64)> {
+    history.archived().map(|batch| (batch.first, batch.last)).collect()
+}
+
+#[test]
+fn what_was_given_up_is_known_below_the_start_as_long_as_it_is_written() {
+    let given_up = update(-1, &[batch(2, 4, Archived, 1), batch(5, 5, Archiving, 5)]);
+    let accepted = update(0, &[batch(0, 1, Acknowledged, 1), batch(6, 9, Acknowledged, 2)]);
+    let moved = update(10, &[batch(12, 12, Archived, 1)]);
+    let all = [snapshot(0, &[]), given_up, accepted, moved];
+    let known = history(all.clone());
+    assert_eq!(known.now(), after(all.clone()).as_ref());
+    assert_eq!(ranges(&known), [(2, 4), (5, 5), (12, 12)]);
+    let state = |offset| known.at(offset).map(|batch| batch.state);
+    assert_eq!(
+        (state(1), state(4), state(11)),
+        (Some(Acknowledged), Some(Archived), None)
+    );
+
+    assert_eq!((known.forgotten(0), known.forgotten(20)), (0, 0));
+
+    // A snapshot takes nothing away that came before it, and is all there is where that was cut off.
+    let again = snapshot(10, &[batch(12, 12, Archived, 1)]);
+    assert_eq!(
+        ranges(&history(all.into_iter().chain([again.clone()]))),
+        [(2, 4), (5, 5), (12, 12)]
+    );
+    let rest = history([again]);
+    assert_eq!((ranges(&rest), rest.at(4)), (vec![(12, 12)], None));
+    assert_eq!((rest.forgotten(0), rest.forgotten(3)), (10, 7));
+}
+
+#[test]
+fn a_history_ends_with_its_state() {
+    let given_up = || update(-1, &[batch(2, 4, Archived, 1)]);
+    let gone = history([snapshot(0, &[]), given_up(), Entry::Gone]);
+    assert_eq!((gone.now(), ranges(&gone)), (None, vec![]));
+    let Entry::Snapshot(begun) = snapshot(7, &[]) else {
+        unreachable!()
+    };
+    let reset = Entry::Snapshot(Snapshot {
+        state_epoch: begun.state_epoch + 1,
+        ..begun
+    });
+    let known = history([snapshot(0, &[]), given_up(), reset]);
+    assert_eq!((ranges(&known), known.at(3)), (vec![], None));
+}
+
+#[test]
+fn what_was_only_to_be_delivered_again_has_no_outcome_below_the_start() {
+    let known = history([
+        snapshot(0, &[]),
+        update(-1, &[batch(0, 3, Available, 1)]),
+        update(4, &[]),
+    ]);
+    assert_eq!((known.at(2), known.forgotten(1)), (None, 3));
+}
