@@ -73,6 +73,14 @@ impl Folder {
         self
     }
 
+    /// With another manifest, made of the one there is.
+    #[must_use]
+    pub fn manifest(self, change: impl FnOnce(String) -> String) -> Self {
+        let path = self.path().join("sharemill.toml");
+        fs::write(&path, change(fs::read_to_string(&path).unwrap())).unwrap();
+        self
+    }
+
     pub fn path(&self) -> &Path {
         self.dir.path()
     }
@@ -149,6 +157,16 @@ impl Folder {
         let input = values.join("\n");
         self.run_with_input(&["produce", topic], &input).success();
     }
+}
+
+/// A program of the harness, beside the host's.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(beside().join(name));
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
 }
 
 /// Where cargo puts what it builds: test binaries are one folder further down.

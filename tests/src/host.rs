@@ -68,7 +68,8 @@ impl Host {
         Self::of(folder.command_under(program, &arguments))
     }
 
-    fn of(mut command: Command) -> Self {
+    /// Any other program that tells on standard error what it does.
+    pub fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let said = Arc::new(Said::default());
         let (stderr, heard) = (child.stderr.take().unwrap(), said.clone());

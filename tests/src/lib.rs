@@ -12,14 +12,21 @@
 )]
 
 pub mod client;
+#[cfg(feature = "kafka")]
+pub mod conformance;
+#[cfg(feature = "plant")]
+pub mod differential;
 pub mod folder;
 pub mod guests;
 pub mod host;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 #[cfg(feature = "plant")]
 pub mod simulate;
 pub mod topics;
+pub mod trail;
 
-pub use folder::{Folder, Output, SYNC_CALLS, failing_syncs};
+pub use folder::{Folder, Output, SYNC_CALLS, failing_syncs, program};
 pub use host::{End, Host};
 
 use std::time::{Duration, Instant};

@@ -54,7 +54,7 @@ async fn middle(folder: &Folder, records: u64) -> f64 {
         let left: u64 = group
             .share_partitions
             .iter()
-            .map(|share| share.log_end - share.start_offset)
+            .map(|share| share.log_end - share.start_offset.unwrap())
             .sum();
         let now = Instant::now();
         assert!(now - began < sharemill_tests::AMPLE, "{left} of {records} records left");

@@ -86,12 +86,14 @@ fn stop_again_and_again() -> Counts {
             let stored = runtime.block_on(client::produce_one(&client, "naps", record)).unwrap();
             assert!(matches!(stored, ProduceOutcome::Stored { .. }), "{stored:?}");
         }
-        until("records in handlers", || (share().acquired == HELD).then_some(()));
+        until("records in handlers", || (share().acquired == Some(HELD)).then_some(()));
         host.suspend();
         std::thread::sleep(STOPPED);
         host.resume();
         // Every one comes again or has come to its end.
-        until("all accepted", || (share().start_offset == stop * HELD).then_some(()));
+        until("all accepted", || {
+            (share().start_offset == Some(stop * HELD)).then_some(())
+        });
     }
     let produced = STOPS.len() as u64 * HELD;
     host.wait_for("metrics are served address=");

@@ -29,6 +29,9 @@ pub(crate) struct Arguments {
     /// Where data directories are made: on the disk that is to be measured [default: target/bench].
     #[arg(long, value_name = "DIR")]
     scratch: Option<PathBuf>,
+    /// A folder with programs of others that use a share group, `ShareBench.java` and `share_librdkafka.py`, to be measured beside ours.
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
@@ -50,6 +53,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         &arguments.repeats.to_string(),
     ]);
     command.args(["--scale", &arguments.scale.to_string()]);
+    if let Some(peers) = &arguments.peers {
+        command.arg("--peers").arg(peers);
+    }
     for name in &arguments.only {
         command.args(["--only", name]);
     }
@@ -80,12 +86,18 @@ fn build(release: bool) -> Result<PathBuf> {
         // Without what only tests may do to an engine.
         "--no-default-features",
         "--features",
-        "sharemill-tests/redis",
+        "sharemill-tests/redis,sharemill-tests/kafka",
     ]);
     if release {
         command.arg("--release");
     } else {
-        for package in ["share-engine", "sharemill", "sharemill-tests"] {
+        for package in [
+            "share-engine",
+            "share-wire",
+            "share-client",
+            "sharemill",
+            "sharemill-tests",
+        ] {
             for setting in ["opt-level=3", "debug-assertions=false", "overflow-checks=false"] {
                 command
                     .arg("--config")

@@ -205,7 +205,7 @@ fn finish(command: &mut Command) -> Result<()> {
 fn say_left_out() {
     if let Some(missing) = kafka_cluster::missing(kafka_cluster::Version::default()) {
         say(&format!(
-            "left out, since {missing}: tests/tests/kafka_broker.rs, share-engine/tests/dump_log_segments.rs"
+            "left out, since {missing}: tests/tests/kafka_*.rs, share-client/tests, share-engine/tests/dump_log_segments.rs"
         ));
     }
 }

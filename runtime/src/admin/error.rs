@@ -13,6 +13,8 @@ pub enum ErrorCode {
     NotFound,
     /// There is one already.
     Exists,
+    /// The principal lacks a permission.
+    Denied,
     /// It cannot be done in the present state, for example while a host works on the group.
     Conflict,
     /// The topic, the journal or the disk is full.
@@ -37,6 +39,7 @@ impl ErrorCode {
     pub(super) fn status(self) -> u16 {
         match self {
             Self::Invalid | Self::Protocol => 400,
+            Self::Denied => 403,
             Self::NotFound => 404,
             Self::Exists | Self::Conflict | Self::InUse => 409,
             Self::TooLarge => 413,

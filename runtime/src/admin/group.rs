@@ -16,12 +16,15 @@ pub struct GroupSummary {
     pub topics: Vec<String>,
     /// Members at work.
     pub members: u32,
-    /// Records that may be acquired, those behind the end offset included.
-    pub available: u64,
-    /// Records that are leased.
-    pub acquired: u64,
-    /// Records that wait for a due time.
-    pub parked: u64,
+    /// Records that may be acquired, those behind the end offset included; `None`: a cluster does not tell them from leased ones.
+    pub available: Option<u64>,
+    /// Records that are leased; `None`: nobody says.
+    pub acquired: Option<u64>,
+    /// Records that wait for a due time; `None`: nobody says.
+    pub parked: Option<u64>,
+    /// Records of a cluster's group that are not finished, as far as the cluster counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
 }
 
 /// One share group.
@@ -30,18 +33,21 @@ pub struct GroupDetail {
     /// What the list shows.
     #[serde(flatten)]
     pub summary: GroupSummary,
-    /// Delivery count limit.
-    pub attempts: u32,
-    /// Acquisition lock, milliseconds.
-    pub lock_ms: u64,
-    /// Where it began.
-    pub start: Start,
-    /// Topic of its dead letters; `None` drops them.
+    /// Delivery count limit; `None`: nobody says.
+    pub attempts: Option<u32>,
+    /// Acquisition lock, milliseconds; `None`: nobody says.
+    pub lock_ms: Option<u64>,
+    /// Where it began; `None`: nobody says.
+    pub start: Option<Start>,
+    /// Topic of its dead letters; `None` drops them, or nobody says.
     pub dead_letter: Option<String>,
     /// Members at work.
     pub member_list: Vec<Member>,
     /// By topic and number.
     pub share_partitions: Vec<SharePartitionView>,
+    /// What is not known of it, and why.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A member of a share group.
@@ -51,8 +57,17 @@ pub struct Member {
     pub id: String,
     /// Deployment that it belongs to, if it is one of this host.
     pub deployment: Option<String>,
-    /// Records that it has leased.
-    pub acquired: u64,
+    /// Records that it has leased; `None`: nobody says.
+    pub acquired: Option<u64>,
+    /// What it calls itself, in a cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// Where it connects from, as the cluster sees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// What it is assigned in a cluster, as `TOPIC/PARTITION`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assigned: Option<Vec<String>>,
 }
 
 /// One share partition.
@@ -62,20 +77,23 @@ pub struct SharePartitionView {
     pub topic: String,
     /// Partition.
     pub partition: u32,
-    /// State epoch; a reset raises it.
-    pub state_epoch: u32,
-    /// Oldest offset that is not settled.
-    pub start_offset: u64,
-    /// End of what has been acquired at some time.
-    pub end_offset: u64,
+    /// State epoch; a reset raises it. `None`: nobody says.
+    pub state_epoch: Option<u32>,
+    /// Oldest offset that is not settled; `None`: nothing was written of the group here yet.
+    pub start_offset: Option<u64>,
+    /// End of what has been acquired at some time; `None`: nobody says.
+    pub end_offset: Option<u64>,
     /// Offset of the next record.
     pub log_end: u64,
-    /// Records that may be acquired.
-    pub available: u64,
-    /// Records that are leased.
-    pub acquired: u64,
-    /// Records that wait for a due time.
-    pub parked: u64,
+    /// Records that may be acquired; `None`: nobody says.
+    pub available: Option<u64>,
+    /// Records that are leased; `None`: nobody says.
+    pub acquired: Option<u64>,
+    /// Records that wait for a due time; `None`: nobody says.
+    pub parked: Option<u64>,
+    /// Records of a cluster's group that are not finished, as far as the cluster counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
     /// The offset that keeps the window from moving, if the window is full.
     pub pinned_by: Option<u64>,
     /// Why the next record cannot be read; nothing more is handed out until it can.
@@ -97,6 +115,10 @@ pub enum RecordState {
     Acknowledged,
     /// Rejected, given up or dropped.
     Archived,
+    /// A member holds it, or it was never delivered: a cluster does not say which.
+    Unknown,
+    /// Below the start offset, its outcome no longer known.
+    Finished,
 }
 
 impl RecordState {
@@ -108,6 +130,8 @@ impl RecordState {
             Self::Acquired => "acquired",
             Self::Acknowledged => "acknowledged",
             Self::Archived => "archived",
+            Self::Unknown => "unknown",
+            Self::Finished => "finished",
         }
     }
 }
@@ -143,16 +167,16 @@ pub struct RecordView {
     pub offset: u64,
     /// State.
     pub state: RecordState,
-    /// Attempts so far.
-    pub delivery_count: u32,
+    /// Attempts so far; `None`: not known.
+    pub delivery_count: Option<u32>,
     /// Who leases it.
     pub member: Option<String>,
     /// Until its lease ends, milliseconds.
     pub lease_left_ms: Option<u64>,
     /// Until it is due, milliseconds.
     pub due_in_ms: Option<u64>,
-    /// Times that its host died with it.
-    pub strikes: u32,
+    /// Times that its host died with it; `None`: not counted.
+    pub strikes: Option<u32>,
     /// Size of its checkpoint.
     pub checkpoint_bytes: Option<u32>,
 }
@@ -260,12 +284,12 @@ pub struct ResetPartition {
     pub topic: String,
     /// Partition.
     pub partition: u32,
-    /// Start offset before.
-    pub from: u64,
+    /// Start offset before; `None`: there was none.
+    pub from: Option<u64>,
     /// Start offset now.
     pub to: u64,
-    /// State epoch now.
-    pub state_epoch: u32,
+    /// State epoch now; `None`: nobody says.
+    pub state_epoch: Option<u32>,
     /// Records that are to be delivered from there on.
     #[serde(default)]
     pub unsettled: u64,
@@ -288,6 +312,6 @@ pub struct DeleteGroup {
 pub struct GroupDeleted {
     /// Share partitions.
     pub share_partitions: u32,
-    /// Records that it had not settled.
-    pub unsettled: u64,
+    /// Records that it had not settled; `None`: nobody says.
+    pub unsettled: Option<u64>,
 }

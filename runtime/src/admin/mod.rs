@@ -2,11 +2,15 @@
 //! The command line knows the trait alone. Types are plain values; the server and the client share them, so that a user reads the same
 //! text either way.
 
+mod archived;
 mod client;
 mod dead;
 mod embedded;
 mod error;
 mod group;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod letter;
 mod lines;
 mod record;
 mod server;
@@ -21,6 +25,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
+pub use archived::{Archived, ArchivedPage, ArchivedQuery, Forgotten, RecoverFailure, RecoverRequest, RecoverResult};
 pub use client::AdminClient;
 pub use dead::{
     DeadCause, DeadCauseError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery,
@@ -32,11 +37,15 @@ pub use group::{
     DeleteGroup, GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery,
     ResetGroup, ResetPartition, ResetResult, ResetTo, SharePartitionView,
 };
+#[cfg(feature = "kafka")]
+pub use kafka::KafkaAdmin;
 pub use record::{Header, ProduceOutcome, ProduceResult, ReadPage, ReadQuery, Record, StoredRecord};
 pub use server::router;
 pub use socket::{AdminSocket, SocketError, socket_path};
 pub use survey::summaries;
-pub use topic::{CreateTopic, DeleteTopic, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary};
+pub use topic::{
+    CreateTopic, DeleteTopic, PartitionBrokers, PartitionView, TopicDeleted, TopicDetail, TopicGroup, TopicSummary,
+};
 pub use verify::{Damage, Unchecked, VerifyReport};
 
 /// Version of the admin protocol; raised when a client of the version before would misunderstand an answer.
@@ -83,7 +92,7 @@ fn directory_identity(data_dir: &std::path::Path) -> Option<String> {
 
 /// Everything that the command line can ask of a data directory.
 ///
-/// Implemented by [`AdminClient`] over the socket of a running host, and over an open engine.
+/// Implemented by [`AdminClient`] over the socket of a running host, over an open engine, and over a Kafka cluster.
 pub trait Admin: Send + Sync {
     /// Who answers.
     fn about(&self) -> Answer<'_, About>;
@@ -126,6 +135,16 @@ pub trait Admin: Send + Sync {
     fn dead_letter(&self, id: DeadLetterId) -> Answer<'_, DeadLetterDetail>;
     /// Appends dead letters to the topic they came from and takes them out, each in one step.
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult>;
+    /// Records that a group of a cluster has given up, by topic, partition and offset.
+    fn archived<'a>(&'a self, group: &'a str, query: ArchivedQuery) -> Answer<'a, ArchivedPage> {
+        let _ = query;
+        Box::pin(async move { Err(archived::kept_as_letters(group)) })
+    }
+    /// Copies records that a group of a cluster has given up to a topic.
+    fn recover<'a>(&'a self, group: &'a str, request: RecoverRequest) -> Answer<'a, RecoverResult> {
+        let _ = request;
+        Box::pin(async move { Err(archived::kept_as_letters(group)) })
+    }
     /// Ends what was opened for this one command; a running host goes on.
     fn close(&self) -> Answer<'_, ()> {
         Box::pin(async { Ok(()) })

@@ -1,11 +1,17 @@
-//! Opens the engine of a data directory for one command, where no host runs on it, or looks at it.
+//! Opens the engine of a data directory for one command, where no host runs on it, or looks at it; or begins to ask a cluster.
 
 use share_engine::engine::{self, Engine, Survey};
 use share_engine::error::OpenError;
 
+#[cfg(feature = "kafka")]
+use super::open::Absent;
 use super::open::Place;
+#[cfg(feature = "kafka")]
+use crate::admin::KafkaAdmin;
 use crate::admin::{Admin, AdminError, Damage, EmbeddedAdmin, ErrorCode, Unchecked, VerifyReport};
 use crate::config::EmbeddedSource;
+#[cfg(feature = "kafka")]
+use crate::config::KafkaSource;
 use crate::output::{self, Failure};
 
 /// An open engine. Fails with [`ErrorCode::InUse`], naming directory and holder, if another process owns the directory.
@@ -27,6 +33,31 @@ pub(super) async fn open(place: &Place, topics: bool) -> Result<Box<dyn Admin>, 
     }
     Ok(Box::new(EmbeddedAdmin::owning(engine)))
 }
+
+/// A cluster. A topic that is to be there, and that the manifest has, is made if it is not.
+#[cfg(feature = "kafka")]
+pub(super) async fn open_cluster(
+    place: &Place,
+    source: &KafkaSource,
+    absent: Absent<'_>,
+) -> Result<Box<dyn Admin>, Failure> {
+    let read = source.clone();
+    let resolved = tokio::task::spawn_blocking(move || read.resolve()).await;
+    let resolved = resolved.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
+    let properties = resolved.map_err(|error| Failure::new(error.to_string()).hint(SECRETS))?;
+    let admin = KafkaAdmin::new(&properties, place.dead_letters())?;
+    if let (Absent::CreateFor(name), Some(manifest)) = (absent, &place.manifest)
+        && let Some(topic) = manifest.topics.get(name)
+        && admin.ensure_topic(name, topic).await?
+    {
+        output::message(&format!("created topic {name}"));
+    }
+    Ok(Box::new(admin))
+}
+
+/// What to do about a secret that cannot be had.
+#[cfg(feature = "kafka")]
+const SECRETS: &str = "the source's secrets say where it is: { file = \"PATH\" } or { env = \"NAME\" }";
 
 /// Looks at a data directory that nobody owns, and leaves it as it is.
 pub(super) async fn survey(source: &EmbeddedSource) -> Result<Survey, AdminError> {

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args::{GroupCommand, GroupReset};
-use super::open::{Absent, with};
+use super::cluster;
+use super::open::{self, Absent, with, with_place};
+use super::shown::or_dash;
 use crate::admin::{Admin, DeleteGroup, GroupDetail, GroupSummary, ResetGroup, ResetPartition, ResetTo};
 use crate::config::Start;
 use crate::output::{self, Align, Failure, Format, Table, counted, milliseconds};
@@ -14,9 +16,11 @@ use crate::output::{self, Align, Failure, Format, Table, counted, milliseconds};
 pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
     match command {
         GroupCommand::List(query) => {
-            let groups = with(&query.data, Absent::Refuse, async |admin| Ok(admin.groups().await?)).await?;
+            let place = open::place(&query.data)?;
+            let groups = with_place(&place, Absent::Refuse, async |admin| Ok(admin.groups().await?)).await?;
             match query.format.into() {
                 Format::Json => output::json(&Groups { groups }),
+                Format::Table if place.is_cluster() => output::data(&cluster::groups(&groups)),
                 Format::Table => output::data(&list(&groups)),
             }
         }
@@ -32,12 +36,17 @@ pub(super) async fn run(command: GroupCommand) -> Result<(), Failure> {
             let deleted = with(&args.query.data, Absent::Refuse, delete).await?;
             match args.query.format.into() {
                 Format::Json => output::json(&deleted),
-                Format::Table => output::data(&format!(
-                    "deleted group {} with {}, {} unsettled\n",
-                    args.group,
-                    counted(deleted.share_partitions.into(), "share partition"),
-                    counted(deleted.unsettled, "record"),
-                )),
+                Format::Table => {
+                    let partitions = counted(deleted.share_partitions.into(), "share partition");
+                    let unsettled = match deleted.unsettled {
+                        Some(unsettled) => counted(unsettled, "record"),
+                        None => "nobody knows how many records".to_owned(),
+                    };
+                    let group = &args.group;
+                    output::data(&format!(
+                        "deleted group {group} with {partitions}, {unsettled} unsettled\n"
+                    ))
+                }
             }
         }
     }
@@ -73,9 +82,9 @@ async fn reset(args: GroupReset) -> Result<(), Failure> {
         table.row([
             partition.topic.clone(),
             partition.partition.to_string(),
-            partition.from.to_string(),
+            or_dash(partition.from),
             partition.to.to_string(),
-            partition.state_epoch.to_string(),
+            or_dash(partition.state_epoch),
             partition.unsettled.to_string(),
         ]);
     }
@@ -93,7 +102,7 @@ fn is_short(done: &ResetPartition, to: ResetTo) -> bool {
     done.is_queue
         && match to {
             ResetTo::Start(Start::Latest) => false,
-            ResetTo::Start(_) => done.to >= done.from,
+            ResetTo::Start(_) => done.from.is_some_and(|from| done.to >= from),
             ResetTo::Offset(offset) => done.to > offset,
         }
 }
@@ -112,9 +121,9 @@ fn list(groups: &[GroupSummary]) -> String {
             group.name.clone(),
             group.topics.join(", "),
             group.members.to_string(),
-            group.available.to_string(),
-            group.acquired.to_string(),
-            group.parked.to_string(),
+            or_dash(group.available),
+            or_dash(group.acquired),
+            or_dash(group.parked),
         ]);
     }
     table.render()
@@ -124,12 +133,15 @@ fn print(group: &GroupDetail, format: Format) -> Result<(), Failure> {
     if format == Format::Json {
         return output::json(group);
     }
+    if group.summary.available.is_none() {
+        return output::data(&cluster::group(group));
+    }
     let mut text = format!(
         "group        {}\nattempts     {}\nlock         {}\nstart        {}\ndead letter  {}\n\n",
         group.summary.name,
-        group.attempts,
-        milliseconds(group.lock_ms),
-        group.start,
+        or_dash(group.attempts),
+        or_dash(group.lock_ms.map(milliseconds)),
+        or_dash(group.start),
         group
             .dead_letter
             .as_deref()
@@ -151,16 +163,14 @@ fn print(group: &GroupDetail, format: Format) -> Result<(), Failure> {
         partitions.row([
             partition.topic.clone(),
             partition.partition.to_string(),
-            partition.state_epoch.to_string(),
-            partition.start_offset.to_string(),
-            partition.end_offset.to_string(),
+            or_dash(partition.state_epoch),
+            or_dash(partition.start_offset),
+            or_dash(partition.end_offset),
             partition.log_end.to_string(),
-            partition.available.to_string(),
-            partition.acquired.to_string(),
-            partition.parked.to_string(),
-            partition
-                .pinned_by
-                .map_or_else(|| "-".to_owned(), |offset| offset.to_string()),
+            or_dash(partition.available),
+            or_dash(partition.acquired),
+            or_dash(partition.parked),
+            or_dash(partition.pinned_by),
         ]);
     }
     text.push_str(&partitions.render());
@@ -180,8 +190,8 @@ fn print(group: &GroupDetail, format: Format) -> Result<(), Failure> {
             ("acquired", Align::Right),
         ]);
         for member in &group.member_list {
-            let deployment = member.deployment.clone().unwrap_or_else(|| "-".to_owned());
-            members.row([member.id.clone(), deployment, member.acquired.to_string()]);
+            let deployment = or_dash(member.deployment.as_deref());
+            members.row([member.id.clone(), deployment, or_dash(member.acquired)]);
         }
         text.push('\n');
         text.push_str(&members.render());

@@ -73,7 +73,8 @@ fn compare(manifest: &Manifest, key: &str, topics: &[TopicSummary], groups: &[Gr
             .values()
             .any(|deployment| deployment.group == *name);
         let (message, hint) = if !is_used {
-            let open = output::counted(group.available + group.acquired + group.parked, "unsettled record");
+            let counts = [group.available, group.acquired, group.parked];
+            let open = output::counted(counts.into_iter().flatten().sum(), "unsettled record");
             let message =
                 format!("share group {name} is in the data directory, with {open}, and no deployment is in it");
             let hint = "its topics keep what it has not settled; if it is not needed: sharemill group delete";
@@ -92,8 +93,8 @@ fn compare(manifest: &Manifest, key: &str, topics: &[TopicSummary], groups: &[Gr
         let message = format!(
             "topic {} is in the data directory, with {} and {}, and not in the manifest",
             topic.name,
-            output::counted(topic.records, "record"),
-            output::bytes(topic.bytes)
+            output::counted(topic.records.unwrap_or(0), "record"),
+            output::bytes(topic.bytes.unwrap_or(0))
         );
         let hint = format!("if it is not needed: sharemill topic delete {}", topic.name);
         found.push(Problem::new(Severity::Note, key, message).hint(hint));

@@ -1,13 +1,16 @@
 //! The `sharemill` command: arguments to actions to exit codes. Called by `main` alone.
 //! Commands print through [`crate::output`] and reach data through [`crate::admin::Admin`]; they hold no state of their own.
 
+mod archived;
 pub mod args;
+mod cluster;
 mod component;
 mod components;
 mod config;
 mod crash_test;
 mod dead;
 mod direct;
+mod doctor;
 pub mod environment;
 mod group;
 mod invoke;
@@ -61,6 +64,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Group(command) => group::run(command).await,
         Command::Records(args) => records::run(args).await,
         Command::Dead(command) => dead::run(command).await,
+        Command::Doctor(args) => doctor::run(args).await,
+        Command::Archived(args) => archived::run(args).await,
         Command::Verify(args) => verify::run(args).await,
         Command::CrashTest(args) => crash_test::run(args).await,
         Command::CrashTestChild(args) => crash_test::child(args).await,

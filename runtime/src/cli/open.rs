@@ -1,7 +1,10 @@
-//! Finds the data directory and whoever answers for it: the host that runs on it, over its socket, or an engine opened for one command.
+//! Finds the data directory and whoever answers for it: the host that runs on it, over its socket, or an engine opened for one command;
+//! or else the cluster.
 //! Between the two, while a host starts or ends or another command has the directory, it waits.
 
 use std::cell::Cell;
+#[cfg(feature = "kafka")]
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +15,8 @@ use tokio::time::Instant;
 use super::args::DataArgs;
 use super::{direct, environment, manifest};
 use crate::admin::{Admin, AdminClient, AdminError, ErrorCode};
+#[cfg(feature = "kafka")]
+use crate::config::KafkaSource;
 use crate::config::{EmbeddedSource, Manifest, Profile, Severity, Source, nearest};
 use crate::output::{self, Failure};
 
@@ -36,6 +41,11 @@ impl Place {
         self.source.data_dir()
     }
 
+    /// Whether records are in a Kafka cluster.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.source.is_kafka()
+    }
+
     /// The settings of the engine, for a command that opens one. Fails where records are in a Kafka cluster.
     pub(super) fn engine(&self) -> Result<&EmbeddedSource, Failure> {
         match &self.source {
@@ -46,9 +56,17 @@ impl Place {
                     self.name
                 );
                 Err(Failure::new(message)
-                    .hint("what asks a host needs sharemill run beside it; the cluster answers Kafka's own tools"))
+                    .hint("the records are with the cluster's brokers, which look after their files themselves"))
             }
         }
+    }
+
+    /// The topics of dead letters by group, as the manifest has them.
+    #[cfg(feature = "kafka")]
+    pub(super) fn dead_letters(&self) -> BTreeMap<String, String> {
+        let deployments = self.manifest.iter().flat_map(|manifest| manifest.deployments.values());
+        let named = deployments.filter_map(|one| Some((one.group.clone(), one.dead_letter.clone()?)));
+        named.collect()
     }
 }
 
@@ -70,10 +88,18 @@ pub(super) async fn with<T>(
     absent: Absent<'_>,
     command: impl AsyncFn(&dyn Admin) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    let place = place(args)?;
+    with_place(&place(args)?, absent, command).await
+}
+
+/// The same where the place is known.
+pub(super) async fn with_place<T>(
+    place: &Place,
+    absent: Absent<'_>,
+    command: impl AsyncFn(&dyn Admin) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let patience = Patience::default();
     loop {
-        match once(&place, absent, &patience, async |admin| command(admin).await).await {
+        match once(place, absent, &patience, async |admin| command(admin).await).await {
             Err(failure) if failure.is_passing() && patience.wait(&failure).await => {}
             done => return done,
         }
@@ -106,6 +132,11 @@ pub(super) async fn open(place: &Place, absent: Absent<'_>, patience: &Patience)
 }
 
 async fn try_open(place: &Place, absent: Absent<'_>) -> Result<Box<dyn Admin>, Failure> {
+    #[cfg(feature = "kafka")]
+    if let Source::Kafka(source) = &place.source {
+        // The cluster knows more than a host that works on it.
+        return direct::open_cluster(place, source, absent).await;
+    }
     if let Some(client) = AdminClient::connect(place.data_dir()).await? {
         return Ok(Box::new(client));
     }
@@ -198,6 +229,10 @@ pub(super) const NAME_ANOTHER: &str = "sharemill run makes it; name another with
 
 /// The data directory that the arguments, the environment or the manifest name, in this order.
 pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
+    #[cfg(feature = "kafka")]
+    if let Some(servers) = &args.bootstrap {
+        return Ok(place_of_cluster(servers, &args.properties));
+    }
     let given = args.data_dir.clone();
     let from_environment = || {
         if args.manifest.is_none() {
@@ -215,6 +250,20 @@ pub(super) fn place(args: &DataArgs) -> Result<Place, Failure> {
             is_broken: false,
         }),
         None => place_of_manifest(args),
+    }
+}
+
+/// A cluster that no manifest names.
+#[cfg(feature = "kafka")]
+fn place_of_cluster(servers: &str, properties: &[(String, String)]) -> Place {
+    let mut properties: BTreeMap<String, String> = properties.iter().cloned().collect();
+    properties.insert("bootstrap.servers".to_owned(), servers.to_owned());
+    Place {
+        name: format!("--bootstrap {servers}"),
+        source: Source::Kafka(KafkaSource::of_properties(properties)),
+        profile: Profile::Default,
+        manifest: None,
+        is_broken: false,
     }
 }
 

@@ -1,7 +1,9 @@
 //! `sharemill records`.
 
 use super::args::RecordsArgs;
-use super::open::{Absent, with};
+use super::cluster;
+use super::open::{self, Absent, with_place};
+use super::shown::or_dash;
 use crate::admin::{Admin, RecordView, RecordsQuery};
 use crate::output::{self, Align, Failure, Format, Table, milliseconds};
 
@@ -14,8 +16,11 @@ pub(super) async fn run(args: RecordsArgs) -> Result<(), Failure> {
         from: args.from,
         limit: args.limit,
     };
-    let ask = async |admin: &dyn Admin| Ok(admin.records(&args.group, query.clone()).await?);
-    let page = with(&args.query.data, Absent::Refuse, ask).await?;
+    // The parser wants one of the two.
+    let group = args.group.or(args.named).unwrap_or_default();
+    let ask = async |admin: &dyn Admin| Ok(admin.records(&group, query.clone()).await?);
+    let place = open::place(&args.query.data)?;
+    let page = with_place(&place, Absent::Refuse, ask).await?;
     if Format::from(args.query.format) == Format::Json {
         return output::json(&page);
     }
@@ -32,7 +37,12 @@ pub(super) async fn run(args: RecordsArgs) -> Result<(), Failure> {
         ("checkpoint", Align::Right),
     ]);
     page.records.iter().for_each(|record| table.row(cells(record)));
-    output::data(&table.render())?;
+    // Of a cluster's records there is less to tell.
+    output::data(&if place.is_cluster() {
+        cluster::records(&page.records)
+    } else {
+        table.render()
+    })?;
     if page.more {
         output::message(&format!(
             "there are more than {}: raise --limit, or begin later with --from",
@@ -43,17 +53,16 @@ pub(super) async fn run(args: RecordsArgs) -> Result<(), Failure> {
 }
 
 fn cells(record: &RecordView) -> [String; 10] {
-    let or_dash = |text: Option<String>| text.unwrap_or_else(|| "-".to_owned());
     [
         record.topic.clone(),
         record.partition.to_string(),
         record.offset.to_string(),
         record.state.as_str().to_owned(),
-        record.delivery_count.to_string(),
+        or_dash(record.delivery_count),
         or_dash(record.member.clone()),
         or_dash(record.lease_left_ms.map(milliseconds)),
         or_dash(record.due_in_ms.map(milliseconds)),
-        record.strikes.to_string(),
+        or_dash(record.strikes),
         or_dash(record.checkpoint_bytes.map(|bytes| output::bytes(bytes.into()))),
     ]
 }

@@ -59,18 +59,18 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(2);
 
 async fn run_with(args: &RunArgs, stages: &Arc<Stages>) -> Result<(), Failure> {
     let plan = plan(args)?;
-    let data_dir = plan.source.data_dir();
-    match AdminClient::connect(data_dir).await {
-        Ok(Some(client)) => return Err(in_use(data_dir, client.pid())),
-        Err(error) if error.code != ErrorCode::Ended => return Err(error.into()),
-        Ok(None) | Err(_) => {}
-    }
     match plan.source.clone() {
         Source::Embedded(source) => {
+            let data_dir = &source.data_dir;
+            match AdminClient::connect(data_dir).await {
+                Ok(Some(client)) => return Err(in_use(data_dir, client.pid())),
+                Err(error) if error.code != ErrorCode::Ended => return Err(error.into()),
+                Ok(None) | Err(_) => {}
+            }
             let run = crate::host::run(plan.on(source), stages).await;
             run.map_err(|error| failure(&error))
         }
-        Source::Kafka(source) => run_on_kafka(&plan.on(source)),
+        Source::Kafka(source) => run_on_kafka(plan.on(source), stages).await,
     }
 }
 
@@ -86,12 +86,17 @@ impl RunPlan<Source> {
     }
 }
 
-fn run_on_kafka(plan: &RunPlan<KafkaSource>) -> Result<(), Failure> {
-    let names = plan.manifest.sources.keys();
-    let name = names.map(String::as_str).collect::<Vec<_>>().join(", ");
-    Err(Failure::new(format!(
-        "{name} is a kafka source, which this version checks and does not run yet"
-    )))
+/// Any number of hosts on one cluster, with one manifest or with several.
+#[cfg(feature = "kafka")]
+async fn run_on_kafka(plan: RunPlan<KafkaSource>, stages: &Arc<Stages>) -> Result<(), Failure> {
+    let run = crate::host::run_on_kafka(plan, stages).await;
+    run.map_err(|error| failure(&error))
+}
+
+/// The manifest's check refuses such a source already.
+#[cfg(not(feature = "kafka"))]
+async fn run_on_kafka(_: RunPlan<KafkaSource>, _: &Arc<Stages>) -> Result<(), Failure> {
+    Err(Failure::new("this build of sharemill has no kafka"))
 }
 
 #[expect(
@@ -124,6 +129,8 @@ fn failure(error: &HostError) -> Failure {
             Some("choose another address with --metrics or metrics under [host]; port 0 takes a free one".to_owned())
         }
         HostError::Metrics(_) | HostError::GivenUp => None,
+        #[cfg(feature = "kafka")]
+        HostError::Kafka(error) => error.hint(),
         HostError::Fenced(_) | HostError::NotClosed(_) | HostError::SourceClosed { .. } => {
             Some("look for errors of the disk in the system's log; sharemill verify reads all that is on it".to_owned())
         }

@@ -11,6 +11,11 @@ pub(super) fn text(bytes: Option<&[u8]>) -> String {
     }
 }
 
+/// What is not known is a dash.
+pub(super) fn or_dash(known: Option<impl ToString>) -> String {
+    known.map_or_else(|| "-".to_owned(), |known| known.to_string())
+}
+
 /// The beginning of a text that is longer than `characters`, marked as cut.
 pub(super) fn shortened(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {

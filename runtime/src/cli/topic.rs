@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::args::{TopicCommand, TopicCreate, TopicRead};
-use super::open::{Absent, with};
-use super::shown::{self, shortened};
+use super::cluster;
+use super::open::{self, Absent, with, with_place};
+use super::shown::{self, or_dash, shortened};
 use crate::admin::{CreateTopic, DeleteTopic, ReadQuery, TopicDetail, TopicSummary};
 use crate::output::{self, Align, Failure, Format, Table, bytes, counted, timestamp};
 
@@ -14,9 +15,11 @@ use crate::output::{self, Align, Failure, Format, Table, bytes, counted, timesta
 pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
     match command {
         TopicCommand::List(query) => {
-            let topics = with(&query.data, Absent::Refuse, async |admin| Ok(admin.topics().await?)).await?;
+            let place = open::place(&query.data)?;
+            let topics = with_place(&place, Absent::Refuse, async |admin| Ok(admin.topics().await?)).await?;
             match query.format.into() {
                 Format::Json => output::json(&Topics { topics }),
+                Format::Table if place.is_cluster() => output::data(&cluster::topics(&topics)),
                 Format::Table => output::data(&list(&topics)),
             }
         }
@@ -33,12 +36,13 @@ pub(super) async fn run(command: TopicCommand) -> Result<(), Failure> {
             let deleted = with(&args.query.data, Absent::Refuse, delete).await?;
             match args.query.format.into() {
                 Format::Json => output::json(&deleted),
-                Format::Table => output::data(&format!(
-                    "deleted topic {} with {} and {}\n",
-                    args.topic,
-                    counted(deleted.records, "record"),
-                    bytes(deleted.bytes)
-                )),
+                Format::Table => {
+                    let records = counted(deleted.records, "record");
+                    let held = deleted
+                        .bytes
+                        .map_or_else(String::new, |held| format!(" and {}", bytes(held)));
+                    output::data(&format!("deleted topic {} with {records}{held}\n", args.topic))
+                }
             }
         }
     }
@@ -123,22 +127,22 @@ fn list(topics: &[TopicSummary]) -> String {
         table.row([
             topic.name.clone(),
             topic.partitions.to_string(),
-            topic.records.to_string(),
-            bytes(topic.bytes),
-            topic.max_bytes.map_or_else(|| "-".to_owned(), bytes),
-            topic.retention.to_string(),
-            topic.groups.to_string(),
+            or_dash(topic.records),
+            or_dash(topic.bytes.map(bytes)),
+            or_dash(topic.max_bytes.map(bytes)),
+            or_dash(topic.retention),
+            or_dash(topic.groups),
         ]);
     }
     table.render()
 }
 
 fn size(topic: &TopicSummary) -> String {
-    let held = bytes(topic.bytes);
-    topic.max_bytes.map_or_else(
-        || format!("{held}, without a limit"),
-        |limit| format!("{held} of {}, then {}", bytes(limit), topic.on_full.as_str()),
-    )
+    let held = or_dash(topic.bytes.map(bytes));
+    match (topic.max_bytes, topic.on_full) {
+        (Some(limit), Some(on_full)) => format!("{held} of {}, then {}", bytes(limit), on_full.as_str()),
+        _ => format!("{held}, without a limit"),
+    }
 }
 
 fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
@@ -146,13 +150,16 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
         return output::json(topic);
     }
     let summary = &topic.summary;
+    if summary.bytes.is_none() {
+        return output::data(&cluster::topic(topic));
+    }
     let mut text = format!(
         "topic      {}\nrecords    {}\nsize       {}\nretention  {}\nsegments   {} each\n\n",
         summary.name,
-        summary.records,
+        or_dash(summary.records),
         size(summary),
-        summary.retention,
-        bytes(topic.segment_bytes),
+        or_dash(summary.retention),
+        or_dash(topic.segment_bytes.map(bytes)),
     );
     let mut partitions = Table::new(&[
         ("partition", Align::Right),
@@ -166,8 +173,8 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
             partition.partition.to_string(),
             partition.log_start.to_string(),
             partition.log_end.to_string(),
-            bytes(partition.bytes),
-            partition.segments.to_string(),
+            or_dash(partition.bytes.map(bytes)),
+            or_dash(partition.segments),
         ]);
     }
     text.push_str(&partitions.render());
@@ -179,7 +186,7 @@ fn print(topic: &TopicDetail, format: Format) -> Result<(), Failure> {
     if !topic.group_list.is_empty() {
         let mut groups = Table::new(&[("group", Align::Left), ("unsettled", Align::Right)]);
         for group in &topic.group_list {
-            groups.row([group.group.clone(), group.unsettled.to_string()]);
+            groups.row([group.group.clone(), or_dash(group.unsettled)]);
         }
         text.push('\n');
         text.push_str(&groups.render());

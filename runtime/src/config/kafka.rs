@@ -14,7 +14,7 @@ use super::values::{Retention, Start};
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct KafkaSource {
-    /// Folder of the admin socket.
+    /// Folder of what needs not last.
     pub data_dir: PathBuf,
     /// Where groups begin whose deployment says nothing; `None`: as the group or its cluster is set. Deployments have taken it over.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -174,7 +174,26 @@ impl Properties {
     pub fn get(&self) -> &BTreeMap<String, String> {
         &self.0
     }
+
+    /// Without those that say how records are produced.
+    pub fn of_client(&self) -> BTreeMap<String, String> {
+        let mut all = self.0.clone();
+        all.retain(|name, _| !PRODUCING.contains(&name.as_str()));
+        all
+    }
 }
+
+/// Properties that say how records are produced, and that no other connection has a use for.
+pub const PRODUCING: &[&str] = &[
+    "batch.num.messages",
+    "batch.size",
+    "compression.codec",
+    "compression.level",
+    "compression.type",
+    "linger.ms",
+    "message.timeout.ms",
+    "queue.buffering.max.ms",
+];
 
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -183,6 +202,18 @@ impl fmt::Debug for Properties {
 }
 
 impl KafkaSource {
+    /// A cluster of which nothing but properties is given.
+    pub fn of_properties(properties: BTreeMap<String, String>) -> Self {
+        Self {
+            data_dir: PathBuf::new(),
+            start: None,
+            isolation_level: None,
+            parking: 0,
+            properties,
+            secrets: BTreeMap::new(),
+        }
+    }
+
     /// All properties, secrets read from where they are. Reads files: not for a thread that must not wait.
     pub fn resolve(&self) -> Result<Properties, SecretError> {
         let mut all = self.properties.clone();

@@ -25,7 +25,7 @@ mod words;
 pub use files::user_cache_dir;
 #[cfg(any(test, feature = "testing"))]
 pub use fuzz::fuzz_manifest;
-pub use kafka::{IsolationLevel, KafkaSource, Properties, Secret, SecretError};
+pub use kafka::{IsolationLevel, KafkaSource, PRODUCING, Properties, Secret, SecretError};
 pub use keys::Enforced;
 pub use load::{LoadError, Loaded, load, parse};
 pub use made::{TopicError, TopicSettings, topic};

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::context::Context;
+#[cfg(feature = "kafka")]
+use super::kafka::PRODUCING;
 use super::kafka::{HIDDEN, KafkaSource, is_secret};
 use super::problem::{Problem, Severity};
 use super::section::Section;
@@ -95,7 +97,7 @@ fn check_properties(source: &KafkaSource) -> Vec<(String, String)> {
     let mut all = source.properties.clone();
     let unseen = |name: &String| (name.clone(), UNSEEN.to_owned());
     all.extend(source.secrets.keys().map(unseen));
-    all.retain(|name, _| !GROUPS.iter().any(|(known, _)| known == name));
+    all.retain(|name, _| !GROUPS.iter().any(|(known, _)| known == name) && !PRODUCING.contains(&name.as_str()));
     let Err(error) = share_client::config::ClientConfig::new(&all) else {
         return Vec::new();
     };

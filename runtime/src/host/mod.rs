@@ -1,6 +1,8 @@
 //! The running host: engine, deployments, admin socket and metrics, put together from a manifest and wound up in
 //! stages. Called by `sharemill run`.
 
+#[cfg(feature = "kafka")]
+mod kafka;
 #[cfg(feature = "testing")]
 mod kill;
 mod log_queue;
@@ -31,6 +33,8 @@ use crate::source::{EmbeddedProducer, EmbeddedSource, Source};
 use crate::supervisor::{DeployError, Host, HostContext, HostOptions, ShutdownReport};
 use tokio::task::JoinSet;
 
+#[cfg(feature = "kafka")]
+pub use kafka::{Finding, KafkaError, Verdict, examine, run as run_on_kafka};
 pub(crate) use logging::flush as flush_log;
 pub(crate) use outlook::{RAISE_OPEN_FILES, foresee};
 pub use setup::{apply_topics, engine_config, retention, start, topic_config};
@@ -89,13 +93,19 @@ pub enum HostError {
     #[error("the engine did not close within {} s; what is on disk is read again at the next start", .0.as_secs())]
     NotClosed(Duration),
     /// The engine gave up under a deployment.
-    #[error("deployment {deployment} lost its source: {reason}; what is on disk is read again at the next start")]
+    #[error(
+        "deployment {deployment} lost its source: {reason}; what is not settled is delivered again at the next start"
+    )]
     SourceClosed {
         /// The deployment.
         deployment: String,
         /// Why.
         reason: String,
     },
+    /// The Kafka cluster of the manifest.
+    #[cfg(feature = "kafka")]
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
     /// Handlers that would not end.
     #[error("{0} lane(s) were wedged and left behind; what they held is delivered again")]
     Wedged(usize),
@@ -114,15 +124,7 @@ fn open(directory: &Path, config: EngineConfig) -> Result<(Engine, RecoveryRepor
 pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
     logging::start(&plan.manifest.host);
     let mut beside = JoinSet::new();
-    if let Some(address) = plan.manifest.host.metrics {
-        let server = MetricsServer::bind(address).await?;
-        tracing::info!(address = %server.address(), "metrics are served");
-        beside.spawn(async move {
-            if let Err(error) = server.run().await {
-                tracing::error!(%error, "the metrics server failed");
-            }
-        });
-    }
+    serve_metrics(&plan, &mut beside).await?;
     warn(&plan);
     let (engine, report) = tokio::select! {
         opened = open_soon(&plan) => opened?,
@@ -154,6 +156,19 @@ pub async fn run(plan: RunPlan, stages: &Arc<Stages>) -> Result<(), HostError> {
         tracing::info!("ended");
     }
     result.and(closed)
+}
+
+async fn serve_metrics<S>(plan: &RunPlan<S>, beside: &mut JoinSet<()>) -> Result<(), MetricsServerError> {
+    if let Some(address) = plan.manifest.host.metrics {
+        let server = MetricsServer::bind(address).await?;
+        tracing::info!(address = %server.address(), "metrics are served");
+        beside.spawn(async move {
+            if let Err(error) = server.run().await {
+                tracing::error!(%error, "the metrics server failed");
+            }
+        });
+    }
+    Ok(())
 }
 
 /// What its journal will not do; what stops it, the open says.
@@ -256,7 +271,7 @@ async fn work(plan: &RunPlan, engine: &Engine, stages: &Arc<Stages>, admin: &Emb
 }
 
 /// Waits for a signal or for the last record, then winds the deployments up.
-async fn serve(host: Host, stages: &Arc<Stages>, plan: &RunPlan) -> Result<(), HostError> {
+async fn serve<S>(host: Host, stages: &Arc<Stages>, plan: &RunPlan<S>) -> Result<(), HostError> {
     let idle = async {
         if plan.until_idle {
             host.until_idle().await;
@@ -310,7 +325,7 @@ const END_LIMIT: Duration = Duration::from_secs(30);
 type Handlers = Vec<(String, Deployment, Arc<LoadedHandler>)>;
 
 /// Loads every component before anything is changed on disk.
-fn load(plan: &RunPlan) -> Result<Handlers, HostError> {
+fn load<S>(plan: &RunPlan<S>) -> Result<Handlers, HostError> {
     let enabled = || {
         plan.manifest
             .deployments

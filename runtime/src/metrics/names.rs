@@ -220,6 +220,7 @@ pub const CAUSES: &[(&str, &str)] = &[
     ),
     ("delivery-limit", "the lease of the last attempt ran out"),
     ("retention", "retention or a full topic dropped it before it was done"),
+    ("unreadable", "its bytes could not be read, in any attempt"),
 ];
 
 /// Whether the label can have this value.

@@ -11,7 +11,7 @@ use share_engine::ids::{LeaseKey, MemberIndex};
 use share_engine::record::{Header, NewRecord};
 
 use super::{
-    Backlog, BoxFuture, Credit, Delivery, Evidence, Payload, RefusedBy, RenewResult, SettleResult, Settlement, Source,
+    Backlog, BoxFuture, Credit, Delivery, Payload, RefusedBy, RenewResult, SettleResult, Settlement, Source,
     SourceError, SourceEvent, Verdict,
 };
 use crate::handler::{OutgoingRecord, ProducerError};
@@ -167,7 +167,7 @@ fn settlement(settlement: Settlement) -> engine::Settlement {
         emitted,
         evidence,
     } = settlement;
-    let note = || evidence.as_ref().map(|evidence| attempt_note(evidence));
+    let note = || evidence.as_ref().map(|evidence| evidence.note());
     let outcome = match verdict {
         Verdict::Accept => Outcome::Accept {
             emit: emitted.into_iter().map(emit_record).collect(),
@@ -191,25 +191,7 @@ fn settlement(settlement: Settlement) -> engine::Settlement {
     engine::Settlement {
         lease,
         outcome,
-        evidence: evidence.map(|evidence| Box::new(engine_evidence(*evidence))),
-    }
-}
-
-/// One line for an attempt: what kind of failure, and what was said.
-fn attempt_note(evidence: &Evidence) -> String {
-    match &evidence.reason {
-        Some(reason) => format!("{}: {reason}", evidence.cause),
-        None => evidence.cause.to_string(),
-    }
-}
-
-fn engine_evidence(evidence: Evidence) -> engine::Evidence {
-    engine::Evidence {
-        cause: evidence.cause.name().to_owned(),
-        reason: evidence.reason,
-        module: Some(evidence.module.to_string()),
-        trap: evidence.trap,
-        log: evidence.log_tail,
+        evidence: evidence.map(|evidence| Box::new((*evidence).into())),
     }
 }
 

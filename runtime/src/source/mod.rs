@@ -3,6 +3,8 @@
 
 mod delivery;
 mod embedded;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod scripted;
 mod settlement;
 
@@ -14,6 +16,11 @@ use share_engine::time::Instant;
 pub use crate::handler::BoxFuture;
 pub use delivery::{Delivery, Header, Headers, Payload, RecordFields, RecordView, TimestampKind};
 pub use embedded::{EmbeddedProducer, EmbeddedSource};
+#[cfg(feature = "kafka")]
+pub use kafka::{
+    KafkaContext, KafkaOptions, KafkaProducer, KafkaSource, Letters, ProduceFailure, Produced, PropertiesError,
+    ToProduce,
+};
 pub use scripted::{ScriptedSource, ScriptedState};
 pub use settlement::{Cause, Evidence, RefusedBy, SettleResult, Settlement, Verdict};
 

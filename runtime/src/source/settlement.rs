@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use share_engine::ids::LeaseKey;
+use share_engine::letter;
 
 use crate::handler::OutgoingRecord;
 
@@ -77,6 +78,28 @@ pub struct Evidence {
     pub module: Arc<str>,
     /// The last lines that the handler logged, oldest first.
     pub log_tail: Vec<String>,
+}
+
+impl Evidence {
+    /// One line for the attempt: what kind of failure, and what was said.
+    pub(super) fn note(&self) -> String {
+        match &self.reason {
+            Some(reason) => format!("{}: {reason}", self.cause),
+            None => self.cause.to_string(),
+        }
+    }
+}
+
+impl From<Evidence> for letter::Evidence {
+    fn from(evidence: Evidence) -> Self {
+        Self {
+            cause: evidence.cause.name().to_owned(),
+            reason: evidence.reason,
+            module: Some(evidence.module.to_string()),
+            trap: evidence.trap,
+            log: evidence.log_tail,
+        }
+    }
 }
 
 /// The kinds of failure, as they stand in dead letters and metrics.

@@ -314,7 +314,7 @@ fn dead_letters() {
     exit 2
     --- stderr
     error: invalid value 'attempts' for '--cause <CAUSE>'
-      [possible values: reject, release, trap, out-of-memory, deadline, max-lease, limit, exit, host-crash, delivery-limit, retention]
+      [possible values: reject, release, trap, out-of-memory, deadline, max-lease, limit, exit, host-crash, delivery-limit, retention, unreadable]
 
     For more information, try '--help'.
     ");

@@ -43,25 +43,26 @@ fn topic() -> TopicDetail {
         summary: TopicSummary {
             name: "orders".to_owned(),
             partitions: 1,
-            records: 5,
-            bytes: 1_500,
+            records: Some(5),
+            bytes: Some(1_500),
             max_bytes: Some(10 << 30),
-            on_full: OnFull::Refuse,
-            retention: Retention::Queue,
-            groups: 1,
+            on_full: Some(OnFull::Refuse),
+            retention: Some(Retention::Queue),
+            groups: Some(1),
         },
-        segment_bytes: 64 << 20,
+        segment_bytes: Some(64 << 20),
         partition_list: vec![PartitionView {
             partition: 0,
             log_start: 2,
             log_end: 7,
-            bytes: 1_500,
-            segments: 1,
+            bytes: Some(1_500),
+            segments: Some(1),
+            brokers: None,
             failure: None,
         }],
         group_list: vec![TopicGroup {
             group: "enrich".to_owned(),
-            unsettled: 3,
+            unsettled: Some(3),
         }],
     }
 }
@@ -72,32 +73,38 @@ fn group() -> GroupDetail {
             name: "enrich".to_owned(),
             topics: vec!["orders".to_owned()],
             members: 1,
-            available: 1,
-            acquired: 1,
-            parked: 1,
+            available: Some(1),
+            acquired: Some(1),
+            parked: Some(1),
+            lag: None,
         },
-        attempts: 5,
-        lock_ms: 30_000,
-        start: Start::Earliest,
+        attempts: Some(5),
+        lock_ms: Some(30_000),
+        start: Some(Start::Earliest),
         dead_letter: Some("orders.dead".to_owned()),
         member_list: vec![Member {
             id: "m-1".to_owned(),
             deployment: Some("enrich".to_owned()),
-            acquired: 1,
+            acquired: Some(1),
+            client_id: None,
+            host: None,
+            assigned: None,
         }],
         share_partitions: vec![SharePartitionView {
             topic: "orders".to_owned(),
             partition: 0,
-            state_epoch: 1,
-            start_offset: 2,
-            end_offset: 6,
+            state_epoch: Some(1),
+            start_offset: Some(2),
+            end_offset: Some(6),
             log_end: 7,
-            available: 1,
-            acquired: 1,
-            parked: 1,
+            available: Some(1),
+            acquired: Some(1),
+            parked: Some(1),
+            lag: None,
             pinned_by: None,
             failure: None,
         }],
+        notes: Vec::new(),
     }
 }
 
@@ -107,11 +114,11 @@ fn records() -> Vec<RecordView> {
         partition: 0,
         offset,
         state,
-        delivery_count,
+        delivery_count: Some(delivery_count),
         member: None,
         lease_left_ms: None,
         due_in_ms: None,
-        strikes: 0,
+        strikes: Some(0),
         checkpoint_bytes: None,
     };
     vec![
@@ -124,7 +131,7 @@ fn records() -> Vec<RecordView> {
         RecordView {
             due_in_ms: Some(90_000),
             checkpoint_bytes: Some(2_048),
-            strikes: 1,
+            strikes: Some(1),
             ..record(4, RecordState::Parked, 2)
         },
         record(5, RecordState::Archived, 5),
@@ -187,7 +194,7 @@ impl Admin for FakeAdmin {
         let mut created = topic();
         created.summary.name = request.name;
         created.summary.partitions = request.partitions;
-        created.summary.retention = request.retention.unwrap_or(Retention::DEFAULT);
+        created.summary.retention = Some(request.retention.unwrap_or(Retention::DEFAULT));
         created.summary.max_bytes = Some(request.max_bytes.unwrap_or(10 << 30));
         done(created)
     }
@@ -196,7 +203,7 @@ impl Admin for FakeAdmin {
         match (name, request.force) {
             ("orders", true) => done(TopicDeleted {
                 records: 5,
-                bytes: 1_500,
+                bytes: Some(1_500),
             }),
             ("orders", false) => failed(
                 AdminError::new(ErrorCode::Conflict, "topic orders has 5 records and the group enrich")
@@ -309,9 +316,9 @@ impl Admin for FakeAdmin {
             partitions: vec![ResetPartition {
                 topic,
                 partition,
-                from: 2,
+                from: Some(2),
                 to,
-                state_epoch: 2,
+                state_epoch: Some(2),
                 unsettled: 7 - to,
                 is_queue: true,
             }],
@@ -322,7 +329,7 @@ impl Admin for FakeAdmin {
         match (name, request.force) {
             ("enrich", true) => done(GroupDeleted {
                 share_partitions: 1,
-                unsettled: 3,
+                unsettled: Some(3),
             }),
             ("enrich", false) => failed(
                 AdminError::new(ErrorCode::Conflict, "group enrich has 3 unsettled records")

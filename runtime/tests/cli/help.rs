@@ -27,8 +27,10 @@ fn overview() {
       group       List, describe, reset and delete share groups
       records     Show the state of a group's records
       dead        List, show and redrive dead letters
+      archived    List what a group of a Kafka cluster has given up, and copy it
       config      Check or show the manifest
       invoke      Run one record through a component, without an engine
+      doctor      Say why nothing is consumed from a Kafka cluster
       verify      Read everything on disk and report damage
       crash-test  Kill a loaded engine again and again and check that nothing is lost
       module      Look into a component
@@ -131,10 +133,18 @@ fn commands() {
               [default: 30s]
 
           --manifest <FILE>
-              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
 
           --data-dir <DIR>
               Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
 
           --format <FORMAT>
               How the answer is printed
@@ -212,10 +222,18 @@ fn commands() {
               [default: 64MiB, or a quarter of --max-bytes if that is less]
 
           --manifest <FILE>
-              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
 
           --data-dir <DIR>
               Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
 
           --format <FORMAT>
               How the answer is printed
@@ -270,10 +288,18 @@ fn commands() {
               Reset it while a host works on it: pause, drain, reset, resume
 
           --manifest <FILE>
-              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
 
           --data-dir <DIR>
               Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
 
           --format <FORMAT>
               How the answer is printed
@@ -287,18 +313,133 @@ fn commands() {
       -h, --help
               Print help (see a summary with '-h')
     ");
+    insta::assert_snapshot!(run(&["archived", "--help"]), @"
+    exit 0
+    --- stdout
+    List what a group of a Kafka cluster has given up, and copy it
+
+    Usage: sharemill archived [OPTIONS] --group <GROUP>
+           sharemill archived <COMMAND>
+
+    Commands:
+      recover  Copy them to a topic: key, value, headers and timestamp as they are
+
+    Options:
+          --group <GROUP>
+              Share group
+
+          --topic <TOPIC>
+              Only this topic [default: every topic of the group]
+
+          --partition <NUMBER>
+              Only this partition [default: every partition]
+
+          --from <OFFSET>
+              Begin at this offset [default: the oldest that is known]
+
+          --limit <COUNT>
+              Records to show at most, 1 to 10000
+
+              [default: 100]
+
+          --manifest <FILE>
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Works on any group of a Kafka cluster of 4.2.1 or newer, one that Sharemill never joined as well.
+    Needs READ on the topic __share_group_state, in which brokers keep what became of single records;
+    what they have cut off there is no longer known, and is said to be so. An embedded engine keeps dead
+    letters instead: see dead list.
+    ");
+    insta::assert_snapshot!(run(&["archived", "recover", "--help"]), @"
+    exit 0
+    --- stdout
+    Copy them to a topic: key, value, headers and timestamp as they are
+
+    Usage: sharemill archived recover [OPTIONS] --group <GROUP> --to <TOPIC>
+
+    Options:
+          --group <GROUP>
+              Share group
+
+          --topic <TOPIC>
+              Only this topic [default: every topic of the group]
+
+          --partition <NUMBER>
+              Only this partition [default: every partition]
+
+          --from <OFFSET>
+              Begin at this offset [default: the oldest that is known]
+
+          --to <TOPIC>
+              Topic to copy them to; it has to exist
+
+          --manifest <FILE>
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    The records stay where they are, and archived: a second call copies them again. If it is cut off, it
+    names the first record that was not copied, to go on with --topic, --partition and --from.
+    ");
     insta::assert_snapshot!(run(&["records", "--help"]), @"
     exit 0
     --- stdout
     Show the state of a group's records
 
-    Usage: sharemill records [OPTIONS] <GROUP>
+    Usage: sharemill records [OPTIONS] [GROUP]
 
     Arguments:
-      <GROUP>
+      [GROUP]
               Share group
 
     Options:
+          --group <GROUP>
+              Share group
+
           --topic <TOPIC>
               Only this topic [default: every topic of the group]
 
@@ -314,6 +455,8 @@ fn commands() {
               - acquired:     Leased by a member
               - acknowledged: Accepted
               - archived:     Rejected or given up
+              - unknown:      Of a cluster: held by a member, or never delivered
+              - finished:     Of a cluster: finished, its outcome no longer known
 
           --from <OFFSET>
               Begin at this offset [default: the group's start offset]
@@ -324,10 +467,18 @@ fn commands() {
               [default: 100]
 
           --manifest <FILE>
-              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
 
           --data-dir <DIR>
               Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
 
           --format <FORMAT>
               How the answer is printed
@@ -345,6 +496,10 @@ fn commands() {
     until the record is taken from it, DUE IN what a parked record still waits. STRIKES are the hosts
     that died with it, CHECKPOINT is what its handler left with a renewal. group describe shows the
     offsets from START to LOG END.
+
+    On a Kafka cluster states are read from the topic __share_group_state, of any group. It does not
+    tell what a member holds from what was never delivered. With --from below the start offset, what is
+    still known of finished records is shown.
     ");
     insta::assert_snapshot!(run(&["dead", "--help"]), @"
     exit 0
@@ -398,12 +553,21 @@ fn commands() {
               - host-crash:     the process died twice while it was handled, or panicked over it
               - delivery-limit: the lease of the last attempt ran out
               - retention:      retention or a full topic dropped it before it was done
+              - unreadable:     its bytes could not be read, in any attempt
 
           --manifest <FILE>
-              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
 
           --data-dir <DIR>
               Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
 
           --format <FORMAT>
               How the answer is printed
@@ -416,6 +580,10 @@ fn commands() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    On a Kafka cluster it takes two steps: the record is produced, then the letter is marked. A process
+    that ends between them leaves the letter where it is, and redriving it again produces the record
+    once more.
     ");
     insta::assert_snapshot!(run(&["config", "--help"]), @"
     exit 0
@@ -519,10 +687,18 @@ fn commands() {
 
     Options:
           --manifest <FILE>
-              Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
 
           --data-dir <DIR>
               Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
 
           --format <FORMAT>
               How the answer is printed
@@ -647,7 +823,7 @@ fn wrong_usage() {
     exit 2
     --- stderr
     error: invalid value 'lost' for '--state <STATE>'
-      [possible values: available, parked, acquired, acknowledged, archived]
+      [possible values: available, parked, acquired, acknowledged, archived, unknown, finished]
 
     For more information, try '--help'.
     ");

@@ -264,7 +264,7 @@ async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
     };
     let held = async || {
         let described = client.group("naps").await.map(|group| group.share_partitions);
-        described.is_ok_and(|partitions| partitions.iter().any(|partition| partition.acquired == 1))
+        described.is_ok_and(|partitions| partitions.iter().any(|partition| partition.acquired == Some(1)))
     };
     let produced = tokio::task::spawn_blocking({
         let mut command = folder.command(&["produce", "naps", "60000"]);

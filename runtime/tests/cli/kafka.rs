@@ -536,34 +536,100 @@ fn show_says_who_sees_to_what() {
 }
 
 #[test]
-fn commands_that_open_an_engine_say_that_there_is_none() {
-    let folder = Folder::with_manifest(&format!("{SOURCE}{DEPLOYMENT}"));
+fn commands_ask_the_cluster_and_open_nothing_on_the_disk() {
+    let nobody = SOURCE.replace("k1:9092", "127.0.0.1:1");
+    let folder = Folder::with_manifest(&format!("{nobody}{DEPLOYMENT}"));
     insta::assert_snapshot!(folder.run(&["verify"]), @"
     exit 1
     --- stderr
     error: main is a kafka source: there is no engine on this disk that this command could open
-    hint: what asks a host needs sharemill run beside it; the cluster answers Kafka's own tools
-    ");
-    insta::assert_snapshot!(folder.run(&["run"]), @"
-    exit 1
-    --- stderr
-    error: main is a kafka source, which this version checks and does not run yet
-    ");
-    let refused = folder.run(&["topic", "list"]);
-    insta::assert_snapshot!(refused, @"
-    exit 1
-    --- stderr
-    error: main is a kafka source: there is no engine on this disk that this command could open
-    hint: what asks a host needs sharemill run beside it; the cluster answers Kafka's own tools
+    hint: the records are with the cluster's brokers, which look after their files themselves
     ");
     for arguments in [
-        &["produce", "t", "value"][..],
+        &["topic", "list"][..],
+        &["produce", "t", "value"],
         &["dead", "list"],
         &["group", "list"],
         &["records", "d"],
+        &["archived", "--group", "d"],
         &["topic", "create", "u"],
     ] {
-        assert_eq!(folder.run(arguments), refused, "{arguments:?}");
+        let said = folder.run(arguments);
+        assert!(
+            said.starts_with("exit 1\n--- stderr\nerror: no broker answers "),
+            "{said}"
+        );
+        assert!(said.contains(": 127.0.0.1:1: no connection: "), "{said}");
     }
     assert!(!folder.path().join("data").exists());
+}
+
+#[test]
+fn a_cluster_without_a_manifest() {
+    let folder = Folder::new();
+    let list = |arguments: &[&str]| folder.run(&[&["topic", "list"], arguments].concat());
+    insta::assert_snapshot!(list(&["--bootstrap", "k1:x", "--property", "sasl.pasword=open sesame"]), @r#"
+    exit 1
+    --- stderr
+    error: bootstrap.servers: "k1:x" is not host:port with a port from 1 to 65535; sasl.pasword: there is no such property; is sasl.password meant?
+    "#);
+    insta::assert_snapshot!(list(&["--bootstrap", "k1", "--manifest", "sharemill.toml"]), @"
+    exit 2
+    --- stderr
+    error: the argument '--bootstrap <HOST:PORT>' cannot be used with '--manifest <FILE>'
+
+    Usage: sharemill topic list --bootstrap <HOST:PORT>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(list(&["--property", "client.id=me"]), @"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      --bootstrap <HOST:PORT>
+
+    Usage: sharemill topic list --bootstrap <HOST:PORT> --property <NAME=VALUE>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(list(&["--bootstrap", "k1", "--property", "client.id"]), @"
+    exit 2
+    --- stderr
+    error: invalid value 'client.id' for '--property <NAME=VALUE>': expected NAME=VALUE
+
+    For more information, try '--help'.
+    ");
+}
+
+#[test]
+fn an_engine_has_letters_of_what_it_gives_up() {
+    let folder = Folder::with_manifest(DEPLOYMENT);
+    let made = folder.run(&["topic", "create", "extra"]);
+    assert!(made.starts_with("exit 0"), "{made}");
+    insta::assert_snapshot!(folder.run(&["archived", "--group", "d"]), @"
+    exit 1
+    --- stderr
+    error: group d belongs to an embedded engine, which keeps what it gives up as dead letters
+    hint: sharemill dead list --group d shows them, sharemill dead redrive brings them back
+    ");
+    insta::assert_snapshot!(folder.run(&["archived"]), @"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      --group <GROUP>
+
+    Usage: sharemill archived --group <GROUP>
+
+    For more information, try '--help'.
+    ");
+    insta::assert_snapshot!(folder.run(&["records"]), @"
+    exit 2
+    --- stderr
+    error: the following required arguments were not provided:
+      <GROUP>
+
+    Usage: sharemill records <GROUP>
+
+    For more information, try '--help'.
+    ");
 }

@@ -28,6 +28,16 @@ pub fn run(version: Version, class: &str, arguments: &[&str]) -> Result<Printed,
     finish(&mut command, &format!("{class} {}", arguments.join(" ")))
 }
 
+/// The same as its users run it, with the optimising compiler and the collector that Java chooses: for measurements.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_optimised(version: Version, class: &str, arguments: &[&str]) -> Result<Printed, Error> {
+    let mut command = command(version.of_tools(), &["-Xmx512m"], false)?;
+    command.arg(class).args(arguments).stdin(Stdio::null());
+    finish(&mut command, &format!("{class} {}", arguments.join(" ")))
+}
+
 /// Runs a command whose end has to be good.
 pub(crate) fn finish(command: &mut Command, tool: &str) -> Result<Printed, Error> {
     let output = command.output().map_err(|source| Error::Start {

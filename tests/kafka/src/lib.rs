@@ -42,7 +42,7 @@ mod version;
 
 pub use cluster::{Cluster, PASSWORD, USERS};
 pub use error::Error;
-pub use java::{Printed, run};
+pub use java::{Printed, run, run_optimised};
 pub use left_out::{missing, runs_here};
 pub use options::Options;
 pub use standing::{Began, Ended, Look, Member, Standing};

@@ -10,7 +10,7 @@
 mod act;
 mod answers;
 mod calm;
-mod chance;
+pub(crate) mod chance;
 mod change;
 mod changed;
 mod clock;

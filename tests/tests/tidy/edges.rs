@@ -76,7 +76,7 @@ const EDGES: &[(&str, &str, &[&str])] = &[
     ("runtime/src", "handler", &["config", "metrics"]),
     // The types that both sides of the loop speak lie with their makers: `lane`, `dispatch` and `settle` know the
     // supervisor's specification of a deployment, and it knows them.
-    ("runtime/src", "source", &["handler", "lane", "metrics"]),
+    ("runtime/src", "source", &["config", "handler", "lane", "metrics"]),
     ("runtime/src", "lease", &["lane", "metrics", "source"]),
     ("runtime/src", "settle", &["handler", "metrics", "source", "supervisor"]),
     (

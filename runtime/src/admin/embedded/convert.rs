@@ -20,15 +20,15 @@ pub(in crate::admin) fn topic_summary(topic: &TopicDescription) -> TopicSummary 
     TopicSummary {
         name: topic.name.clone(),
         partitions: topic.config.partitions,
-        records: topic.partitions.iter().map(|one| one.end - one.start).sum(),
-        bytes: topic.bytes,
+        records: Some(topic.partitions.iter().map(|one| one.end - one.start).sum()),
+        bytes: Some(topic.bytes),
         max_bytes: topic.config.max_bytes,
-        on_full: match topic.config.on_full {
+        on_full: Some(match topic.config.on_full {
             engine_config::OnFull::Refuse => OnFull::Refuse,
             engine_config::OnFull::DropOldest => OnFull::DropOldest,
-        },
-        retention: retention(topic.config.retention),
-        groups: u32::try_from(topic.groups.len()).unwrap_or(u32::MAX),
+        }),
+        retention: Some(retention(topic.config.retention)),
+        groups: Some(u32::try_from(topic.groups.len()).unwrap_or(u32::MAX)),
     }
 }
 
@@ -37,13 +37,14 @@ pub(super) fn topic_detail(topic: &TopicDescription, group_list: Vec<TopicGroup>
         partition: one.partition,
         log_start: one.start,
         log_end: one.end,
-        bytes: one.memory_bytes.max(one.log_bytes),
-        segments: u32::try_from(one.segments).unwrap_or(u32::MAX),
+        bytes: Some(one.memory_bytes.max(one.log_bytes)),
+        segments: Some(u32::try_from(one.segments).unwrap_or(u32::MAX)),
+        brokers: None,
         failure: one.failure.clone(),
     };
     TopicDetail {
         summary: topic_summary(topic),
-        segment_bytes: topic.segment_bytes,
+        segment_bytes: Some(topic.segment_bytes),
         partition_list: topic.partitions.iter().map(partition).collect(),
         group_list,
     }
@@ -95,25 +96,27 @@ pub(in crate::admin) fn group_summary(group: &GroupDescription) -> GroupSummary 
         name: group.name.clone(),
         topics,
         members: u32::try_from(group.members).unwrap_or(u32::MAX),
-        available: sum(|share| share.available + share.struck),
-        acquired: sum(|share| share.acquired),
-        parked: sum(|share| share.parked),
+        available: Some(sum(|share| share.available + share.struck)),
+        acquired: Some(sum(|share| share.acquired)),
+        parked: Some(sum(|share| share.parked)),
+        lag: None,
     }
 }
 
 pub(super) fn group_detail(group: &GroupDescription, member_list: Vec<Member>) -> GroupDetail {
     GroupDetail {
         summary: group_summary(group),
-        attempts: u32::from(group.config.attempts),
-        lock_ms: u64::from(group.config.lock_millis),
-        start: match group.config.start {
+        attempts: Some(u32::from(group.config.attempts)),
+        lock_ms: Some(u64::from(group.config.lock_millis)),
+        start: Some(match group.config.start {
             engine_config::Start::Earliest => Start::Earliest,
             engine_config::Start::Latest => Start::Latest,
             engine_config::Start::ByDuration(millis) => Start::ByDuration(Duration::from_millis(millis)),
-        },
+        }),
         dead_letter: group.config.dead_letter.clone(),
         member_list,
         share_partitions: group.partitions.iter().map(share_view).collect(),
+        notes: Vec::new(),
     }
 }
 
@@ -121,13 +124,14 @@ fn share_view(share: &ShareDescription) -> SharePartitionView {
     SharePartitionView {
         topic: share.topic.clone(),
         partition: share.partition,
-        state_epoch: share.epoch,
-        start_offset: share.start,
-        end_offset: share.end,
+        state_epoch: Some(share.epoch),
+        start_offset: Some(share.start),
+        end_offset: Some(share.end),
         log_end: share.log_end,
-        available: share.available + share.struck,
-        acquired: share.acquired,
-        parked: share.parked,
+        available: Some(share.available + share.struck),
+        acquired: Some(share.acquired),
+        parked: Some(share.parked),
+        lag: None,
         pinned_by: share.pinned_by,
         failure: share.failure.clone(),
     }
@@ -145,11 +149,11 @@ pub(super) fn record_view(topic: &str, partition: u32, info: &RecordInfo, member
             "archived" => RecordState::Archived,
             _ => RecordState::Available,
         },
-        delivery_count: u32::from(info.delivery_count),
+        delivery_count: Some(u32::from(info.delivery_count)),
         member,
         lease_left_ms: info.lease_millis,
         due_in_ms: info.due_millis,
-        strikes: u32::from(info.strikes),
+        strikes: Some(u32::from(info.strikes)),
         checkpoint_bytes: u32::try_from(info.checkpoint_bytes).ok().filter(|bytes| *bytes > 0),
     }
 }

@@ -1,7 +1,7 @@
 //! Dead letters: found by the headers that the engine wrote, read from their topics, redriven one by one. Damage in their
 //! logs hides no others.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use share_engine::error::AdminError as EngineError;
@@ -10,6 +10,7 @@ use share_engine::record::{self, RecordError, RecordView};
 
 use super::EmbeddedAdmin;
 use super::convert::VERIFY;
+use crate::admin::letter::{self, Added, fits};
 use crate::admin::{
     AdminError, DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, DeadPage, DeadQuery, ErrorCode, Header, Record,
     RedriveFailure, RedriveRequest, RedriveResult, Redriven, UnreadableLetters,
@@ -238,7 +239,7 @@ impl Found {
                 partition,
                 offset,
             };
-            let letter = summary(&id, &view, &texts(&view));
+            let letter = added(&view).summary(&id, view.timestamp.as_millis());
             self.letters
                 .extend(letter.filter(|letter| waiting.contains(&offset) && fits(letter, filter)));
         }
@@ -269,72 +270,27 @@ fn redriven_before(id: &DeadLetterId, letter: &DeadLetterDetail) -> AdminError {
     AdminError::new(ErrorCode::Conflict, message).hint(hint)
 }
 
-fn fits(letter: &DeadLetter, filter: &DeadFilter) -> bool {
-    filter.group.as_ref().is_none_or(|group| *group == letter.group)
-        && filter.cause.is_none_or(|cause| cause.as_str() == letter.cause)
-}
-
-/// The headers that the engine added, as text.
-fn texts(view: &RecordView<'_>) -> BTreeMap<String, String> {
-    let added = view.headers().filter(|header| is_added(header.name));
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    added
-        .map(|header| (text(header.name), text(header.value.unwrap_or_default())))
-        .collect()
-}
-
-fn is_added(name: &[u8]) -> bool {
-    name.starts_with(b"__dlq.") || name.starts_with(b"sharemill.")
-}
-
-fn summary(id: &DeadLetterId, view: &RecordView<'_>, texts: &BTreeMap<String, String>) -> Option<DeadLetter> {
-    let number = |name: &str| texts.get(name)?.parse().ok();
-    Some(DeadLetter {
-        id: id.clone(),
-        group: texts.get("__dlq.errors.group")?.clone(),
-        source_topic: texts.get("__dlq.errors.topic")?.clone(),
-        source_partition: number("__dlq.errors.partition").and_then(|one: u64| u32::try_from(one).ok())?,
-        source_offset: number("__dlq.errors.offset")?,
-        cause: texts.get("sharemill.cause").cloned().unwrap_or_default(),
-        reason: texts.get("__dlq.errors.message").cloned(),
-        delivery_count: number("__dlq.errors.delivery.count")
-            .and_then(|one: u64| u32::try_from(one).ok())
-            .unwrap_or(0),
-        timestamp: texts
-            .get("sharemill.archived-at")
-            .and_then(|text| text.parse().ok())
-            .unwrap_or_else(|| view.timestamp.as_millis()),
-    })
+fn added(view: &RecordView<'_>) -> Added {
+    Added::of(view.headers().map(|header| (header.name, header.value)))
 }
 
 fn detail(id: &DeadLetterId, view: &RecordView<'_>) -> Option<DeadLetterDetail> {
-    let texts = texts(view);
-    let lines = |name: &str| {
-        texts
-            .get(name)
-            .map(|text| text.lines().map(str::to_owned).collect())
-            .unwrap_or_default()
-    };
+    let added = added(view);
     let bytes = |value: Option<&[u8]>| value.map(Bytes::copy_from_slice);
-    let own = view.headers().filter(|header| !is_added(header.name));
+    let own = view.headers().filter(|header| !letter::is_added(header.name));
     let headers = own.map(|header| Header {
         name: String::from_utf8_lossy(header.name).into_owned(),
         value: bytes(header.value),
     });
-    let checkpoint = view.headers().find(|header| header.name == b"sharemill.checkpoint");
-    Some(DeadLetterDetail {
-        summary: summary(id, view, &texts)?,
-        record: Record {
-            key: bytes(view.key),
-            value: bytes(view.value),
-            headers: headers.collect(),
-            partition: None,
-            timestamp: Some(view.timestamp.as_millis()),
-        },
-        module: texts.get("sharemill.module").cloned(),
-        trap: texts.get("sharemill.trap").cloned(),
-        attempts: lines("sharemill.attempts"),
-        log: lines("sharemill.log"),
-        checkpoint_bytes: checkpoint.and_then(|header| u32::try_from(header.value.unwrap_or_default().len()).ok()),
-    })
+    let checkpoint = view.headers().find(|header| header.name == letter::CHECKPOINT);
+    let checkpoint = checkpoint.and_then(|header| u32::try_from(header.value.unwrap_or_default().len()).ok());
+    let summary = added.summary(id, view.timestamp.as_millis())?;
+    let record = Record {
+        key: bytes(view.key),
+        value: bytes(view.value),
+        headers: headers.collect(),
+        partition: None,
+        timestamp: Some(view.timestamp.as_millis()),
+    };
+    Some(added.detail(summary, record, checkpoint))
 }

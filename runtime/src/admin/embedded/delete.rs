@@ -56,7 +56,7 @@ impl EmbeddedAdmin {
         self.engine.delete_topic(name).await?;
         Ok(TopicDeleted {
             records,
-            bytes: topic.bytes,
+            bytes: Some(topic.bytes),
         })
     }
 
@@ -74,7 +74,7 @@ impl EmbeddedAdmin {
         self.engine.delete_group(name, force).await?;
         Ok(GroupDeleted {
             share_partitions: u32::try_from(before.partitions.len()).unwrap_or(u32::MAX),
-            unsettled: before.partitions.iter().map(|share| share.lag).sum(),
+            unsettled: Some(before.partitions.iter().map(|share| share.lag).sum()),
         })
     }
 }

@@ -150,7 +150,7 @@ impl EmbeddedAdmin {
             let unsettled = self.shares(group, name).await?.iter().map(|share| share.lag).sum();
             group_list.push(super::TopicGroup {
                 group: group.clone(),
-                unsettled,
+                unsettled: Some(unsettled),
             });
         }
         Ok(convert::topic_detail(&topic, group_list))
@@ -179,14 +179,20 @@ impl EmbeddedAdmin {
             .map(|deployment| Member {
                 id: format!("{}-{}", std::process::id(), deployment.spec().name),
                 deployment: Some(deployment.spec().name.to_string()),
-                acquired: deployment.held() as u64,
+                acquired: Some(deployment.held() as u64),
+                client_id: None,
+                host: None,
+                assigned: None,
             })
             .collect();
         for number in members.len()..group.members {
             members.push(Member {
                 id: format!("{}-{number}", std::process::id()),
                 deployment: None,
-                acquired: 0,
+                acquired: Some(0),
+                client_id: None,
+                host: None,
+                assigned: None,
             });
         }
         members
@@ -229,9 +235,9 @@ impl EmbeddedAdmin {
         let partitions = changed.map(|(old, new)| ResetPartition {
             topic: new.topic.clone(),
             partition: new.partition,
-            from: old.start,
+            from: Some(old.start),
             to: new.start,
-            state_epoch: new.epoch,
+            state_epoch: Some(new.epoch),
             unsettled: new.lag,
             is_queue: is_queue(&new.topic),
         });

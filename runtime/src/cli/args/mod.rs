@@ -6,6 +6,7 @@
     reason = "doc comments are the help texts that a terminal shows"
 )]
 
+mod archived;
 mod crash;
 mod query;
 mod work;
@@ -14,9 +15,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub use archived::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedRecover};
 pub use crash::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
 pub use query::{
-    DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, RecordsArgs, TopicCommand,
+    DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, QueryArgs, RecordsArgs, TopicCommand,
     TopicCreate, TopicRead,
 };
 pub use work::{InvokeArgs, ProduceArgs, RunArgs};
@@ -61,11 +63,20 @@ pub enum Command {
     /// List, show and redrive dead letters
     #[command(subcommand)]
     Dead(DeadCommand),
+    /// List what a group of a Kafka cluster has given up, and copy it
+    Archived(ArchivedArgs),
     /// Check or show the manifest
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Run one record through a component, without an engine
     Invoke(InvokeArgs),
+    /// Say why nothing is consumed from a Kafka cluster
+    #[command(
+        after_help = "Asks the cluster of the manifest's source, in the order in which one thing needs the other: addresses, TLS, login, versions, \
+                      permissions, limits, groups, offsets, states. Joins each group for a moment and acquires nothing. Ends with 1 if something \
+                      stands in the way."
+    )]
+    Doctor(DoctorArgs),
     /// Read everything on disk and report damage
     Verify(VerifyArgs),
     /// Kill a loaded engine again and again and check that nothing is lost
@@ -86,15 +97,34 @@ pub struct ManifestArg {
     pub manifest: Option<PathBuf>,
 }
 
-/// Which data directory.
-#[derive(Args, Clone, Debug)]
+/// Which data directory, or which cluster.
+#[derive(Args, Clone, Debug, Default)]
 pub struct DataArgs {
-    /// Manifest that names the data directory [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
+    /// Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
     /// Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
     #[arg(long, value_name = "DIR", conflicts_with = "manifest")]
     pub data_dir: Option<PathBuf>,
+    /// Brokers of a Kafka cluster, separated by commas; no manifest is read
+    #[cfg(feature = "kafka")]
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["manifest", "data_dir"])]
+    pub bootstrap: Option<String>,
+    /// Property of librdkafka for --bootstrap, may be given several times; other users see passwords: keep them in a manifest's secrets
+    #[cfg(feature = "kafka")]
+    #[arg(long = "property", value_name = "NAME=VALUE", requires = "bootstrap", value_parser = work::pair)]
+    pub properties: Vec<(String, String)>,
+}
+
+/// `sharemill doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Which manifest.
+    #[command(flatten)]
+    pub manifest: ManifestArg,
+    /// How the answer is printed.
+    #[command(flatten)]
+    pub format: FormatArg,
 }
 
 /// How the answer is printed.

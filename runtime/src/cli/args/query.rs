@@ -197,12 +197,17 @@ pub struct GroupDelete {
 #[command(
     after_help = "DELIVERIES are the attempts so far, the one under way included. LEASE LEFT is what the member has until the record is \
                   taken from it, DUE IN what a parked record still waits. STRIKES are the hosts that died with it, CHECKPOINT is what \
-                  its handler left with a renewal. group describe shows the offsets from START to LOG END."
+                  its handler left with a renewal. group describe shows the offsets from START to LOG END.\n\n\
+                  On a Kafka cluster states are read from the topic __share_group_state, of any group. It does not tell what a member holds from \
+                  what was never delivered. With --from below the start offset, what is still known of finished records is shown."
 )]
 pub struct RecordsArgs {
     /// Share group
-    #[arg(value_name = "GROUP")]
-    pub group: String,
+    #[arg(value_name = "GROUP", required_unless_present = "named", conflicts_with = "named")]
+    pub group: Option<String>,
+    /// Share group
+    #[arg(long = "group", value_name = "GROUP", id = "named")]
+    pub named: Option<String>,
     /// Only this topic [default: every topic of the group]
     #[arg(long, value_name = "TOPIC")]
     pub topic: Option<String>,
@@ -236,6 +241,10 @@ pub enum StateChoice {
     Acknowledged,
     /// Rejected or given up
     Archived,
+    /// Of a cluster: held by a member, or never delivered
+    Unknown,
+    /// Of a cluster: finished, its outcome no longer known
+    Finished,
 }
 
 impl From<StateChoice> for RecordState {
@@ -246,6 +255,8 @@ impl From<StateChoice> for RecordState {
             StateChoice::Acquired => Self::Acquired,
             StateChoice::Acknowledged => Self::Acknowledged,
             StateChoice::Archived => Self::Archived,
+            StateChoice::Unknown => Self::Unknown,
+            StateChoice::Finished => Self::Finished,
         }
     }
 }
@@ -262,6 +273,10 @@ pub enum DeadCommand {
     )]
     Show(DeadShow),
     /// Append dead letters to the topic they came from and take them out, in one step
+    #[command(
+        after_help = "On a Kafka cluster it takes two steps: the record is produced, then the letter is marked. A process that ends between them \
+                      leaves the letter where it is, and redriving it again produces the record once more."
+    )]
     Redrive(DeadRedrive),
 }
 

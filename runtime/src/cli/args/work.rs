@@ -97,7 +97,7 @@ pub struct ProduceArgs {
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// Header of every record; may be given several times
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair)]
     pub headers: Vec<(String, String)>,
     /// Partition of every record that names none [default: by key, else in turn]
     #[arg(long, value_name = "NUMBER")]
@@ -133,7 +133,7 @@ pub struct InvokeArgs {
     #[arg(long, value_name = "KEY")]
     pub key: Option<String>,
     /// Header of the record; may be given several times
-    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = header)]
+    #[arg(long = "header", value_name = "NAME=VALUE", value_parser = pair)]
     pub headers: Vec<(String, String)>,
     /// Topic that the record is said to come from [default: the deployment's, else "invoke"]
     #[arg(long, value_name = "TOPIC")]
@@ -155,7 +155,7 @@ pub struct InvokeArgs {
     pub format: FormatArg,
 }
 
-fn header(text: &str) -> Result<(String, String), String> {
+pub(super) fn pair(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("expected NAME=VALUE".to_owned()),

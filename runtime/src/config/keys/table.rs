@@ -68,7 +68,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "sources.*.data-dir",
         Path,
         Is("data"),
-        "Folder that holds everything durable; one process owns it at a time. With `kafka` nothing durable is in it: the admin socket, and the cache if the user has no folder for it.",
+        "Folder that holds everything durable; one process owns it at a time. With `kafka` nothing durable is in it, and several hosts may name the same: the cache, if the user has no folder for it.",
     ),
     key(
         "sources.*.durability",
@@ -138,7 +138,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "sources.*.properties",
         Table,
         Nothing,
-        "How the cluster is reached, by the names that librdkafka has for it; `bootstrap.servers` is required.",
+        "How the cluster is reached, by the names that librdkafka has for it; `bootstrap.servers` is required. `compression.type`, `compression.level`, `linger.ms`, `batch.size` and `message.timeout.ms` hold for what is produced.",
     )
     .only(Kafka),
     key(

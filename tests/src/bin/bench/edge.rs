@@ -220,7 +220,11 @@ async fn settled(client: &AdminClient, count: u64) -> Result<()> {
     let give_up = machine::now() + PATIENCE;
     loop {
         let group = client.group("jobs").await?;
-        let start: u64 = group.share_partitions.iter().map(|share| share.start_offset).sum();
+        let start: u64 = group
+            .share_partitions
+            .iter()
+            .filter_map(|share| share.start_offset)
+            .sum();
         if start >= count {
             return Ok(());
         }

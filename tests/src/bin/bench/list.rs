@@ -5,6 +5,8 @@ use anyhow::Result;
 use crate::goal::Bound::{AtLeast, AtMost};
 use crate::goal::Goal;
 use crate::goal::Of::{OtherLess, Own, Times, TimesOther, TimesPeer};
+#[cfg(feature = "kafka")]
+use crate::kafka;
 #[cfg(feature = "redis")]
 use crate::redis;
 use crate::report::Sample;
@@ -47,44 +49,55 @@ pub(crate) struct Peer {
     /// Of which benchmark.
     of: &'static str,
     pub(crate) name: &'static str,
+    pub(crate) what: &'static str,
     pub(crate) run: fn(&Rig) -> Result<Sample>,
 }
+
+#[cfg(feature = "redis")]
+const STREAMS: &str = "the same work by Redis streams, every append synced; cpu with the server's";
 
 #[cfg(feature = "redis")]
 const PEERS: &[Peer] = &[
     Peer {
         of: "p1-batch",
         name: "p1-redis",
+        what: STREAMS,
         run: redis::append,
     },
     Peer {
         of: "p4",
         name: "p4-redis",
+        what: STREAMS,
         run: redis::read_and_acknowledge,
     },
     Peer {
         of: "p9",
         name: "p9-redis",
+        what: STREAMS,
         run: redis::append_to_acknowledgement,
     },
     Peer {
         of: "p12-acquired",
         name: "p12-redis",
+        what: STREAMS,
         run: redis::memory,
     },
     Peer {
         of: "p16-1g",
         name: "p16-redis",
+        what: STREAMS,
         run: redis::recover,
     },
     Peer {
         of: "p17-produce",
         name: "p17-redis-add",
+        what: STREAMS,
         run: contention::redis_append,
     },
     Peer {
         of: "p17-settle",
         name: "p17-redis-ack",
+        what: STREAMS,
         run: contention::redis_read,
     },
 ];
@@ -93,12 +106,77 @@ const PEERS: &[Peer] = &[];
 
 /// What is measured beside a benchmark, if it is installed.
 pub(crate) fn peer_of(bench: &Bench) -> Option<&'static Peer> {
+    #[cfg(feature = "kafka")]
+    if bench.name == JAVA.of {
+        return Some(&JAVA);
+    }
     #[cfg(feature = "redis")]
     if !redis::is_installed() {
         return None;
     }
     PEERS.iter().find(|peer| peer.of == bench.name)
 }
+
+#[cfg(feature = "kafka")]
+const JAVA: Peer = Peer {
+    of: "p18-500x2",
+    name: "p18-kafka",
+    what: "Kafka's own ShareConsumerPerformance on the same topic; its rate as it says it",
+    run: kafka::java,
+};
+
+/// Those that need brokers, where brokers run; with the programs of others if their folder is known.
+pub(crate) fn kafka(peers: bool) -> Vec<&'static Bench> {
+    #[cfg(feature = "kafka")]
+    if kafka::missing().is_none() {
+        let others = if peers { OTHERS } else { &[] };
+        return KAFKA.iter().chain(others).collect();
+    }
+    #[cfg(not(feature = "kafka"))]
+    let _ = peers;
+    Vec::new()
+}
+
+#[cfg(feature = "kafka")]
+const KAFKA: &[Bench] = &[
+    Bench::new(
+        "p18-500x2",
+        "a member of a Kafka group accepts each record; 500 at a time, 2 batches being settled",
+        kafka::client,
+        &[Goal::new("times Kafka's own consumer", TimesPeer("rate"), AtLeast(1.0))],
+    ),
+    Bench::new("p18-2000x1", "the same; 2,000 at a time, one batch", kafka::client, &[]),
+    Bench::new(
+        "p18-handler",
+        "the same records through a handler of the program, 64 slots",
+        kafka::handler,
+        &[],
+    ),
+    Bench::new(
+        "p18-slow",
+        "one slow record at a time on an idle topic: from its outcome to the confirmed acknowledgement",
+        kafka::slow,
+        &[],
+    ),
+];
+
+#[cfg(feature = "kafka")]
+const OTHERS: &[Bench] = &[
+    Bench::new(
+        "p18-java-500",
+        "Kafka's consumer, each record acknowledged, 500 at a time",
+        kafka::share_bench,
+        &[],
+    ),
+    Bench::new("p18-java-2000", "the same; 2,000 at a time", kafka::share_bench, &[]),
+    Bench::new(
+        "p18-rdkafka-500",
+        "librdkafka's preview of a consumer, each record acknowledged, 500 at a time",
+        kafka::librdkafka,
+        &[],
+    ),
+    Bench::new("p18-rdkafka-2000", "the same; 2,000 at a time", kafka::librdkafka, &[]),
+];
 
 const REDIS: &str = "times Redis, every append synced";
 const CPU: &str = "cpu seconds per million";

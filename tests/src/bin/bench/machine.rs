@@ -142,6 +142,16 @@ pub(crate) fn cpu_of(names: &[&str]) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// Processor time that a process has had, in hundredths of a second.
+pub(crate) fn cpu_of_process(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    // Of user and system, as proc(5) counts the fields.
+    let ticks = fields.split_whitespace().skip(11).take(2);
+    let ticks = ticks.map(str::parse::<u64>).sum::<Result<u64, _>>()?;
+    Ok(Duration::from_millis(ticks * 10))
+}
+
 /// The threads of an engine that decide and write.
 pub(crate) const ENGINE: &[&str] = &["journal", "shard"];
 

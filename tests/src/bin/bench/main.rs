@@ -13,6 +13,8 @@ mod edge;
 mod engine;
 mod goal;
 mod host;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod latency;
 mod list;
 mod machine;
@@ -64,6 +66,9 @@ struct Arguments {
     /// Data directories are made here: on the disk that is to be measured.
     #[arg(long, value_name = "DIR")]
     scratch: PathBuf,
+    /// `ShareBench.java` and `share_librdkafka.py` in this folder are measured beside ours.
+    #[arg(long, value_name = "DIR")]
+    peers: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -82,7 +87,11 @@ fn main() -> Result<()> {
     let wanted = |bench: &&Bench| {
         arguments.only.is_empty() || arguments.only.iter().any(|name| bench.name.starts_with(name.as_str()))
     };
-    let benches: Vec<&Bench> = BENCHES.iter().filter(wanted).collect();
+    let benches: Vec<&Bench> = BENCHES
+        .iter()
+        .chain(list::kafka(arguments.peers.is_some()))
+        .filter(wanted)
+        .collect();
     ensure!(
         !benches.is_empty(),
         "no benchmark's name begins with any of {:?}",
@@ -93,7 +102,8 @@ fn main() -> Result<()> {
     // The program that is started works in a folder of its own.
     let full = |path: &PathBuf| std::path::absolute(path);
     let (scratch, guests) = (full(&arguments.scratch)?, full(&arguments.guests)?);
-    let rig = Rig::new(&scratch, &guests, &full(&arguments.sharemill)?, arguments.scale)?;
+    let mut rig = Rig::new(&scratch, &guests, &full(&arguments.sharemill)?, arguments.scale)?;
+    rig.peers = arguments.peers.as_ref().map(full).transpose()?;
     let mut out = std::io::stdout().lock();
     if arguments.format == Format::Table {
         writeln!(out, "{}", report::heading(&machine::load(), machine::processor()))?;
@@ -123,7 +133,7 @@ fn measure(rig: &Rig, bench: &Bench, repeats: u32, earlier: &mut Earlier) -> Res
         }
     }
     let row = Row::new(bench.name, bench.what, &ours, machine::load());
-    let beside = peer.map(|peer| Row::new(peer.name, PEER, &theirs, machine::load()));
+    let beside = peer.map(|peer| Row::new(peer.name, peer.what, &theirs, machine::load()));
     let standings = bench
         .goals
         .iter()
@@ -134,5 +144,3 @@ fn measure(rig: &Rig, bench: &Bench, repeats: u32, earlier: &mut Earlier) -> Res
     rows.extend(beside.map(|row| (row, Vec::new())));
     Ok(rows)
 }
-
-const PEER: &str = "the same work by Redis streams, every append synced; cpu with the server's";

@@ -29,6 +29,9 @@ pub(crate) struct Rig {
     pub(crate) guests: PathBuf,
     pub(crate) sharemill: PathBuf,
     pub(crate) scratch: PathBuf,
+    /// Programs of others that are measured beside ours, if there are any.
+    #[cfg_attr(not(feature = "kafka"), allow(dead_code, reason = "all of them use Kafka"))]
+    pub(crate) peers: Option<PathBuf>,
     scale: f64,
 }
 
@@ -49,8 +52,16 @@ impl Rig {
             guests: guests.to_owned(),
             sharemill: sharemill.to_owned(),
             scratch: scratch.to_owned(),
+            peers: None,
             scale,
         })
+    }
+
+    /// The path of a peer's program.
+    #[cfg(feature = "kafka")]
+    pub(crate) fn peer(&self, name: &str) -> Result<String> {
+        let folder = self.peers.as_ref().context("--peers names no folder")?;
+        Ok(folder.join(name).display().to_string())
     }
 
     /// So many records as `--scale` makes of `count`; a multiple of 400.

@@ -76,7 +76,7 @@ async fn settled(data: &Path, end: u64) -> Result<()> {
     loop {
         let group = client.group(GROUP).await?;
         let partition = group.share_partitions.first().context("no share partition")?;
-        if partition.start_offset >= end {
+        if partition.start_offset >= Some(end) {
             return Ok(());
         }
         if partition.log_end > end {

@@ -1,0 +1,218 @@
+//! A cluster's topics: listed, described, made and deleted. Kafka's own are not listed.
+
+use std::time::Duration;
+
+use share_client::admin::{ConfigOf, NewTopic, Setting, Topic};
+
+use super::KafkaAdmin;
+use super::read::{index, number};
+use crate::admin::{
+    AdminError, CreateTopic, ErrorCode, PartitionBrokers, PartitionView, TopicDeleted, TopicDetail, TopicGroup,
+    TopicSummary,
+};
+use crate::config::{self, Origin, Retention};
+
+impl KafkaAdmin {
+    pub(super) async fn topic_list(&self) -> Result<Vec<TopicSummary>, AdminError> {
+        let mut list = Vec::new();
+        for topic in self.client.topics().await?.iter().filter(|topic| !topic.internal) {
+            let spans = match self.client.spans(&topic.name).await {
+                // It was deleted meanwhile.
+                Err(error) if error.is_missing() => continue,
+                other => other?,
+            };
+            let records =
+                (spans.len() == topic.partitions.len()).then(|| spans.values().map(|span| span.end - span.start).sum());
+            list.push(summary(topic, records));
+        }
+        Ok(list)
+    }
+
+    pub(super) async fn topic_detail(&self, name: &str) -> Result<TopicDetail, AdminError> {
+        let topic = self.client.topic(name).await?;
+        let spans = self.client.spans(name).await?;
+        let partition_list: Vec<PartitionView> = topic
+            .partitions
+            .iter()
+            .map(|one| {
+                let span = spans.get(&one.partition);
+                PartitionView {
+                    partition: number(one.partition),
+                    log_start: span.map_or(0, |span| span.start),
+                    log_end: span.map_or(0, |span| span.end),
+                    bytes: None,
+                    segments: None,
+                    brokers: Some(PartitionBrokers {
+                        leader: one.leader,
+                        replicas: one.replicas.clone(),
+                        in_sync: one.in_sync.clone(),
+                    }),
+                    failure: span.is_none().then(|| "no broker leads it at present".to_owned()),
+                }
+            })
+            .collect();
+        let records =
+            (spans.len() == topic.partitions.len()).then(|| spans.values().map(|span| span.end - span.start).sum());
+        let settings = match self.client.settings(&ConfigOf::Topic(name.to_owned())).await {
+            // Whoever may read the topic need not see its settings.
+            Err(error) if error.denied().is_some() => Vec::new(),
+            other => other?,
+        };
+        let group_list = self.groups_of(name).await?;
+        Ok(TopicDetail {
+            summary: TopicSummary {
+                retention: retention(&settings),
+                groups: Some(u32::try_from(group_list.len()).unwrap_or(u32::MAX)),
+                ..summary(&topic, records)
+            },
+            segment_bytes: value(&settings, "segment.bytes"),
+            partition_list,
+            group_list,
+        })
+    }
+
+    /// Share groups that know a topic, and what is left for them in it. Those that may not be looked at are not among them.
+    async fn groups_of(&self, topic: &str) -> Result<Vec<TopicGroup>, AdminError> {
+        let mut found = Vec::new();
+        for listing in self.client.groups().await? {
+            let offsets = match self.client.group_offsets(&listing.group, Some(&[topic])).await {
+                Err(error) if error.is_missing() || error.denied().is_some() => continue,
+                other => other?,
+            };
+            // Of a topic that it never saw, a group has rows without anything in them.
+            if offsets.iter().all(|one| one.start.is_none()) {
+                continue;
+            }
+            let lags: Option<Vec<u64>> = offsets.iter().map(|one| one.lag).collect();
+            found.push(TopicGroup {
+                group: listing.group,
+                unsettled: lags.map(|lags| lags.into_iter().sum()),
+            });
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn make_topic(&self, request: &CreateTopic) -> Result<TopicDetail, AdminError> {
+        let engine_only = |what: &str, hint: &str| {
+            let message = format!(
+                "{what} belongs to an embedded engine, and topic {} is a cluster's",
+                request.name
+            );
+            Err(AdminError::new(ErrorCode::Invalid, message).hint(hint))
+        };
+        if request.retention == Some(Retention::Queue) {
+            return engine_only("retention queue", "give a duration such as 7d, or forever");
+        }
+        if request.max_bytes.is_some() {
+            return engine_only(
+                "--max-bytes",
+                "a cluster limits partitions: set retention.bytes with Kafka's tools",
+            );
+        }
+        if request.on_full.is_some() {
+            return engine_only("--on-full", "leave it out: no topic of a cluster is ever full");
+        }
+        let topic = config::Topic {
+            origin: Origin::Listed,
+            source: String::new(),
+            partitions: request.partitions,
+            max_bytes: None,
+            on_full: None,
+            segment_bytes: request.segment_bytes,
+            retention: request.retention,
+        };
+        self.create(&request.name, &topic).await?;
+        self.topic_detail(&request.name).await
+    }
+
+    /// Makes a topic of the manifest that the cluster lacks. Whether it was made.
+    pub async fn ensure_topic(&self, name: &str, topic: &config::Topic) -> Result<bool, AdminError> {
+        match self.client.topic(name).await {
+            Ok(_) => Ok(false),
+            Err(error) if error.is_missing() => match self.create(name, topic).await {
+                // Somebody else was quicker.
+                Err(error) if error.code == ErrorCode::Exists => Ok(false),
+                made => made.map(|()| true),
+            },
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Until brokers that are asked later know of it, too.
+    async fn create(&self, name: &str, topic: &config::Topic) -> Result<(), AdminError> {
+        let settings = topic.kafka_settings().into_iter();
+        let wanted = NewTopic {
+            // What nobody has said, the cluster decides.
+            partitions: (topic.origin == Origin::Listed).then(|| index(topic.partitions)),
+            settings: settings.map(|(name, value)| (name.to_owned(), value)).collect(),
+            ..NewTopic::named(name)
+        };
+        self.client.create_topic(&wanted).await?;
+        for _ in 0..LOOKS_MAX {
+            match self.client.topic(name).await {
+                Ok(found) if found.partitions.iter().all(|one| one.leader.is_some()) => break,
+                Err(error) if !error.is_missing() => return Err(error.into()),
+                // No broker tells when it knows.
+                _ => tokio::time::sleep(LOOK).await,
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
+        let topic = self.topic_detail(name).await?;
+        let records = topic.summary.records;
+        if !force && (records != Some(0) || !topic.group_list.is_empty()) {
+            let groups: Vec<&str> = topic.group_list.iter().map(|one| one.group.as_str()).collect();
+            let records = records.map_or_else(|| "an unknown number of".to_owned(), |count| count.to_string());
+            let message = format!(
+                "topic {name} has {records} record(s) and the group(s) [{}]",
+                groups.join(", ")
+            );
+            return Err(AdminError::new(ErrorCode::Conflict, message).hint("delete it all the same: --force"));
+        }
+        self.client.delete_topic(name).await?;
+        Ok(TopicDeleted {
+            records: records.unwrap_or(0),
+            bytes: None,
+        })
+    }
+}
+
+fn summary(topic: &Topic, records: Option<u64>) -> TopicSummary {
+    TopicSummary {
+        name: topic.name.clone(),
+        partitions: u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX),
+        records,
+        bytes: None,
+        max_bytes: None,
+        on_full: None,
+        retention: None,
+        groups: None,
+    }
+}
+
+fn value<T: std::str::FromStr>(settings: &[Setting], name: &str) -> Option<T> {
+    let setting = settings.iter().find(|setting| setting.name == name)?;
+    setting.value.as_deref()?.parse().ok()
+}
+
+/// -1 is no limit.
+fn retention(settings: &[Setting]) -> Option<Retention> {
+    let time: i64 = value(settings, "retention.ms")?;
+    let size: i64 = value(settings, "retention.bytes")?;
+    let policy: String = value(settings, "cleanup.policy")?;
+    let limits = (u64::try_from(time).ok(), u64::try_from(size).ok());
+    Some(match limits {
+        _ if !policy.contains("delete") => Retention::Forever,
+        (None, None) => Retention::Forever,
+        (time, size) => Retention::Limited {
+            time: time.map(Duration::from_millis),
+            size,
+        },
+    })
+}
+
+/// How often, and how long apart, it is looked whether a topic is there.
+const LOOKS_MAX: u32 = 100;
+const LOOK: Duration = Duration::from_millis(100);

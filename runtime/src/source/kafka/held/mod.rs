@@ -1,0 +1,488 @@
+//! What a member holds of a Kafka cluster: records that the host works on, and those that wait here for their time, with their locks
+//! renewed. Sans-IO: told of the time and of answers, asked what is due.
+
+mod notes;
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::time::Duration;
+
+use share_client::consumer::{Lease, TopicPartition};
+use share_engine::ids::{LeaseKey, Offset, ShareKey};
+use share_engine::time::Instant;
+
+use super::super::{Delivery, Evidence};
+use notes::Notes;
+
+/// Everything that one member holds.
+#[derive(Debug)]
+pub(super) struct Held {
+    /// The number of each partition. A topic that was made anew has others.
+    keys: HashMap<TopicPartition, ShareKey>,
+    next_key: ShareKey,
+    records: HashMap<Id, Record>,
+    /// The highest offset that was acquired of each partition.
+    highest: HashMap<ShareKey, Offset>,
+    /// When those that wait are due, and when their locks are to be renewed.
+    due: BTreeSet<(Instant, Id)>,
+    renewals: BTreeSet<(Instant, Id)>,
+    /// Those that are due and wait for somebody to take them, oldest first.
+    ready: VecDeque<Id>,
+    /// Offsets without a record, to be told so.
+    gaps: Vec<Lease>,
+    parked: usize,
+    lock: Duration,
+    pub(super) notes: Notes,
+}
+
+/// One record of this member.
+pub(super) type Id = (ShareKey, Offset);
+
+#[derive(Debug)]
+struct Record {
+    delivery: Delivery,
+    /// As the brokers know it.
+    lease: Lease,
+    /// When its lock ends.
+    until: Instant,
+    stage: Stage,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// With the host, whose lease keeper renews it.
+    Out,
+    /// Here until it is due.
+    Parked { then: Then, due: Instant, renew: Instant },
+    /// Here until somebody takes it.
+    Ready { renew: Instant, begins: bool },
+    /// Due, and being carried out.
+    Busy { renew: Instant },
+}
+
+/// What becomes of a record that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The same attempt goes on.
+    Continue,
+    /// The next attempt begins here, not with the broker.
+    Begin,
+    /// The attempt has failed: the broker gives the record out again.
+    Release,
+    /// A dead letter is to be written, after so many tries in vain.
+    Letter { why: Why, tries: u16 },
+}
+
+/// Why a record is given up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its last attempt failed like this, or its handler rejected it.
+    Failed(Option<Box<Evidence>>),
+    /// It came once more although it had no attempt left: whoever had it last did not say what became of it.
+    Exhausted,
+    /// It cannot be read.
+    Unreadable(std::sync::Arc<str>),
+}
+
+/// What is to be done now.
+#[derive(Debug, Default)]
+pub(super) struct Turn {
+    pub(super) renew: Vec<Lease>,
+    /// Offsets without a record.
+    pub(super) gaps: Vec<Lease>,
+    pub(super) release: Vec<Id>,
+    pub(super) letters: Vec<(Id, Why, u16)>,
+    /// Somebody may take records now.
+    pub(super) ready: bool,
+}
+
+impl Turn {
+    pub(super) fn is_empty(&self) -> bool {
+        self.renew.is_empty() && self.gaps.is_empty() && self.release.is_empty() && self.letters.is_empty()
+    }
+}
+
+/// Where the lowest record that a member holds of a partition stands, and the highest that it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    pub(super) partition: i32,
+    pub(super) lowest: Offset,
+    pub(super) highest: Offset,
+    /// When the lowest was handed over last.
+    pub(super) since: Instant,
+    pub(super) is_parked: bool,
+    pub(super) id: Id,
+}
+
+impl Span {
+    /// Offsets from the one to the other.
+    pub(super) fn offsets(&self) -> u64 {
+        self.highest.since(self.lowest) + 1
+    }
+}
+
+impl Held {
+    /// Of a member whose records are locked for `lock` at a time. Its partitions are numbered from `first` on.
+    pub(super) fn new(lock: Duration, first: ShareKey) -> Self {
+        Self {
+            keys: HashMap::new(),
+            next_key: first,
+            records: HashMap::new(),
+            highest: HashMap::new(),
+            due: BTreeSet::new(),
+            renewals: BTreeSet::new(),
+            ready: VecDeque::new(),
+            gaps: Vec::new(),
+            parked: 0,
+            lock,
+            notes: Notes::default(),
+        }
+    }
+
+    /// The number of a partition.
+    pub(super) fn share_key(&mut self, place: TopicPartition) -> ShareKey {
+        *self.keys.entry(place).or_insert_with(|| {
+            let key = self.next_key;
+            self.next_key = key.next();
+            key
+        })
+    }
+
+    /// The lease that the brokers know a record by.
+    pub(super) fn lease(&self, id: Id) -> Option<Lease> {
+        self.records.get(&id).map(|record| record.lease)
+    }
+
+    /// The record that a lease of the member is of, if it is held.
+    fn id(&self, lease: &Lease) -> Option<Id> {
+        let share = *self.keys.get(&lease.place)?;
+        let id = (share, Offset::saturating(u64::try_from(lease.offset).ok()?));
+        (self.records.get(&id)?.lease == *lease).then_some(id)
+    }
+
+    /// A record that was acquired and goes to the host.
+    pub(super) fn take(&mut self, delivery: &Delivery, lease: Lease) {
+        let id = (delivery.lease.share, delivery.lease.offset);
+        let highest = self.highest.entry(id.0).or_default();
+        *highest = id.1.max(*highest);
+        self.remove(id);
+        let record = Record {
+            until: delivery.lease_deadline,
+            delivery: delivery.clone(),
+            lease,
+            stage: Stage::Out,
+        };
+        self.records.insert(id, record);
+    }
+
+    /// One that was acquired and that the host is not to see.
+    pub(super) fn keep(&mut self, delivery: &Delivery, lease: Lease, then: Then, due: Instant) {
+        self.take(delivery, lease);
+        self.stay((delivery.lease.share, delivery.lease.offset), then, due);
+    }
+
+    /// An offset that was acquired and has no record.
+    pub(super) fn gap(&mut self, lease: Lease) {
+        self.gaps.push(lease);
+    }
+
+    /// The delivery that the host has, if `key` is its newest.
+    pub(super) fn out(&self, key: &LeaseKey) -> Option<&Delivery> {
+        let record = self.records.get(&(key.share, key.offset))?;
+        (matches!(record.stage, Stage::Out) && record.delivery.lease == *key).then_some(&record.delivery)
+    }
+
+    /// Any record that is held.
+    pub(super) fn delivery(&self, id: Id) -> Option<&Delivery> {
+        self.records.get(&id).map(|record| &record.delivery)
+    }
+
+    /// Keeps a record here until `due`. A checkpoint replaces the one there is.
+    pub(super) fn park(&mut self, id: Id, then: Then, due: Instant, checkpoint: Option<bytes::Bytes>) {
+        if let (Some(record), Some(checkpoint)) = (self.records.get_mut(&id), checkpoint) {
+            record.delivery.checkpoint = Some(checkpoint);
+        }
+        self.stay(id, then, due);
+    }
+
+    /// Records that wait here, those that are ready and those that are being carried out included.
+    pub(super) const fn parked(&self) -> usize {
+        self.parked
+    }
+
+    /// All records that are held.
+    pub(super) fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// When the first of those that wait is due.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// Hands out records that are ready, as continuations of their attempts.
+    pub(super) fn take_ready(&mut self, most: usize, now: Instant) -> Vec<Delivery> {
+        let mut taken = Vec::new();
+        while taken.len() < most {
+            let Some(id) = self.ready.pop_front() else {
+                break;
+            };
+            let Some(record) = self.records.get_mut(&id) else {
+                continue;
+            };
+            let Stage::Ready { renew, begins } = record.stage else {
+                continue;
+            };
+            self.renewals.remove(&(renew, id));
+            self.parked -= 1;
+            record.stage = Stage::Out;
+            let delivery = &mut record.delivery;
+            delivery.attempt_age = if begins { Duration::ZERO } else { delivery.age(now) };
+            delivery.acquired_at = now;
+            delivery.lease_deadline = record.until;
+            if !begins {
+                delivery.lease.continuation = delivery.lease.continuation.next();
+            }
+            taken.push(delivery.clone());
+        }
+        taken
+    }
+
+    /// When [`Held::turn`] has something to do.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let firsts = [self.due.first(), self.renewals.first()];
+        firsts.into_iter().flatten().map(|(at, _)| *at).min()
+    }
+
+    /// What is due. What is handed out here is asked for again by `park`, or ended by `remove`.
+    pub(super) fn turn(&mut self, now: Instant) -> Turn {
+        let mut turn = Turn {
+            gaps: std::mem::take(&mut self.gaps),
+            ..Turn::default()
+        };
+        while let Some((_, id)) = self.due.pop_first_if_due(now) {
+            let Some(record) = self.records.get_mut(&id) else {
+                continue;
+            };
+            let Stage::Parked { then, renew, .. } = &record.stage else {
+                continue;
+            };
+            let (then, renew) = (then.clone(), *renew);
+            record.stage = match then {
+                Then::Continue | Then::Begin => {
+                    self.ready.push_back(id);
+                    turn.ready = true;
+                    let begins = then == Then::Begin;
+                    Stage::Ready { renew, begins }
+                }
+                Then::Release => {
+                    turn.release.push(id);
+                    Stage::Busy { renew }
+                }
+                Then::Letter { why, tries } => {
+                    turn.letters.push((id, why, tries));
+                    Stage::Busy { renew }
+                }
+            };
+        }
+        while let Some((_, id)) = self.renewals.pop_first_if_due(now) {
+            self.renewal_due(id, now, &mut turn);
+        }
+        turn
+    }
+
+    fn renewal_due(&mut self, id: Id, now: Instant, turn: &mut Turn) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        if record.until <= now {
+            // The broker has given it to somebody else by now, or will.
+            self.remove(id);
+            return;
+        }
+        // Asked again well before its end, should there be no answer.
+        let again = now.after((record.until.since(now) / 2).max(SHORTEST));
+        let (Stage::Parked { renew, .. } | Stage::Ready { renew, .. } | Stage::Busy { renew }) = &mut record.stage
+        else {
+            return;
+        };
+        *renew = again;
+        self.renewals.insert((again, id));
+        turn.renew.push(record.lease);
+    }
+
+    /// A lock lasts until `until` now.
+    pub(super) fn handle_renewed(&mut self, lease: &Lease, until: Instant) {
+        let Some(id) = self.id(lease) else {
+            return;
+        };
+        let renew_at = self.renew_at(until);
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        record.until = until;
+        if let Stage::Parked { renew, .. } | Stage::Ready { renew, .. } | Stage::Busy { renew } = &mut record.stage {
+            self.renewals.remove(&(*renew, id));
+            *renew = renew_at;
+            self.renewals.insert((renew_at, id));
+        }
+    }
+
+    /// These are no longer the member's. The keys of those that the host has.
+    pub(super) fn handle_lost(&mut self, leases: &[Lease]) -> Vec<LeaseKey> {
+        let mut lost = Vec::new();
+        for lease in leases {
+            let Some(id) = self.id(lease) else {
+                continue;
+            };
+            if let Some((key, true)) = self.remove(id) {
+                lost.push(key);
+            }
+        }
+        lost
+    }
+
+    /// Forgets a record: its key, and whether the host has it.
+    pub(super) fn remove(&mut self, id: Id) -> Option<(LeaseKey, bool)> {
+        let record = self.records.remove(&id)?;
+        let is_out = self.leave(id, &record.stage);
+        Some((record.delivery.lease, is_out))
+    }
+
+    /// By partition, where the member's records stand. Looks at all of them.
+    pub(super) fn spans(&self) -> Vec<Span> {
+        let mut spans: HashMap<ShareKey, Span> = HashMap::new();
+        for (id, record) in &self.records {
+            let (share, offset) = *id;
+            let here = Span {
+                partition: i32::try_from(record.delivery.partition).unwrap_or(i32::MAX),
+                lowest: offset,
+                highest: self.highest.get(&share).copied().unwrap_or(offset),
+                since: record.delivery.acquired_at,
+                is_parked: !matches!(record.stage, Stage::Out),
+                id: *id,
+            };
+            let span = spans.entry(share).or_insert(here);
+            if offset < span.lowest {
+                *span = here;
+            }
+        }
+        spans.into_values().collect()
+    }
+
+    /// Takes records out that wait for a time after `after` to be copied elsewhere: of `share` the lowest, else those that wait longest.
+    /// What becomes of those that were not copied, `park` is told again.
+    pub(super) fn take_aside(
+        &mut self,
+        share: Option<ShareKey>,
+        after: Instant,
+        most: usize,
+    ) -> Vec<(Id, Then, Instant)> {
+        let mut waiting: Vec<(Instant, Id)> = self
+            .due
+            .range((after, (ShareKey(0), Offset::default()))..)
+            .copied()
+            .collect();
+        if let Some(share) = share {
+            waiting.retain(|(_, id)| id.0 == share);
+            waiting.sort_unstable_by_key(|(_, id)| id.1);
+        } else {
+            waiting.reverse();
+        }
+        let mut taken = Vec::new();
+        for (due, id) in waiting {
+            if taken.len() == most {
+                break;
+            }
+            let Some(record) = self.records.get_mut(&id) else {
+                continue;
+            };
+            let Stage::Parked { then, renew, .. } = &record.stage else {
+                continue;
+            };
+            if matches!(then, Then::Letter { .. }) {
+                continue;
+            }
+            taken.push((id, then.clone(), due));
+            record.stage = Stage::Busy { renew: *renew };
+            self.due.remove(&(due, id));
+        }
+        taken
+    }
+
+    /// Records whose dead letters are not written yet.
+    pub(super) fn take_letters(&mut self) -> Vec<(Id, Why, u16)> {
+        let mut letters = Vec::new();
+        for (id, record) in &mut self.records {
+            if let Stage::Parked {
+                then: Then::Letter { why, tries },
+                due,
+                renew,
+            } = &record.stage
+            {
+                letters.push((*id, why.clone(), *tries));
+                self.due.remove(&(*due, *id));
+                record.stage = Stage::Busy { renew: *renew };
+            }
+        }
+        letters
+    }
+
+    fn stay(&mut self, id: Id, then: Then, due: Instant) {
+        let Some(record) = self.records.get_mut(&id) else {
+            return;
+        };
+        let until = record.until;
+        let before = std::mem::replace(&mut record.stage, Stage::Out);
+        self.leave(id, &before);
+        let renew = self.renew_at(until);
+        if let Some(record) = self.records.get_mut(&id) {
+            record.stage = Stage::Parked { then, due, renew };
+            self.due.insert((due, id));
+            self.renewals.insert((renew, id));
+            self.parked += 1;
+        }
+    }
+
+    /// Out of the lists that a stage stands in. Whether the host had the record.
+    fn leave(&mut self, id: Id, stage: &Stage) -> bool {
+        match stage {
+            Stage::Out => return true,
+            Stage::Parked { due, renew, .. } => {
+                self.due.remove(&(*due, id));
+                self.renewals.remove(&(*renew, id));
+            }
+            Stage::Ready { renew, .. } => {
+                self.renewals.remove(&(*renew, id));
+                self.ready.retain(|one| *one != id);
+            }
+            Stage::Busy { renew } => {
+                self.renewals.remove(&(*renew, id));
+            }
+        }
+        self.parked -= 1;
+        false
+    }
+
+    /// Half a lock before the end.
+    fn renew_at(&self, until: Instant) -> Instant {
+        let half = u64::try_from((self.lock / 2).as_nanos()).unwrap_or(u64::MAX);
+        Instant::from_nanos(until.as_nanos().saturating_sub(half))
+    }
+}
+
+trait PopDue {
+    fn pop_first_if_due(&mut self, now: Instant) -> Option<(Instant, Id)>;
+}
+
+impl PopDue for BTreeSet<(Instant, Id)> {
+    fn pop_first_if_due(&mut self, now: Instant) -> Option<(Instant, Id)> {
+        self.first().filter(|(at, _)| *at <= now)?;
+        self.pop_first()
+    }
+}
+
+/// Between two tries of a renewal.
+const SHORTEST: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,201 @@
+//! What a member holds, by the clock.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use share_engine::ids::{Continuation, DeliveryCount, StateEpoch};
+use share_engine::time::WallTime;
+
+use super::super::super::{Payload, RecordFields};
+use super::*;
+
+const LOCK: Duration = Duration::from_secs(10);
+
+fn at(seconds: u64) -> Instant {
+    Instant::default().after(Duration::from_secs(seconds))
+}
+
+fn place() -> TopicPartition {
+    TopicPartition {
+        topic_id: share_wire::Uuid::nil(),
+        partition: 3,
+    }
+}
+
+/// A record that was acquired at `at(0)`.
+fn delivery(held: &mut Held, offset: u64, delivery_count: u16) -> Delivery {
+    Delivery {
+        lease: LeaseKey {
+            share: held.share_key(place()),
+            epoch: StateEpoch::default(),
+            offset: Offset::saturating(offset),
+            delivery_count: DeliveryCount(delivery_count),
+            continuation: Continuation::default(),
+        },
+        topic: Arc::from("t"),
+        partition: 3,
+        lease_deadline: at(10),
+        attempt_age: Duration::ZERO,
+        acquired_at: at(0),
+        appended_at: WallTime::default(),
+        checkpoint: None,
+        payload: Payload::Fields(Arc::new(RecordFields::default())),
+    }
+}
+
+/// As the brokers know it.
+fn lease(delivery: &Delivery) -> Lease {
+    Lease {
+        place: place(),
+        offset: i64::try_from(delivery.offset().get()).unwrap(),
+        delivery_count: i16::try_from(delivery.attempt()).unwrap(),
+    }
+}
+
+fn taken(offsets: &[u64]) -> (Held, Vec<Delivery>) {
+    let mut held = Held::new(LOCK, ShareKey(0));
+    let deliveries: Vec<_> = offsets.iter().map(|offset| delivery(&mut held, *offset, 1)).collect();
+    for delivery in &deliveries {
+        held.take(delivery, lease(delivery));
+    }
+    (held, deliveries)
+}
+
+fn id(delivery: &Delivery) -> Id {
+    (delivery.lease.share, delivery.lease.offset)
+}
+
+#[test]
+fn a_record_that_waits_is_renewed_and_handed_out_as_a_continuation() {
+    let (mut held, records) = taken(&[7]);
+    let id = id(&records[0]);
+    held.park(id, Then::Continue, at(12), Some(Bytes::from_static(b"half")));
+    assert!(held.out(&records[0].lease).is_none(), "the host has it no more");
+    assert_eq!((held.parked(), held.next_wake()), (1, Some(at(5))));
+    let turn = held.turn(at(5));
+    let lease = lease(&records[0]);
+    assert_eq!(turn.renew, [lease]);
+    // Without an answer it is asked for again well before the end.
+    assert_eq!(held.next_wake(), Some(Instant::from_nanos(7_500_000_000)));
+    held.handle_renewed(&lease, at(16));
+    assert_eq!(held.next_wake(), Some(at(11)));
+    held.handle_renewed(&lease, at(20));
+    let turn = held.turn(at(12));
+    assert!(turn.ready && turn.is_empty());
+    let again = held.take_ready(5, at(13));
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].lease.continuation, Continuation(1));
+    assert_eq!(again[0].lease.delivery_count, DeliveryCount(1));
+    assert_eq!(again[0].age(at(13)), Duration::from_secs(13), "the attempt goes on");
+    assert_eq!(
+        (again[0].lease_deadline, again[0].checkpoint.as_deref()),
+        (at(20), Some(&b"half"[..]))
+    );
+    assert!(
+        held.out(&records[0].lease).is_none(),
+        "an outcome of the call before is stale"
+    );
+    assert!(held.out(&again[0].lease).is_some());
+    assert_eq!((held.parked(), held.next_wake()), (0, None));
+}
+
+#[test]
+fn what_is_ready_is_renewed_until_somebody_takes_it() {
+    let (mut held, records) = taken(&[7, 8]);
+    held.park(id(&records[0]), Then::Continue, at(1), None);
+    held.park(id(&records[1]), Then::Continue, at(1), None);
+    assert!(held.turn(at(1)).ready);
+    assert_eq!(held.turn(at(5)).renew.len(), 2);
+    assert_eq!(held.take_ready(1, at(5)).len(), 1);
+    assert_eq!((held.parked(), held.len()), (1, 2));
+    // The other one runs out: the broker gives it to somebody.
+    while let Some(wake) = held.next_wake().filter(|wake| *wake < at(10)) {
+        held.turn(wake);
+    }
+    held.turn(at(10).after(SHORTEST));
+    assert_eq!((held.parked(), held.len()), (0, 1));
+    assert!(held.take_ready(9, at(11)).is_empty());
+}
+
+#[test]
+fn a_delayed_release_and_a_letter_are_handed_out_once() {
+    let (mut held, records) = taken(&[7, 8]);
+    let letter = Then::Letter {
+        why: Why::Exhausted,
+        tries: 2,
+    };
+    held.park(id(&records[0]), Then::Release, at(2), None);
+    held.park(id(&records[1]), letter.clone(), at(3), None);
+    let turn = held.turn(at(2));
+    assert_eq!((turn.release, turn.letters.len()), (vec![id(&records[0])], 0));
+    let turn = held.turn(at(3));
+    assert_eq!(turn.letters, [(id(&records[1]), Why::Exhausted, 2)]);
+    assert!(held.turn(at(4)).is_empty());
+    // While the broker is asked, locks are kept.
+    assert_eq!(held.turn(at(5)).renew.len(), 2);
+    held.remove(id(&records[0]));
+    held.park(id(&records[1]), letter, at(9), None);
+    assert_eq!((held.parked(), held.take_letters().len()), (1, 1));
+    assert!(held.take_letters().is_empty());
+}
+
+#[test]
+fn a_lost_record_is_told_of_only_if_the_host_has_it() {
+    let (mut held, records) = taken(&[7, 8, 9]);
+    held.park(id(&records[1]), Then::Continue, at(2), None);
+    let leases: Vec<_> = records.iter().map(lease).collect();
+    // It came again meanwhile.
+    let newer = delivery(&mut held, 9, 2);
+    held.take(&newer, lease(&newer));
+    assert_eq!(held.handle_lost(&leases), [records[0].lease]);
+    assert!(held.out(&newer.lease).is_some());
+    assert_eq!((held.len(), held.parked()), (1, 0));
+    assert!(!held.turn(at(2)).ready);
+}
+
+#[test]
+fn a_span_is_told_by_its_lowest_record() {
+    let (mut held, records) = taken(&[40, 7, 2_006]);
+    held.park(id(&records[1]), Then::Release, at(60), None);
+    // What is settled above it stays in its window.
+    held.remove(id(&records[2]));
+    let spans = held.spans();
+    assert_eq!(spans.len(), 1);
+    let span = spans[0];
+    assert_eq!((span.partition, span.lowest.get(), span.offsets()), (3, 7, 2_000));
+    assert!(span.is_parked);
+    assert_eq!(span.id, id(&records[1]));
+}
+
+#[test]
+fn what_waits_longest_or_lowest_is_taken_aside() {
+    let (mut held, records) = taken(&[7, 8, 9, 10]);
+    for (record, due) in records.iter().zip([6, 9, 8]) {
+        held.park(id(record), Then::Release, at(due), None);
+    }
+    let letter = Then::Letter {
+        why: Why::Exhausted,
+        tries: 1,
+    };
+    held.park(id(&records[3]), letter, at(9), None);
+    let offsets = |taken: Vec<(Id, Then, Instant)>| -> Vec<u64> { taken.iter().map(|(id, ..)| id.1.get()).collect() };
+    assert_eq!(offsets(held.take_aside(Some(ShareKey(1)), at(1), 9)), [] as [u64; 0]);
+    assert_eq!(offsets(held.take_aside(None, at(9), 9)), [8]);
+    assert_eq!(offsets(held.take_aside(Some(ShareKey(0)), at(1), 1)), [7]);
+    assert_eq!(offsets(held.take_aside(None, at(1), 9)), [9]);
+    assert!(held.turn(at(9)).release.is_empty(), "what is taken is not due");
+    assert_eq!(held.parked(), 4);
+}
+
+#[test]
+fn an_attempt_that_begins_here_is_young() {
+    let (mut held, records) = taken(&[7]);
+    held.park(id(&records[0]), Then::Begin, at(3), None);
+    held.turn(at(3));
+    let begun = held.take_ready(1, at(4));
+    assert_eq!(
+        (begun[0].age(at(4)), begun[0].lease.continuation),
+        (Duration::ZERO, Continuation(0))
+    );
+}

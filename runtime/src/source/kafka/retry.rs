@@ -1,0 +1,234 @@
+//! What a record that was copied to a retry topic carries beside its own headers, so that whoever takes it up there goes on where it
+//! stood. Pure.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use share_engine::letter::ORIGIN_HEADER;
+use share_engine::time::WallTime;
+
+use super::super::{Delivery, Header, Payload, RecordFields};
+use super::producer::ToProduce;
+
+/// Where a record stood when it was copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Standing {
+    /// When it is due.
+    pub(super) due: WallTime,
+    /// Which attempt it is then, from 1.
+    pub(super) attempt: u16,
+    /// When that attempt began; `None` if it is to begin.
+    pub(super) begun: Option<WallTime>,
+    /// What the handler left.
+    pub(super) checkpoint: Option<Bytes>,
+    /// A line for each attempt that failed.
+    pub(super) notes: Vec<Bytes>,
+}
+
+/// A record of a retry topic.
+#[derive(Debug)]
+pub(super) struct Returned {
+    /// `None`: nobody here has copied it.
+    pub(super) standing: Option<Standing>,
+    /// The record as it was.
+    pub(super) fields: RecordFields,
+}
+
+const DUE: &str = "sharemill.retry.due";
+const ATTEMPT: &str = "sharemill.retry.attempt";
+const BEGUN: &str = "sharemill.retry.begun";
+const CHECKPOINT: &str = "sharemill.retry.checkpoint";
+const NOTES: &str = "sharemill.retry.notes";
+
+/// A waiting time beyond is nobody's: 7 days.
+const LONGEST: Duration = Duration::from_hours(7 * 24);
+
+/// The copy of a record for a retry topic. `None` if the record cannot be read.
+pub(super) fn copy(topic: &str, delivery: &Delivery, standing: &Standing) -> Option<ToProduce> {
+    let view = delivery.record().ok()?;
+    let bytes = Bytes::copy_from_slice;
+    let mut headers: Vec<(Bytes, Option<Bytes>)> = view
+        .headers()
+        .filter(|header| !is_ours(header))
+        .map(|header| (bytes(header.name), header.value.map(bytes)))
+        .collect();
+    let mut add = |name: &'static str, value: Bytes| headers.push((Bytes::from_static(name.as_bytes()), Some(value)));
+    let number = |value: i64| Bytes::from(value.to_string());
+    if !view.headers().any(|header| header.name == ORIGIN_HEADER.as_bytes()) {
+        let origin = format!("{}/{}/{}", delivery.topic, delivery.partition, delivery.offset());
+        add(ORIGIN_HEADER, Bytes::from(origin));
+    }
+    add(DUE, number(standing.due.as_millis()));
+    add(ATTEMPT, number(standing.attempt.into()));
+    if let Some(begun) = standing.begun {
+        add(BEGUN, number(begun.as_millis()));
+    }
+    if let Some(checkpoint) = &standing.checkpoint {
+        add(CHECKPOINT, checkpoint.clone());
+    }
+    if !standing.notes.is_empty() {
+        add(NOTES, standing.notes.join(&b'\n').into());
+    }
+    Some(ToProduce {
+        topic: topic.to_owned(),
+        partition: None,
+        key: view.key.map(bytes),
+        value: view.value.map(bytes),
+        headers,
+        timestamp: Some(view.timestamp.as_millis()).filter(|millis| *millis >= 0),
+    })
+}
+
+/// A record as it came back.
+pub(super) fn returned(payload: &Payload, delivery: &Delivery, now: WallTime) -> Option<Returned> {
+    let view = Delivery {
+        payload: payload.clone(),
+        ..delivery.clone()
+    };
+    let view = view.record().ok()?;
+    let bytes = Bytes::copy_from_slice;
+    let mut standing = Standing::default();
+    let mut fields = RecordFields {
+        key: view.key.map(bytes),
+        value: view.value.map(bytes),
+        timestamp: view.timestamp,
+        timestamp_kind: view.timestamp_kind,
+        ..RecordFields::default()
+    };
+    for header in view.headers() {
+        if !is_ours(&header) {
+            let name = String::from_utf8_lossy(header.name).into_owned();
+            fields.headers.push((name, header.value.map(bytes)));
+            continue;
+        }
+        let value = header.value.unwrap_or_default();
+        let number = || str::from_utf8(value).ok()?.parse::<i64>().ok();
+        match str::from_utf8(header.name) {
+            Ok(DUE) => standing.due = WallTime::from_millis(number()?),
+            Ok(ATTEMPT) => standing.attempt = number().and_then(|number| u16::try_from(number).ok())?,
+            Ok(BEGUN) => standing.begun = number().map(WallTime::from_millis),
+            Ok(CHECKPOINT) => standing.checkpoint = Some(bytes(value)),
+            _ => standing.notes = value.split(|byte| *byte == b'\n').map(bytes).collect(),
+        }
+    }
+    // No clock that went wrong keeps a record for ever.
+    standing.due = standing.due.min(now.after(LONGEST));
+    Some(Returned {
+        standing: (standing.attempt > 0).then_some(standing),
+        fields,
+    })
+}
+
+/// Where a record was first produced, if it says so.
+pub(super) fn origin(delivery: &Delivery) -> Option<(Arc<str>, u32, u64)> {
+    let view = delivery.record().ok()?;
+    let header = view.headers().find(|header| header.name == ORIGIN_HEADER.as_bytes())?;
+    let mut parts = str::from_utf8(header.value?).ok()?.rsplitn(3, '/');
+    let (offset, partition, topic) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((Arc::from(topic), partition.parse().ok()?, offset.parse().ok()?))
+}
+
+fn is_ours(header: &Header<'_>) -> bool {
+    [DUE, ATTEMPT, BEGUN, CHECKPOINT, NOTES]
+        .iter()
+        .any(|name| header.name == name.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+    use share_engine::ids::{Continuation, DeliveryCount, LeaseKey, Offset, ShareKey, StateEpoch};
+    use share_engine::time::Instant;
+
+    use super::*;
+
+    fn delivery(fields: RecordFields) -> Delivery {
+        Delivery {
+            lease: LeaseKey {
+                share: ShareKey(0),
+                epoch: StateEpoch::default(),
+                offset: Offset::saturating(42),
+                delivery_count: DeliveryCount(2),
+                continuation: Continuation(1),
+            },
+            topic: Arc::from("a/b"),
+            partition: 3,
+            lease_deadline: Instant::default(),
+            attempt_age: Duration::ZERO,
+            acquired_at: Instant::default(),
+            appended_at: WallTime::default(),
+            checkpoint: None,
+            payload: Payload::Fields(Arc::new(fields)),
+        }
+    }
+
+    fn payload(copied: &ToProduce) -> Payload {
+        let headers = copied.headers.iter();
+        Payload::Fields(Arc::new(RecordFields {
+            key: copied.key.clone(),
+            value: copied.value.clone(),
+            headers: headers
+                .map(|(name, value)| (String::from_utf8(name.to_vec()).unwrap(), value.clone()))
+                .collect(),
+            timestamp: WallTime::from_millis(copied.timestamp.unwrap()),
+            ..RecordFields::default()
+        }))
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_went() {
+        let fields = RecordFields {
+            key: None,
+            value: Some(Bytes::new()),
+            headers: vec![("h".to_owned(), None), ("h".to_owned(), Some(Bytes::from_static(b"1")))],
+            timestamp: WallTime::from_millis(7),
+            ..RecordFields::default()
+        };
+        let first = delivery(fields.clone());
+        let standing = Standing {
+            due: WallTime::from_millis(5_000),
+            attempt: 2,
+            begun: Some(WallTime::from_millis(1_000)),
+            checkpoint: Some(Bytes::from_static(b"\0half\n")),
+            notes: vec![Bytes::from_static(b"trap: one"), Bytes::from_static(b"release: two")],
+        };
+        let copied = copy("g.retry", &first, &standing).unwrap();
+        let back = returned(&payload(&copied), &first, WallTime::default()).unwrap();
+        assert_eq!(back.standing, Some(standing.clone()));
+        let origin_header = back.fields.headers.last().unwrap().clone();
+        assert_eq!(
+            origin_header,
+            (ORIGIN_HEADER.to_owned(), Some(Bytes::from_static(b"a/b/3/42")))
+        );
+        assert_eq!(back.fields.headers[..2], fields.headers);
+        assert_eq!(
+            (back.fields.key.clone(), back.fields.value.clone()),
+            (fields.key, fields.value)
+        );
+        // A second time it names the same origin, and nothing twice.
+        let second = delivery(back.fields);
+        assert_eq!(origin(&second), Some((Arc::from("a/b"), 3, 42)));
+        let again = copy("g.retry", &second, &standing).unwrap();
+        assert_eq!(again.headers, copied.headers);
+    }
+
+    #[test]
+    fn a_record_of_somebody_else_stands_nowhere_and_no_clock_keeps_one() {
+        let fields = RecordFields {
+            headers: vec![(DUE.to_owned(), Some(Bytes::from_static(b"9000000000000000")))],
+            ..RecordFields::default()
+        };
+        let foreign = delivery(fields);
+        let back = returned(&foreign.payload, &foreign, WallTime::from_millis(1)).unwrap();
+        assert_eq!(back.standing, None);
+        let standing = Standing {
+            due: WallTime::from_millis(i64::MAX),
+            attempt: 1,
+            ..Standing::default()
+        };
+        let copied = copy("g.retry", &delivery(RecordFields::default()), &standing).unwrap();
+        let back = returned(&payload(&copied), &foreign, WallTime::from_millis(1)).unwrap();
+        assert_eq!(back.standing.unwrap().due, WallTime::from_millis(1).after(LONGEST));
+    }
+}

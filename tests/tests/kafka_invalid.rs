@@ -1,0 +1,281 @@
+//! What can be wrong between a host and a Kafka cluster, end to end: what is said of it, the way out, and that every record is still there.
+#![cfg(feature = "kafka")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+use kafka_cluster::{Options, PASSWORD, Version};
+use share_client::admin::ConfigOf;
+use sharemill::source::{ProduceFailure, ToProduce};
+use sharemill_tests::folder::Output;
+use sharemill_tests::host::Host;
+use sharemill_tests::kafka::{Kafka, options};
+use sharemill_tests::{Folder, until};
+
+fn start(test: &str, options: Options) -> Option<Kafka> {
+    Kafka::start(&format!("kafka_invalid::{test}"), options)
+}
+
+/// A deployment of the guest that does what records say, on a cluster that is reached like this.
+fn folder(properties: &str, more: &str) -> Folder {
+    Folder::new(&format!(
+        r#"[sources.main]
+type = "kafka"
+start = "earliest"
+properties = {{ {properties} }}
+[deployments.jobs]
+component = "hostile.wasm"
+topic = "jobs"
+{more}
+"#
+    ))
+    .guest("hostile")
+}
+
+fn servers(servers: &str) -> String {
+    format!("\"bootstrap.servers\" = \"{servers}\"")
+}
+
+fn login(kafka: &Kafka, user: &str, password: &str) -> String {
+    let authority = kafka.cluster.authority().unwrap().display().to_string();
+    let servers = servers(&kafka.cluster.bootstrap_tls_sasl().unwrap());
+    format!(
+        "{servers}, \"security.protocol\" = \"SASL_SSL\", \"sasl.mechanism\" = \"SCRAM-SHA-512\", \"ssl.ca.location\" = \"{authority}\", \
+         \"sasl.username\" = \"{user}\", \"sasl.password\" = \"{password}\""
+    )
+}
+
+fn run(folder: &Folder) -> Output {
+    folder.run(&["run", "--until-idle"])
+}
+
+/// Three records, which nobody has seen yet.
+fn fill(kafka: &Kafka) {
+    kafka.create("jobs", 1);
+    kafka.produce("jobs", &["accept"; 3]);
+}
+
+/// They are accepted by a host that has everything right.
+fn nothing_is_lost(kafka: &Kafka) {
+    let good = folder(&servers(&kafka.cluster.bootstrap()), "");
+    let said = run(&good);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert!(said.stderr.contains("accepted=3 dead_letters=0"), "{said:?}");
+    assert_eq!(kafka.left("jobs", "jobs"), 0);
+}
+
+#[test]
+fn addresses_listeners_and_logins() {
+    let options = Options {
+        tls_sasl: true,
+        ..options(Version::default())
+    };
+    let Some(kafka) = start("addresses_listeners_and_logins", options) else {
+        return;
+    };
+    fill(&kafka);
+    let refused = |properties: &str, parts: &[&str]| {
+        let output = run(&folder(properties, ""));
+        output.failure(1, parts);
+        // Said once, not by librdkafka as well.
+        assert!(!output.stderr.contains("[thrd:"), "{output:?}");
+    };
+    let parts = [
+        "error: the cluster cannot be asked",
+        "127.0.0.1:1: no connection",
+        "nothing listens on this port",
+        "hint: see that a broker runs there, and that bootstrap.servers of the source has its address and port",
+    ];
+    refused(&servers("127.0.0.1:1"), &parts);
+    let tls = kafka.cluster.bootstrap_tls().unwrap();
+    let parts = [
+        tls.as_str(),
+        "it speaks TLS: security.protocol has to be SSL or SASL_SSL",
+        "hint: set security.protocol of the source",
+    ];
+    refused(&servers(&tls), &parts);
+    let plain = kafka.cluster.bootstrap();
+    let parts = [
+        plain.as_str(),
+        "a listener without TLS does so: is security.protocol PLAINTEXT or SASL_PLAINTEXT meant?",
+        "hint: set security.protocol of the source",
+    ];
+    refused(&format!("{}, \"security.protocol\" = \"SSL\"", servers(&plain)), &parts);
+    let parts = [
+        "the login of \"worker\" by SCRAM-SHA-512 failed: Authentication failed",
+        "hint: correct the user among the properties of the source, and the password or token among its secrets",
+    ];
+    refused(&login(&kafka, "worker", "wrong"), &parts);
+    let output = run(&folder(&login(&kafka, "worker", PASSWORD), ""));
+    let parts = [
+        "error: deployment jobs cannot join group jobs: not allowed: User:worker needs the operation READ on the group `jobs`",
+        "kafka-acls.sh --add --allow-principal User:worker --operation Read --group jobs",
+        "hint: have it granted",
+    ];
+    output.failure(1, &parts);
+    nothing_is_lost(&kafka);
+}
+
+fn grant(kafka: &Kafka, operation: &str, resource: &[&str]) {
+    let servers = kafka.cluster.bootstrap();
+    let arguments = [
+        "--bootstrap-server",
+        &servers,
+        "--add",
+        "--allow-principal",
+        "User:worker",
+    ];
+    let arguments = [&arguments[..], &["--operation", operation], resource].concat();
+    kafka
+        .cluster
+        .tool("org.apache.kafka.tools.AclCommand", &arguments)
+        .unwrap();
+}
+
+#[test]
+fn topics_that_may_not_be_read_or_are_not_there() {
+    let options = Options {
+        tls_sasl: true,
+        ..options(Version::default())
+    };
+    let Some(kafka) = start("topics_that_may_not_be_read_or_are_not_there", options) else {
+        return;
+    };
+    let earliest = [("share.auto.offset.reset", Some("earliest"))];
+    kafka.wait(kafka.admin.set_group("jobs", &earliest)).unwrap();
+    grant(&kafka, "Read", &["--group", "jobs"]);
+    let folder = folder(&login(&kafka, "worker", PASSWORD), "dead-letter = false");
+    let parts = [
+        "error: deployment jobs cannot join group jobs: not allowed: User:worker needs the operations DESCRIBE and READ on each of the topics jobs",
+        "hint: have it granted",
+    ];
+    run(&folder).failure(1, &parts);
+    grant(&kafka, "Describe", &["--topic", "jobs"]);
+    let host = Host::start(&folder, &[]);
+    host.wait_for("the topic is not there, and may not be made: User:worker needs CREATE on topic jobs");
+    host.wait_for("there is no topic `jobs`, or User:worker may not know of it");
+    fill(&kafka);
+    host.wait_for(
+        "not allowed: User:worker needs the operations DESCRIBE and READ on the topic `jobs` (kafka-acls.sh --add --allow-principal \
+         User:worker --operation Describe --operation Read --topic jobs)",
+    );
+    // It goes on by itself.
+    grant(&kafka, "Read", &["--topic", "jobs"]);
+    kafka.finished("jobs", "jobs");
+    let said = host.stop();
+    assert!(said.contains("accepted=3 dead_letters=0"), "{said}");
+}
+
+#[test]
+fn a_topic_is_deleted_while_it_is_worked_on() {
+    let Some(kafka) = start("a_topic_is_deleted_while_it_is_worked_on", options(Version::default())) else {
+        return;
+    };
+    fill(&kafka);
+    let folder = folder(&servers(&kafka.cluster.bootstrap()), "");
+    let host = Host::start(&folder, &[]);
+    kafka.finished("jobs", "jobs");
+    let servers = kafka.cluster.bootstrap();
+    let delete = ["--bootstrap-server", &servers, "--delete", "--topic", "jobs"];
+    kafka
+        .cluster
+        .tool("org.apache.kafka.tools.TopicCommand", &delete)
+        .unwrap();
+    host.wait_for("partitions=0");
+    host.wait_for("there is no topic `jobs`");
+    // What is made under the same name is worked on.
+    fill(&kafka);
+    until("all six were accepted", || {
+        (kafka.left("jobs", "jobs") == 0 && host.said().contains("partitions=1")).then_some(())
+    });
+    let said = host.stop();
+    assert!(said.contains("accepted=6 dead_letters=0"), "{said}");
+}
+
+#[test]
+fn brokers_without_share_groups() {
+    let old = Options {
+        share_groups: false,
+        ..options(Version::default())
+    };
+    if let Some(kafka) = start("brokers_without_share_groups", old) {
+        kafka.create("jobs", 1);
+        kafka.produce("jobs", &["accept"]);
+        let parts = [
+            "share groups are off",
+            "share.version is 0",
+            "hint: ",
+            "upgrade --feature share.version=1",
+        ];
+        run(&folder(&servers(&kafka.cluster.bootstrap()), "")).failure(1, &parts);
+        assert_eq!(kafka.read("jobs").len(), 1);
+    }
+    let old = Options {
+        version: Version::V3_9_1,
+        ..Options::default()
+    };
+    if let Some(kafka) = start("brokers_without_share_groups", old) {
+        kafka.create("jobs", 1);
+        kafka.produce("jobs", &["accept"]);
+        let parts = ["has no share groups", "hint: ", "4.2.1"];
+        run(&folder(&servers(&kafka.cluster.bootstrap()), "")).failure(1, &parts);
+        assert_eq!(kafka.read("jobs").len(), 1);
+    }
+}
+
+#[test]
+fn a_record_above_the_limit_of_its_topic() {
+    let Some(kafka) = start("a_record_above_the_limit_of_its_topic", options(Version::default())) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    kafka.create("out", 1);
+    let limit = |bytes| {
+        let out = ConfigOf::Topic("out".to_owned());
+        kafka
+            .wait(kafka.admin.set(&out, &[("max.message.bytes", Some(bytes))]))
+            .unwrap();
+    };
+    limit("60");
+    kafka.produce("jobs", &["accept", "emit out", "accept"]);
+    let folder = folder(
+        &servers(&kafka.cluster.bootstrap()),
+        "attempts = 1\ngrants = { emit = [\"out\"] }",
+    );
+    let said = run(&folder);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    let letters = kafka.read("jobs.dead");
+    assert_eq!(letters.len(), 1);
+    let reason = letters[0].header("__dlq.errors.message").unwrap();
+    assert_eq!(
+        reason,
+        "the outcome was refused: the record takes 7 bytes, more than topic out (its max.message.bytes) or this client (message.max.bytes) \
+         takes: raise the one that is too low, or keep what is large elsewhere and send where it is"
+    );
+    assert_eq!((kafka.left("jobs", "jobs"), kafka.read("out").len()), (0, 0));
+    // A batch is refused as a whole; what is small enough by itself does not pay for its neighbours.
+    limit("1000");
+    let record = |length: usize| ToProduce {
+        topic: "out".to_owned(),
+        partition: Some(0),
+        value: Some(vec![b'x'; length].into()),
+        ..ToProduce::default()
+    };
+    let lengths = (0..50).map(|number| if number == 25 { 1_000 } else { 100 });
+    for (number, stored) in kafka.write(lengths.map(record).collect()).into_iter().enumerate() {
+        let refused = Err(ProduceFailure::TooLarge {
+            topic: "out".to_owned(),
+            bytes: 1_000,
+        });
+        let is_right = if number == 25 {
+            stored == refused
+        } else {
+            stored.is_ok()
+        };
+        assert!(is_right, "{number}: {stored:?}");
+    }
+    assert_eq!(kafka.read("out").len(), 49);
+}

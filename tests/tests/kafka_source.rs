@@ -1,0 +1,234 @@
+//! The host on a real Kafka cluster: what a handler returns becomes the record's acknowledgement there, and what Kafka has no word for the
+//! host does.
+#![cfg(feature = "kafka")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+use std::time::{Duration, Instant};
+
+use kafka_cluster::Version;
+use sharemill_tests::kafka::{Kafka, Stored, options};
+use sharemill_tests::{Folder, Host, until};
+
+fn start(test: &str) -> Option<Kafka> {
+    Kafka::start(&format!("kafka_source::{test}"), options(Version::default()))
+}
+
+/// A deployment of the guest that does what records say.
+fn hostile(kafka: &Kafka, lines: &str) -> Folder {
+    let source = kafka.source("");
+    Folder::new(&format!(
+        r#"{source}
+[deployments.jobs]
+component = "hostile.wasm"
+topic = "jobs"
+backoff = {{ first = "200ms", max = "200ms", jitter = 0.0 }}
+{lines}
+"#
+    ))
+    .guest("hostile")
+}
+
+fn texts(records: &[Stored]) -> Vec<String> {
+    records.iter().map(Stored::text).collect()
+}
+
+#[test]
+fn every_outcome_becomes_an_acknowledgement() {
+    let Some(kafka) = start("every_outcome_becomes_an_acknowledgement") else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 2\ngrants = { emit = [\"out\"] }");
+    kafka.produce(
+        "jobs",
+        &[
+            "accept",
+            "reject never again",
+            "release not yet",
+            "emit out",
+            "panic 5",
+            "accept",
+        ],
+    );
+    let said = folder.run(&["run", "--until-idle"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(kafka.left("jobs", "jobs"), 0, "{said:?}");
+    assert_eq!(kafka.read("out").len(), 1);
+    let mut letters = kafka.read("jobs.dead");
+    letters.sort_by_key(Stored::text);
+    assert_eq!(texts(&letters), ["panic 5", "reject never again", "release not yet"]);
+    let header = |letter: usize, name: &str| letters[letter].header(name).unwrap_or_default();
+    assert_eq!(header(1, "__dlq.errors.message"), "never again");
+    assert_eq!(header(1, "__dlq.errors.delivery.count"), "1");
+    assert_eq!(header(1, "sharemill.cause"), "reject");
+    assert_eq!(header(1, "sharemill.origin"), "jobs/0/1");
+    // Kafka counts every acquisition, also one that no handler has begun with.
+    let is_count = |letter: usize| ["2", "3"].contains(&&*header(letter, "__dlq.errors.delivery.count"));
+    assert!(is_count(0) && is_count(2), "{letters:?}\n{}", said.stderr);
+    assert_eq!(header(2, "__dlq.errors.group"), "jobs");
+    assert!(header(2, "sharemill.attempts").contains("not yet"), "{:?}", letters[2]);
+    if header(0, "__dlq.errors.delivery.count") == "2" {
+        assert_eq!(header(0, "sharemill.cause"), "trap");
+        assert!(!header(0, "sharemill.trap").is_empty());
+    }
+}
+
+#[test]
+fn a_record_that_is_renewed_with_a_delay_keeps_its_attempt_and_its_checkpoint() {
+    let Some(kafka) = start("a_record_that_is_renewed_with_a_delay_keeps_its_attempt_and_its_checkpoint") else {
+        return;
+    };
+    kafka.create("polls", 1);
+    let source = kafka.source("");
+    let folder = Folder::new(&format!(
+        r#"{source}
+[deployments.poll]
+component = "poll.wasm"
+topic = "polls"
+lock = "2s"
+attempts = 1
+settings = {{ poll-interval-ms = "100" }}
+grants = {{ files = [{{ host = "jobs", guest = "/jobs", access = "read" }}] }}
+"#
+    ))
+    .guest("poll");
+    folder.file("jobs/slow", "running");
+    kafka.produce("polls", &["slow", "slow"]);
+    let host = Host::start(&folder, &[]);
+    host.wait_for("assignment changed");
+    let began = Instant::now();
+    until("more than two locks", || {
+        (began.elapsed() > Duration::from_secs(5)).then_some(())
+    });
+    folder.file("jobs/slow", "done");
+    kafka.finished("poll", "polls");
+    let said = host.stop();
+    assert_eq!(said.matches("is done after").count(), 2, "{said}");
+    let polls = said.split("is done after ").nth(1).unwrap();
+    let polls: u32 = polls.split(' ').next().unwrap().parse().unwrap();
+    assert!(polls >= 10, "{said}");
+    assert_eq!(kafka.read("poll.dead"), []);
+}
+
+#[test]
+fn a_record_that_waits_and_pins_the_window_is_copied_to_the_retry_topic() {
+    let test = "kafka_source::a_record_that_waits_and_pins_the_window_is_copied_to_the_retry_topic";
+    let options = options(Version::default()).set("group.share.partition.max.record.locks", "100");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 2");
+    let folder = folder.manifest(|text| text.replace("200ms", "8s"));
+    kafka.produce("jobs", &["release not yet"]);
+    // The broker gives out what is left of a batch, however full the window.
+    for _ in 0..30 {
+        kafka.produce("jobs", &["accept"; 10]);
+    }
+    let host = Host::start(&folder, &[]);
+    host.wait_for(" of 100, 16 slots waiting");
+    host.wait_for("records that wait were copied");
+    kafka.finished("jobs", "jobs");
+    let copies = kafka.read("jobs.retry");
+    assert_eq!(texts(&copies), ["release not yet"]);
+    assert_eq!(copies[0].header("sharemill.retry.attempt").as_deref(), Some("2"));
+    // The second attempt is made on the copy, after the delay of the first.
+    kafka.finished("jobs", "jobs.retry");
+    let said = host.stop();
+    let letters = kafka.read("jobs.dead");
+    assert_eq!(texts(&letters), ["release not yet"], "{said}");
+    let header = |name: &str| letters[0].header(name).unwrap_or_default();
+    assert_eq!(header("sharemill.origin"), "jobs/0/0");
+    assert_eq!(header("__dlq.errors.topic"), "jobs");
+    assert_eq!(header("__dlq.errors.delivery.count"), "2");
+    assert_eq!(header("sharemill.attempts"), "release: not yet");
+    assert!(
+        letters[0]
+            .headers
+            .iter()
+            .all(|(name, _)| !name.starts_with("sharemill.retry"))
+    );
+}
+
+#[test]
+fn while_dead_letters_cannot_be_written_their_records_are_held_and_others_go_on() {
+    let test = "kafka_source::while_dead_letters_cannot_be_written_their_records_are_held_and_others_go_on";
+    let options = options(Version::default()).set("auto.create.topics.enable", "false");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 1");
+    let host = Host::start(&folder, &[]);
+    host.wait_for("assignment changed");
+    kafka.wait(kafka.admin.delete_topic("jobs.dead")).unwrap();
+    kafka.produce("jobs", &["reject one", "accept", "reject two", "accept"]);
+    host.wait_for("a dead letter is not written");
+    kafka.create("jobs.dead", 1);
+    kafka.finished("jobs", "jobs");
+    let said = host.stop();
+    let mut letters = texts(&kafka.read("jobs.dead"));
+    letters.sort();
+    assert_eq!(letters, ["reject one", "reject two"], "{said}");
+    assert!(said.contains("accepted=2 dead_letters=2"), "{said}");
+}
+
+/// What it finds of a kind, and how it ends.
+fn doctor(folder: &Folder, mark: &str) -> (Option<i32>, Vec<String>) {
+    let output = folder.run(&["doctor"]);
+    let found = output.stdout.lines().filter(|line| line.starts_with(mark));
+    (output.code, found.map(str::to_owned).collect())
+}
+
+#[test]
+fn doctor_names_what_stands_in_the_way() {
+    let test = "kafka_source::doctor_names_what_stands_in_the_way";
+    let options = options(Version::default()).set("group.share.max.size", "1");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    let folder = hostile(&kafka, "attempts = 1\ndead-letter = false");
+    let (code, bad) = doctor(&folder, "BAD");
+    assert_eq!(
+        (code, bad),
+        (Some(1), vec!["BAD  jobs: topic jobs is not there".to_owned()])
+    );
+
+    kafka.create("jobs", 1);
+    kafka.produce("jobs", &["accept", "reject that"]);
+    let folder = folder.manifest(|text| text.replace("start = \"earliest\"", ""));
+    let (code, bad) = doctor(&folder, "BAD");
+    let skipped = "BAD  jobs: group jobs has no start offset and begins at the end: the 2 records in jobs are skipped";
+    assert_eq!((code, bad), (Some(1), vec![skipped.to_owned()]));
+
+    let folder = folder.manifest(|text| text.replace("type = \"kafka\"", "type = \"kafka\"\nstart = \"earliest\""));
+    let host = Host::start(&folder, &[]);
+    kafka.finished("jobs", "jobs");
+    let (code, bad) = doctor(&folder, "BAD");
+    assert_eq!(code, Some(1));
+    assert_eq!(bad.len(), 1, "{bad:?}");
+    assert!(bad[0].starts_with("BAD  jobs: group jobs takes no member:"), "{bad:?}");
+    host.stop();
+    let (code, notes) = doctor(&folder, "note");
+    assert_eq!(code, Some(0));
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("has finished with all 2 records")),
+        "{notes:?}"
+    );
+    assert!(
+        notes.iter().any(|note| note.contains("group jobs is empty")),
+        "{notes:?}"
+    );
+
+    let folder = folder.manifest(|text| text.replace(&kafka.cluster.bootstrap(), "127.0.0.1:1"));
+    let (code, bad) = doctor(&folder, "BAD");
+    assert_eq!((code, bad.len()), (Some(1), 1), "{bad:?}");
+    assert!(bad[0].contains("127.0.0.1:1"), "{bad:?}");
+}
