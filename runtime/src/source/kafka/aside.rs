@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::super::SourceEvent;
 use super::driver::{drive, end};
-use super::held::{Id, Then};
+use super::held::{Due, Then};
 use super::member::{Common, Kind, Member};
 use super::retry::{Standing, copy};
 
@@ -87,21 +87,21 @@ async fn hear(common: Arc<Common>, member: Arc<Member>) {
 }
 
 /// Copies records to the retry topic and accepts them. What cannot be copied waits on here.
-pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Id, Then, Instant)>) {
+pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, Then, Instant)>) {
     let (now, wall) = (member.now(), member.common.clock.now().wall);
     let mut copies = Vec::new();
     let mut copied = Vec::new();
     let mut stay = Vec::new();
     {
         let held = member.held();
-        for (id, then, due) in records {
-            let Some(delivery) = held.delivery(id) else {
+        for (due, then, at) in records {
+            let Some(delivery) = held.delivery(due) else {
                 continue;
             };
             let attempt = delivery.attempt();
-            let note = held.notes.of(id);
+            let note = held.notes.of(due.id);
             let standing = Standing {
-                due: wall.after(due.since(now)),
+                due: wall.after(at.since(now)),
                 attempt: if then == Then::Release { attempt + 1 } else { attempt },
                 begun: (then == Then::Continue).then(|| wall.before(delivery.age(now))),
                 checkpoint: delivery.checkpoint.clone(),
@@ -110,9 +110,9 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Id, Th
             match copy(topic, delivery, &standing) {
                 Some(record) => {
                     copies.push(record);
-                    copied.push((id, then, due));
+                    copied.push((due, then, at));
                 }
-                None => stay.push((id, then, due)),
+                None => stay.push((due, then, at)),
             }
         }
     }
@@ -129,8 +129,8 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Id, Th
     }
     {
         let mut held = member.held();
-        for (id, then, due) in stay {
-            held.park(id, then, due, None);
+        for (due, then, at) in stay {
+            held.put_back(due, then, at);
         }
     }
     if !done.is_empty() {

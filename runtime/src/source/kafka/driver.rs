@@ -9,7 +9,7 @@ use share_engine::time::Instant;
 use tokio::task::JoinSet;
 
 use super::aside::{is_ready, put_aside};
-use super::held::{Id, Span, Then, Turn, Why};
+use super::held::{Due, Id, Span, Then, Turn, Why};
 use super::member::Member;
 use super::settling::AGAIN;
 
@@ -71,12 +71,12 @@ async fn settle(member: &Member, batch: Vec<(Lease, Verb)>) -> Vec<Outcome> {
     member.consumer.settle(batch).await
 }
 
-async fn release(member: &Member, due: Vec<Id>) {
+async fn release(member: &Member, due: Vec<Due>) {
     let due = due.into_iter().map(|id| (id, Then::Release)).collect();
     end(member, due, Verb::Release).await;
 }
 
-async fn write(member: &Member, letters: Vec<(Id, Why, u16)>) {
+async fn write(member: &Member, letters: Vec<(Due, Why, u16)>) {
     let mut letters = letters;
     while !letters.is_empty() {
         let some: Vec<_> = letters.drain(..letters.len().min(LETTERS)).collect();
@@ -95,9 +95,9 @@ async fn write(member: &Member, letters: Vec<(Id, Why, u16)>) {
 }
 
 /// Tried again later, as long as the attempt may take; after that the record comes again.
-fn put_off(member: &Member, id: Id, why: Why, tries: u16, now: Instant) {
+fn put_off(member: &Member, due: Due, why: Why, tries: u16, now: Instant) {
     let mut held = member.held();
-    let Some(delivery) = held.delivery(id) else {
+    let Some(delivery) = held.delivery(due) else {
         return;
     };
     let tries = tries.saturating_add(1);
@@ -114,36 +114,26 @@ fn put_off(member: &Member, id: Id, why: Why, tries: u16, now: Instant) {
         );
         Then::Release
     };
-    let due = if then == Then::Release { now } else { now.after(delay) };
-    held.park(id, then, due, None);
+    let at = if then == Then::Release { now } else { now.after(delay) };
+    held.put_back(due, then, at);
 }
 
 /// Tells the brokers, and forgets the records; what is refused for now is tried again.
-pub(super) async fn end(member: &Member, due: Vec<(Id, Then)>, verb: Verb) {
-    let mut batch = Vec::new();
-    let mut asked = Vec::new();
-    {
-        let held = member.held();
-        for (id, then) in due {
-            if let Some(lease) = held.lease(id) {
-                batch.push((lease, verb));
-                asked.push((id, then));
-            }
-        }
-    }
-    let outcomes = settle(member, batch.clone()).await;
+pub(super) async fn end(member: &Member, due: Vec<(Due, Then)>, verb: Verb) {
+    let batch = due.iter().map(|(due, _)| (due.lease, verb)).collect();
+    let outcomes = settle(member, batch).await;
     let now = member.now();
     let mut held = member.held();
-    for (((id, then), outcome), (lease, verb)) in asked.into_iter().zip(outcomes).zip(batch) {
-        member.tell_settled(&lease, verb, outcome);
+    for ((due, then), outcome) in due.into_iter().zip(outcomes) {
+        member.tell_settled(&due.lease, verb, outcome);
         if let Outcome::Failed(code) = outcome {
             tracing::warn!(%code, ?verb, "the broker refuses a settlement; it is tried again");
-            held.park(id, then, now.after(AGAIN), None);
+            held.put_back(due, then, now.after(AGAIN));
             continue;
         }
-        held.remove(id);
+        held.end(due);
         if verb == Verb::Reject {
-            held.notes.take(id);
+            held.notes.take(due.id);
         }
     }
     drop(held);
@@ -168,7 +158,7 @@ struct Told {
 impl Told {
     /// Says so, once a minute, if slots wait and the reason is a record that this member holds. Records that wait here and are in the way
     /// of others are taken aside.
-    fn look(&mut self, member: &Member, now: Instant) -> Option<Vec<(Id, Then, Instant)>> {
+    fn look(&mut self, member: &Member, now: Instant) -> Option<Vec<(Due, Then, Instant)>> {
         if self.looked.is_some_and(|at| now.since(at) < LOOK) {
             return None;
         }

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use share_client::consumer::{Lease, Outcome, Verb};
+use share_client::consumer::{Outcome, Verb};
 use share_engine::ids::LeaseKey;
 
 use super::super::{Evidence, RefusedBy, SettleResult, Settlement, Verdict};
 use super::Letters;
-use super::held::{Held, Id, Then, Why};
+use super::held::{Due, Held, Then, Why};
 use super::letter::{Ended, letter};
 use super::member::{Kind, Member};
 use super::producer::{ProduceFailure, ToProduce};
@@ -17,9 +17,8 @@ use super::retry::origin;
 /// A settlement on its way: its place in the call, and the record.
 struct Way {
     place: usize,
-    id: Id,
+    due: Due,
     key: LeaseKey,
-    lease: Lease,
 }
 
 /// What a batch comes to.
@@ -64,9 +63,11 @@ impl Member {
             let way = held.out(&key).and_then(|_| held.lease((key.share, key.offset)));
             let way = way.map(|lease| Way {
                 place,
-                id: (key.share, key.offset),
+                due: Due {
+                    id: (key.share, key.offset),
+                    lease,
+                },
                 key,
-                lease,
             });
             let Some(way) = way else {
                 plan.results.push(Some(SettleResult::Stale));
@@ -74,7 +75,7 @@ impl Member {
             };
             let mut known = None;
             let mut wait = |held: &mut Held, delay, checkpoint| {
-                held.park(way.id, Then::Continue, now.after(delay), checkpoint);
+                held.park(way.due.id, Then::Continue, now.after(delay), checkpoint);
                 plan.parks = true;
                 known = Some(SettleResult::Applied);
             };
@@ -91,7 +92,7 @@ impl Member {
                 Verdict::Release { delay } => {
                     let id = (key.share, key.offset);
                     let line = settlement.evidence.as_deref().map(Evidence::note);
-                    let checkpoint = held.delivery(id).and_then(|delivery| delivery.checkpoint.clone());
+                    let checkpoint = held.delivery(way.due).and_then(|delivery| delivery.checkpoint.clone());
                     held.notes.add(id, line, checkpoint.as_ref());
                     if delay.is_zero() {
                         plan.verbs.push((way, Verb::Release));
@@ -116,18 +117,18 @@ impl Member {
         if verbs.is_empty() {
             return Vec::new();
         }
-        let batch = verbs.iter().map(|(way, verb)| (way.lease, *verb)).collect();
+        let batch = verbs.iter().map(|(way, verb)| (way.due.lease, *verb)).collect();
         let outcomes = self.consumer.settle(batch).await;
         let mut held = self.held();
         let results = verbs.into_iter().zip(outcomes).map(|((way, verb), outcome)| {
-            self.tell_settled(&way.lease, verb, outcome);
+            self.tell_settled(&way.due.lease, verb, outcome);
             let result = result(outcome);
             let is_over = !matches!(result, SettleResult::Refused { .. });
             // A newer delivery of the same record stays.
             if is_over && held.out(&way.key).is_some() {
-                held.remove(way.id);
+                held.end(way.due);
                 if verb != Verb::Release {
-                    held.notes.take(way.id);
+                    held.notes.take(way.due.id);
                 }
             }
             (way.place, result)
@@ -173,7 +174,9 @@ impl Member {
         if letters.is_empty() {
             return Vec::new();
         }
-        let written = self.write_letters(letters.iter().map(|(way, why)| (way.id, why))).await;
+        let written = self
+            .write_letters(letters.iter().map(|(way, why)| (way.due, why)))
+            .await;
         let (mut results, mut rejected) = (Vec::new(), Vec::new());
         for ((way, why), written) in letters.into_iter().zip(written) {
             if written {
@@ -182,7 +185,12 @@ impl Member {
             }
             let mut held = self.held();
             if held.out(&way.key).is_some() {
-                held.park(way.id, Then::Letter { why, tries: 1 }, self.now().after(AGAIN), None);
+                held.park(
+                    way.due.id,
+                    Then::Letter { why, tries: 1 },
+                    self.now().after(AGAIN),
+                    None,
+                );
             }
             results.push((way.place, SettleResult::Applied));
         }
@@ -194,7 +202,7 @@ impl Member {
     }
 
     /// Writes dead letters of records that are held. Whether each may be rejected now.
-    pub(super) async fn write_letters(&self, letters: impl Iterator<Item = (Id, &Why)>) -> Vec<bool> {
+    pub(super) async fn write_letters(&self, letters: impl Iterator<Item = (Due, &Why)>) -> Vec<bool> {
         let Letters::Host(topic) = &self.common.options.letters else {
             return letters.map(|_| true).collect();
         };
@@ -203,8 +211,8 @@ impl Member {
         // `None`: no longer held, there is nothing to be said.
         let written: Vec<Option<(ToProduce, ToProduce)>> = {
             let held = self.held();
-            let write = |(id, why): (Id, &Why)| {
-                let delivery = held.delivery(id)?;
+            let write = |(due, why): (Due, &Why)| {
+                let delivery = held.delivery(due)?;
                 let here = || (delivery.topic.clone(), delivery.partition, delivery.offset().get());
                 let first = origin(delivery).filter(|_| self.kind == Kind::Retry);
                 let ended = Ended {
@@ -212,7 +220,7 @@ impl Member {
                     delivery,
                     from: first.unwrap_or_else(here),
                     why,
-                    notes: held.notes.of(id).map_or(&[], |note| &note.lines),
+                    notes: held.notes.of(due.id).map_or(&[], |note| &note.lines),
                     at,
                 };
                 let write = |limit| letter(topic, &ended, limit);

@@ -37,6 +37,14 @@ pub(super) struct Held {
 /// One record of this member.
 pub(super) type Id = (ShareKey, Offset);
 
+/// A delivery whose turn has come. It names the lease, since the record may be another delivery by the time that something is answered:
+/// what brokers release they may give out again in the same answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) id: Id,
+    pub(super) lease: Lease,
+}
+
 #[derive(Debug)]
 struct Record {
     delivery: Delivery,
@@ -89,8 +97,8 @@ pub(super) struct Turn {
     pub(super) renew: Vec<Lease>,
     /// Offsets without a record.
     pub(super) gaps: Vec<Lease>,
-    pub(super) release: Vec<Id>,
-    pub(super) letters: Vec<(Id, Why, u16)>,
+    pub(super) release: Vec<Due>,
+    pub(super) letters: Vec<(Due, Why, u16)>,
     /// Somebody may take records now.
     pub(super) ready: bool,
 }
@@ -191,9 +199,10 @@ impl Held {
         (matches!(record.stage, Stage::Out) && record.delivery.lease == *key).then_some(&record.delivery)
     }
 
-    /// Any record that is held.
-    pub(super) fn delivery(&self, id: Id) -> Option<&Delivery> {
-        self.records.get(&id).map(|record| &record.delivery)
+    /// A delivery, if it is still held.
+    pub(super) fn delivery(&self, due: Due) -> Option<&Delivery> {
+        let record = self.records.get(&due.id)?;
+        (record.lease == due.lease).then_some(&record.delivery)
     }
 
     /// Keeps a record here until `due`. A checkpoint replaces the one there is.
@@ -267,6 +276,10 @@ impl Held {
                 continue;
             };
             let (then, renew) = (then.clone(), *renew);
+            let due = Due {
+                id,
+                lease: record.lease,
+            };
             record.stage = match then {
                 Then::Continue | Then::Begin => {
                     self.ready.push_back(id);
@@ -275,11 +288,11 @@ impl Held {
                     Stage::Ready { renew, begins }
                 }
                 Then::Release => {
-                    turn.release.push(id);
+                    turn.release.push(due);
                     Stage::Busy { renew }
                 }
                 Then::Letter { why, tries } => {
-                    turn.letters.push((id, why, tries));
+                    turn.letters.push((due, why, tries));
                     Stage::Busy { renew }
                 }
             };
@@ -341,6 +354,24 @@ impl Held {
         lost
     }
 
+    /// Forgets a delivery. One of the same record that has come meanwhile stays.
+    pub(super) fn end(&mut self, due: Due) {
+        if self.is_held(due) {
+            self.remove(due.id);
+        }
+    }
+
+    /// As [`Held::park`], for what was carried out in vain. A delivery that has come meanwhile stays as it is.
+    pub(super) fn put_back(&mut self, due: Due, then: Then, at: Instant) {
+        if self.is_held(due) {
+            self.stay(due.id, then, at);
+        }
+    }
+
+    fn is_held(&self, due: Due) -> bool {
+        self.lease(due.id) == Some(due.lease)
+    }
+
     /// Forgets a record: its key, and whether the host has it.
     pub(super) fn remove(&mut self, id: Id) -> Option<(LeaseKey, bool)> {
         let record = self.records.remove(&id)?;
@@ -376,7 +407,7 @@ impl Held {
         share: Option<ShareKey>,
         after: Instant,
         most: usize,
-    ) -> Vec<(Id, Then, Instant)> {
+    ) -> Vec<(Due, Then, Instant)> {
         let mut waiting: Vec<(Instant, Id)> = self
             .due
             .range((after, (ShareKey(0), Offset::default()))..)
@@ -402,7 +433,14 @@ impl Held {
             if matches!(then, Then::Letter { .. }) {
                 continue;
             }
-            taken.push((id, then.clone(), due));
+            taken.push((
+                Due {
+                    id,
+                    lease: record.lease,
+                },
+                then.clone(),
+                due,
+            ));
             record.stage = Stage::Busy { renew: *renew };
             self.due.remove(&(due, id));
         }
@@ -410,7 +448,7 @@ impl Held {
     }
 
     /// Records whose dead letters are not written yet.
-    pub(super) fn take_letters(&mut self) -> Vec<(Id, Why, u16)> {
+    pub(super) fn take_letters(&mut self) -> Vec<(Due, Why, u16)> {
         let mut letters = Vec::new();
         for (id, record) in &mut self.records {
             if let Stage::Parked {
@@ -419,7 +457,14 @@ impl Held {
                 renew,
             } = &record.stage
             {
-                letters.push((*id, why.clone(), *tries));
+                letters.push((
+                    Due {
+                        id: *id,
+                        lease: record.lease,
+                    },
+                    why.clone(),
+                    *tries,
+                ));
                 self.due.remove(&(*due, *id));
                 record.stage = Stage::Busy { renew: *renew };
             }

@@ -62,6 +62,13 @@ fn taken(offsets: &[u64]) -> (Held, Vec<Delivery>) {
     (held, deliveries)
 }
 
+fn due(delivery: &Delivery) -> Due {
+    Due {
+        id: id(delivery),
+        lease: lease(delivery),
+    }
+}
+
 fn id(delivery: &Delivery) -> Id {
     (delivery.lease.share, delivery.lease.offset)
 }
@@ -128,9 +135,9 @@ fn a_delayed_release_and_a_letter_are_handed_out_once() {
     held.park(id(&records[0]), Then::Release, at(2), None);
     held.park(id(&records[1]), letter.clone(), at(3), None);
     let turn = held.turn(at(2));
-    assert_eq!((turn.release, turn.letters.len()), (vec![id(&records[0])], 0));
+    assert_eq!((turn.release, turn.letters.len()), (vec![due(&records[0])], 0));
     let turn = held.turn(at(3));
-    assert_eq!(turn.letters, [(id(&records[1]), Why::Exhausted, 2)]);
+    assert_eq!(turn.letters, [(due(&records[1]), Why::Exhausted, 2)]);
     assert!(held.turn(at(4)).is_empty());
     // While the broker is asked, locks are kept.
     assert_eq!(held.turn(at(5)).renew.len(), 2);
@@ -179,7 +186,8 @@ fn what_waits_longest_or_lowest_is_taken_aside() {
         tries: 1,
     };
     held.park(id(&records[3]), letter, at(9), None);
-    let offsets = |taken: Vec<(Id, Then, Instant)>| -> Vec<u64> { taken.iter().map(|(id, ..)| id.1.get()).collect() };
+    let offsets =
+        |taken: Vec<(Due, Then, Instant)>| -> Vec<u64> { taken.iter().map(|(due, ..)| due.id.1.get()).collect() };
     assert_eq!(offsets(held.take_aside(Some(ShareKey(1)), at(1), 9)), [] as [u64; 0]);
     assert_eq!(offsets(held.take_aside(None, at(9), 9)), [8]);
     assert_eq!(offsets(held.take_aside(Some(ShareKey(0)), at(1), 1)), [7]);
@@ -198,4 +206,21 @@ fn an_attempt_that_begins_here_is_young() {
         (begun[0].age(at(4)), begun[0].lease.continuation),
         (Duration::ZERO, Continuation(0))
     );
+}
+
+/// What a broker releases it may give out again in the same answer, before anybody here has heard of the release.
+#[test]
+fn a_record_that_comes_again_before_its_release_is_answered_stays() {
+    let (mut held, records) = taken(&[7]);
+    held.park(id(&records[0]), Then::Release, at(1), None);
+    let released = held.turn(at(1)).release;
+    let newer = delivery(&mut held, 7, 2);
+    held.take(&newer, lease(&newer));
+    held.put_back(released[0], Then::Release, at(2));
+    assert!(held.out(&newer.lease).is_some());
+    held.end(released[0]);
+    assert!(held.out(&newer.lease).is_some());
+    assert!(held.delivery(released[0]).is_none());
+    held.end(due(&newer));
+    assert_eq!(held.len(), 0);
 }
