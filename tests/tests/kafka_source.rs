@@ -152,6 +152,38 @@ fn a_record_that_waits_and_pins_the_window_is_copied_to_the_retry_topic() {
 }
 
 #[test]
+fn a_record_that_waits_here_is_taken_out_of_the_way_of_other_hosts() {
+    let test = "kafka_source::a_record_that_waits_here_is_taken_out_of_the_way_of_other_hosts";
+    let options = options(Version::default()).set("group.share.partition.max.record.locks", "100");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 2");
+    let folder = folder.manifest(|text| text.replace("200ms", "2m"));
+    let log = ["--log", "info,sharemill::records=debug"];
+    let one = Host::start(&folder, &log);
+    one.wait_for("assignment changed");
+    kafka.produce("jobs", &["release not yet"]);
+    one.wait_for("offset=0 delivery=1");
+    let other = Host::start(&folder, &log);
+    other.wait_for("assignment changed");
+    // What fills the window is given to the other one, all but what this one has asked for.
+    one.suspend();
+    for _ in 0..30 {
+        kafka.produce("jobs", &["accept"; 10]);
+    }
+    until("a window that is full", || (kafka.left("jobs", "jobs") <= 301 - 64).then_some(()));
+    one.resume();
+    one.wait_for("offset=0 age=");
+    kafka.finished("jobs", "jobs");
+    other.stop();
+    let said = one.stop();
+    assert!(said.contains("window full: 100 of 100, 16 slots waiting"), "{said}");
+    assert_eq!(texts(&kafka.read("jobs.retry")), ["release not yet"], "{said}");
+}
+
+#[test]
 fn while_dead_letters_cannot_be_written_their_records_are_held_and_others_go_on() {
     let test = "kafka_source::while_dead_letters_cannot_be_written_their_records_are_held_and_others_go_on";
     let options = options(Version::default()).set("auto.create.topics.enable", "false");

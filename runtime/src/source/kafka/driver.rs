@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use share_client::admin::{At, Isolation};
 use share_client::consumer::{Lease, Outcome, Verb};
+use share_engine::ids::Offset;
 use share_engine::time::Instant;
 use tokio::task::JoinSet;
 
@@ -29,11 +31,14 @@ pub(super) async fn drive(member: Arc<Member>) {
         if !turn.is_empty() {
             works.spawn(carry_out(member.clone(), turn));
         }
-        if let Some(aside) = told.look(&member, now)
-            && let Some(topic) = member.common.options.retry_topic.clone()
-        {
-            let member = member.clone();
-            works.spawn(async move { put_aside(&member, &topic, aside).await });
+        match told.look(&member, now) {
+            Some(Found::InTheWay(records)) => {
+                works.spawn(take_away(member.clone(), records));
+            }
+            Some(Found::Nothing) => {
+                works.spawn(look_further(member.clone()));
+            }
+            None => {}
         }
         let sleep = wake.map_or(LOOK, |at| at.since(now).min(LOOK));
         tokio::select! {
@@ -72,7 +77,7 @@ async fn settle(member: &Member, batch: Vec<(Lease, Verb)>) -> Vec<Outcome> {
 }
 
 async fn release(member: &Member, due: Vec<Due>) {
-    let due = due.into_iter().map(|id| (id, Then::Release)).collect();
+    let due = due.into_iter().map(|due| (due, Then::Release)).collect();
     end(member, due, Verb::Release).await;
 }
 
@@ -80,14 +85,14 @@ async fn write(member: &Member, letters: Vec<(Due, Why, u16)>) {
     let mut letters = letters;
     while !letters.is_empty() {
         let some: Vec<_> = letters.drain(..letters.len().min(LETTERS)).collect();
-        let written = member.write_letters(some.iter().map(|(id, why, _)| (*id, why))).await;
+        let written = member.write_letters(some.iter().map(|(due, why, _)| (*due, why))).await;
         let now = member.now();
         let mut done = Vec::new();
-        for ((id, why, tries), written) in some.into_iter().zip(written) {
+        for ((due, why, tries), written) in some.into_iter().zip(written) {
             if written {
-                done.push((id, Then::Letter { why, tries }));
+                done.push((due, Then::Letter { why, tries }));
             } else {
-                put_off(member, id, why, tries, now);
+                put_off(member, due, why, tries, now);
             }
         }
         end(member, done, Verb::Reject).await;
@@ -148,17 +153,49 @@ impl Member {
     }
 }
 
+/// Why nothing comes.
+enum Found {
+    /// These wait here and keep others from coming.
+    InTheWay(Vec<(Due, Then, Instant)>),
+    /// Nothing that is known here.
+    Nothing,
+}
+
+async fn take_away(member: Arc<Member>, records: Vec<(Due, Then, Instant)>) {
+    if let Some(topic) = &member.common.options.retry_topic {
+        put_aside(&member, topic, records).await;
+    }
+}
+
+/// What other members of the group were given is not known here; how far the partitions go on is.
+async fn look_further(member: Arc<Member>) {
+    let admin = &member.common.admin;
+    let ends = match admin.offsets(&member.topic, At::Latest, Isolation::Uncommitted).await {
+        Ok(ends) => ends,
+        Err(error) => return tracing::debug!(topic = %member.topic, %error, "cannot look where the topic ends"),
+    };
+    let window = u64::from(member.common.options.window);
+    let mut held = member.held();
+    for span in held.spans() {
+        if let Some(end) = ends.get(&span.partition).and_then(|end| end.offset) {
+            held.presume(span.id.0, span.lowest, Offset::saturating(end), window);
+        }
+    }
+}
+
 /// What was said of windows that do not move.
 #[derive(Debug, Default)]
 struct Told {
     looked: Option<Instant>,
+    /// Since when it is known how far the partitions go on.
+    looked_further: Option<Instant>,
     last: Option<(Id, Instant)>,
 }
 
 impl Told {
     /// Says so, once a minute, if slots wait and the reason is a record that this member holds. Records that wait here and are in the way
     /// of others are taken aside.
-    fn look(&mut self, member: &Member, now: Instant) -> Option<Vec<(Due, Then, Instant)>> {
+    fn look(&mut self, member: &Member, now: Instant) -> Option<Found> {
         if self.looked.is_some_and(|at| now.since(at) < LOOK) {
             return None;
         }
@@ -174,11 +211,22 @@ impl Told {
         let pinned = held.spans().into_iter().filter(|span| span.offsets() >= window);
         let Some(span) = pinned.max_by_key(Span::offsets) else {
             let parking = member.common.options.parking.max(1);
-            let is_full = held.parked() >= parking && moves(member, now);
-            return is_full.then(|| held.take_aside(None, after, ASIDE.min(parking.div_ceil(2))));
+            if held.parked() >= parking && moves(member, now) {
+                return Some(Found::InTheWay(held.take_aside(
+                    None,
+                    after,
+                    ASIDE.min(parking.div_ceil(2)),
+                )));
+            }
+            let is_known = self.looked_further.is_some_and(|at| now.since(at) < FURTHER);
+            if held.len() == 0 || is_known || now.since(since) < FURTHER {
+                return None;
+            }
+            self.looked_further = Some(now);
+            return Some(Found::Nothing);
         };
         let is_parked = span.is_parked && moves(member, now);
-        let aside = is_parked.then(|| held.take_aside(Some(span.id.0), after, ASIDE));
+        let aside = is_parked.then(|| Found::InTheWay(held.take_aside(Some(span.id.0), after, ASIDE)));
         drop(held);
         let known = self.last.filter(|(id, at)| *id == span.id && now.since(*at) < REPEAT);
         if known.is_none() {
@@ -210,6 +258,9 @@ const ASIDE: usize = 100;
 
 /// Between two looks at what stands still.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// Before the brokers are asked why nothing comes, and between two such questions.
+const FURTHER: Duration = Duration::from_secs(3);
 
 /// Between two lines about the same record.
 const REPEAT: Duration = Duration::from_mins(1);

@@ -2,6 +2,7 @@
 //! renewed. Sans-IO: told of the time and of answers, asked what is due.
 
 mod notes;
+mod window;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use share_engine::time::Instant;
 
 use super::super::{Delivery, Evidence};
 use notes::Notes;
+pub(super) use window::Span;
 
 /// Everything that one member holds.
 #[derive(Debug)]
@@ -20,7 +22,7 @@ pub(super) struct Held {
     keys: HashMap<TopicPartition, ShareKey>,
     next_key: ShareKey,
     records: HashMap<Id, Record>,
-    /// The highest offset that was acquired of each partition.
+    /// The highest offset of each partition that the broker has given out, as far as known here.
     highest: HashMap<ShareKey, Offset>,
     /// When those that wait are due, and when their locks are to be renewed.
     due: BTreeSet<(Instant, Id)>,
@@ -53,6 +55,12 @@ struct Record {
     /// When its lock ends.
     until: Instant,
     stage: Stage,
+}
+
+impl Record {
+    const fn due(&self, id: Id) -> Due {
+        Due { id, lease: self.lease }
+    }
 }
 
 #[derive(Debug)]
@@ -106,25 +114,6 @@ pub(super) struct Turn {
 impl Turn {
     pub(super) fn is_empty(&self) -> bool {
         self.renew.is_empty() && self.gaps.is_empty() && self.release.is_empty() && self.letters.is_empty()
-    }
-}
-
-/// Where the lowest record that a member holds of a partition stands, and the highest that it was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Span {
-    pub(super) partition: i32,
-    pub(super) lowest: Offset,
-    pub(super) highest: Offset,
-    /// When the lowest was handed over last.
-    pub(super) since: Instant,
-    pub(super) is_parked: bool,
-    pub(super) id: Id,
-}
-
-impl Span {
-    /// Offsets from the one to the other.
-    pub(super) fn offsets(&self) -> u64 {
-        self.highest.since(self.lowest) + 1
     }
 }
 
@@ -276,10 +265,7 @@ impl Held {
                 continue;
             };
             let (then, renew) = (then.clone(), *renew);
-            let due = Due {
-                id,
-                lease: record.lease,
-            };
+            let due = record.due(id);
             record.stage = match then {
                 Then::Continue | Then::Begin => {
                     self.ready.push_back(id);
@@ -379,74 +365,6 @@ impl Held {
         Some((record.delivery.lease, is_out))
     }
 
-    /// By partition, where the member's records stand. Looks at all of them.
-    pub(super) fn spans(&self) -> Vec<Span> {
-        let mut spans: HashMap<ShareKey, Span> = HashMap::new();
-        for (id, record) in &self.records {
-            let (share, offset) = *id;
-            let here = Span {
-                partition: i32::try_from(record.delivery.partition).unwrap_or(i32::MAX),
-                lowest: offset,
-                highest: self.highest.get(&share).copied().unwrap_or(offset),
-                since: record.delivery.acquired_at,
-                is_parked: !matches!(record.stage, Stage::Out),
-                id: *id,
-            };
-            let span = spans.entry(share).or_insert(here);
-            if offset < span.lowest {
-                *span = here;
-            }
-        }
-        spans.into_values().collect()
-    }
-
-    /// Takes records out that wait for a time after `after` to be copied elsewhere: of `share` the lowest, else those that wait longest.
-    /// What becomes of those that were not copied, `park` is told again.
-    pub(super) fn take_aside(
-        &mut self,
-        share: Option<ShareKey>,
-        after: Instant,
-        most: usize,
-    ) -> Vec<(Due, Then, Instant)> {
-        let mut waiting: Vec<(Instant, Id)> = self
-            .due
-            .range((after, (ShareKey(0), Offset::default()))..)
-            .copied()
-            .collect();
-        if let Some(share) = share {
-            waiting.retain(|(_, id)| id.0 == share);
-            waiting.sort_unstable_by_key(|(_, id)| id.1);
-        } else {
-            waiting.reverse();
-        }
-        let mut taken = Vec::new();
-        for (due, id) in waiting {
-            if taken.len() == most {
-                break;
-            }
-            let Some(record) = self.records.get_mut(&id) else {
-                continue;
-            };
-            let Stage::Parked { then, renew, .. } = &record.stage else {
-                continue;
-            };
-            if matches!(then, Then::Letter { .. }) {
-                continue;
-            }
-            taken.push((
-                Due {
-                    id,
-                    lease: record.lease,
-                },
-                then.clone(),
-                due,
-            ));
-            record.stage = Stage::Busy { renew: *renew };
-            self.due.remove(&(due, id));
-        }
-        taken
-    }
-
     /// Records whose dead letters are not written yet.
     pub(super) fn take_letters(&mut self) -> Vec<(Due, Why, u16)> {
         let mut letters = Vec::new();
@@ -457,14 +375,7 @@ impl Held {
                 renew,
             } = &record.stage
             {
-                letters.push((
-                    Due {
-                        id: *id,
-                        lease: record.lease,
-                    },
-                    why.clone(),
-                    *tries,
-                ));
+                letters.push((record.due(*id), why.clone(), *tries));
                 self.due.remove(&(*due, *id));
                 record.stage = Stage::Busy { renew: *renew };
             }
