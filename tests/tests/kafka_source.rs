@@ -173,7 +173,9 @@ fn a_record_that_waits_here_is_taken_out_of_the_way_of_other_hosts() {
     for _ in 0..30 {
         kafka.produce("jobs", &["accept"; 10]);
     }
-    until("a window that is full", || (kafka.left("jobs", "jobs") <= 301 - 64).then_some(()));
+    until("a window that is full", || {
+        (kafka.left("jobs", "jobs") <= 301 - 64).then_some(())
+    });
     one.resume();
     one.wait_for("offset=0 age=");
     kafka.finished("jobs", "jobs");
@@ -181,6 +183,38 @@ fn a_record_that_waits_here_is_taken_out_of_the_way_of_other_hosts() {
     let said = one.stop();
     assert!(said.contains("window full: 100 of 100, 16 slots waiting"), "{said}");
     assert_eq!(texts(&kafka.read("jobs.retry")), ["release not yet"], "{said}");
+}
+
+/// A group that begins at the end skips what is in a topic that its brokers have written nothing down of, after a restart, too.
+#[test]
+fn what_was_copied_comes_though_the_group_begins_at_the_end() {
+    let test = "kafka_source::what_was_copied_comes_though_the_group_begins_at_the_end";
+    let options = options(Version::default()).set("group.share.partition.max.record.locks", "100");
+    let Some(mut kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 2");
+    let folder = folder.manifest(|text| text.replace("200ms", "20s").replace("earliest", "latest"));
+    let host = Host::start(&folder, &["--log", "info,sharemill::records=debug"]);
+    until("the group's beginning", || {
+        kafka.produce("jobs", &["accept"]);
+        host.said().contains("acquired").then_some(())
+    });
+    kafka.produce("jobs", &["release not yet"]);
+    for _ in 0..30 {
+        kafka.produce("jobs", &["accept"; 10]);
+    }
+    host.wait_for("records that wait were copied");
+    kafka.finished("jobs", "jobs");
+    kafka.cluster.stop(1).unwrap();
+    kafka.cluster.restart(1).unwrap();
+    until("the second attempt", || {
+        let letters = texts(&kafka.read("jobs.dead"));
+        (letters == ["release not yet"]).then_some(())
+    });
+    kafka.finished("jobs", "jobs.retry");
+    host.stop();
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub struct Pace {
     concurrency: usize,
     lanes: usize,
     lookahead: Duration,
+    most_ahead: usize,
     wall: Mean,
     busy: Mean,
 }
@@ -24,12 +25,14 @@ pub struct Allowance {
 }
 
 impl Pace {
-    /// `concurrency` places spread over `lanes` lanes, both at least 1.
-    pub fn new(concurrency: usize, lanes: usize, lookahead: Duration) -> Self {
+    /// `concurrency` places spread over `lanes` lanes, both at least 1; `most_ahead` records stand ready for later, however short the
+    /// calls are.
+    pub fn new(concurrency: usize, lanes: usize, lookahead: Duration, most_ahead: usize) -> Self {
         Self {
             concurrency: concurrency.max(1),
             lanes: lanes.max(1),
             lookahead,
+            most_ahead,
             wall: Mean::default(),
             busy: Mean::default(),
         }
@@ -70,7 +73,7 @@ impl Pace {
         let starts_per_nano = by_places.min(by_lanes);
         let ahead = (starts_per_nano * self.lookahead.as_nanos() as f64)
             .ceil()
-            .min(MOST_AHEAD) as usize;
+            .min(self.most_ahead as f64) as usize;
         let running = (starts_per_nano * wall).ceil().min(self.concurrency as f64) as usize;
         let target = self.concurrency.max(running + ahead);
         Allowance {
@@ -109,9 +112,6 @@ fn batch(ahead: usize) -> usize {
 /// little more (timers are late, never early), and still needs its successor ready.
 const SLOW: f64 = 1.5;
 
-/// However short the calls are.
-const MOST_AHEAD: f64 = 16_384.0;
-
 /// A mean that forgets: half of it is from the last sixteen calls.
 #[derive(Clone, Copy, Debug, Default)]
 struct Mean(Option<f64>);
@@ -139,14 +139,14 @@ mod tests {
     const LOOKAHEAD: Duration = Duration::from_millis(5);
 
     fn measured(concurrency: usize, lanes: usize, wall: Duration, busy: Duration) -> Pace {
-        let mut pace = Pace::new(concurrency, lanes, LOOKAHEAD);
+        let mut pace = Pace::new(concurrency, lanes, LOOKAHEAD, 16_384);
         pace.handle_calls(1_000, wall * 1_000, busy * 1_000);
         pace
     }
 
     #[test]
     fn nothing_measured_is_one_record_a_place() {
-        let pace = Pace::new(8, 2, LOOKAHEAD);
+        let pace = Pace::new(8, 2, LOOKAHEAD, 16_384);
         assert_eq!(pace.credit(0, 0), 8);
         assert_eq!(pace.credit(3, 4), 1);
         assert_eq!(pace.credit(8, 0), 0);

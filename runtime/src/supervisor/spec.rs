@@ -38,6 +38,8 @@ pub struct DeploymentSpec {
     pub dead_letter: Option<Arc<str>>,
     /// Records that will be started within this time are acquired ahead.
     pub lookahead: Duration,
+    /// Of these, so many beyond the free places at most.
+    pub most_ahead: usize,
     /// Bytes of records acquired and not finished.
     pub max_waiting_bytes: u64,
     /// Records started per second; `None`: as many as come.
@@ -63,6 +65,8 @@ impl DeploymentSpec {
     pub const CONCURRENCY: u32 = 16;
     /// 5 ms.
     pub const LOOKAHEAD: Duration = Duration::from_millis(5);
+    /// 16,384.
+    pub const MOST_AHEAD: usize = 16_384;
     /// 64 MiB.
     pub const MAX_WAITING_BYTES: u64 = 64 << 20;
 
@@ -84,6 +88,7 @@ impl DeploymentSpec {
             backoff: Backoff::default(),
             dead_letter: Some(Arc::from(format!("{name}.dead"))),
             lookahead: Self::LOOKAHEAD,
+            most_ahead: Self::MOST_AHEAD,
             max_waiting_bytes: Self::MAX_WAITING_BYTES,
             rate_limit: None,
             name,

@@ -22,6 +22,8 @@ pub struct Acquisition {
     pub acquired: Vec<Acquired>,
     /// The leases end no earlier than this.
     pub deadline: Instant,
+    /// Its number among those of the consumer.
+    pub number: u64,
 }
 
 /// What becomes of a record.
@@ -56,6 +58,7 @@ impl Acquisition {
                 place: self.place,
                 offset,
                 delivery_count: run.delivery_count,
+                acquisition: self.number,
             })
         })
     }

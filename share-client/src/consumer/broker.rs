@@ -204,9 +204,11 @@ impl Broker {
             }
             let at = now();
             let request = self.session.next_request(ask.unwrap_or(NOTHING), at);
-            if ask.is_some() && !matches!(request, Some(Request::Fetch(_))) {
+            let is_fetch = matches!(request, Some(Request::Fetch(_)));
+            if ask.is_some() && !is_fetch {
                 self.shared.desk().unused(self.id);
             }
+            let ask = ask.filter(|_| is_fetch);
             let answered = match request {
                 Some(Request::Fetch(request)) => match self.call(connection, &request).await {
                     Ok(response) => self.session.fetched(response, now()),
@@ -327,12 +329,14 @@ impl Broker {
                     records,
                     acquired,
                     deadline,
+                    acquisition,
                 } => acquisitions.push(Acquisition {
                     topic: self.name(place),
                     place,
                     records,
                     acquired,
                     deadline,
+                    number: acquisition,
                 }),
                 Event::Settled { ticket, outcome, .. } => self.calls.done(ticket, Done::Settled(outcome)),
                 Event::Renewed { ticket, deadline, .. } => self.calls.done(ticket, Done::Renewed(deadline)),
@@ -415,6 +419,7 @@ fn session(shared: &Shared) -> Session {
         member: shared.board().snapshot.member.clone(),
         max_wait_held: shared.options.max_wait_held,
         min_bytes: i32::try_from(sizes.fetch_min).unwrap_or(i32::MAX),
+        acquisitions: Arc::clone(&shared.acquisitions),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The task that knows who leads what is assigned: it looks leaders up, and starts and directs one task for each broker.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -152,9 +153,11 @@ impl Leaders {
     fn trouble(&mut self, topic: Arc<str>, code: ErrorCode) {
         let now = now();
         self.told.retain(|_, told| *told + TELL_AGAIN > now);
-        if self.told.insert((Arc::clone(&topic), code), now).is_some() {
-            return;
-        }
+        // The time stays that of the telling.
+        match self.told.entry((Arc::clone(&topic), code)) {
+            Entry::Occupied(_) => return,
+            Entry::Vacant(untold) => untold.insert(now),
+        };
         let reason = match code {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => format!(
                 "there is no topic `{topic}`, or {} may not know of it (operation DESCRIBE); it is consumed as soon as it is there",

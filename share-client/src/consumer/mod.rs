@@ -150,11 +150,15 @@ impl ShareConsumer {
     /// How it stands now.
     pub fn snapshot(&self) -> Snapshot {
         let shared = &self.inner.shared;
-        let ready = shared.desk().ready();
         Snapshot {
-            ready,
+            ready: self.ready(),
             ..shared.board().snapshot.clone()
         }
+    }
+
+    /// Offsets that were fetched and that no call has taken yet.
+    pub fn ready(&self) -> u64 {
+        self.inner.shared.desk().ready()
     }
 
     /// Sends what is to be settled, gives back what is held and not settled, and leaves the group, within

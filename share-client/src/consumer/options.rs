@@ -82,7 +82,7 @@ impl JoinOptions {
 
 impl Credit {
     /// From so many records on, whole batches come.
-    pub const EXACT_BELOW: u32 = 500;
+    pub const EXACT_BELOW: u32 = 256;
 }
 
 /// Bytes of a topic's name, as Kafka has it; of a group's, so that it can be read.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use share_wire::code::ErrorCode;
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     board: Mutex<Board>,
     reports: Mutex<Reports>,
     pub(super) reported: Notify,
+    /// The number of the next acquisition.
+    pub(super) acquisitions: Arc<AtomicU64>,
 }
 
 /// How far a consumer is.
@@ -67,6 +70,7 @@ impl Shared {
             board: Mutex::new(board),
             reports: Mutex::default(),
             reported: Notify::new(),
+            acquisitions: Arc::default(),
         }
     }
 

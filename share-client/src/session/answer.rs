@@ -1,5 +1,6 @@
 //! What answers mean.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use share_wire::code::ErrorCode;
@@ -16,6 +17,7 @@ impl Session {
             return Err(SessionError::Unasked("ShareFetch"));
         };
         check(&response, flight.credit)?;
+        self.has_brought = false;
         if !self.advance(&mut flight, response.error_code, response.error_message, now) {
             return Ok(());
         }
@@ -164,12 +166,11 @@ impl Session {
 
     fn applied(&mut self, place: TopicPartition, batch: Batch, deadline: Instant) {
         for (offset, settlement) in batch {
-            let lease = lease(place, offset, settlement.delivery_count);
             if settlement.verb == AcknowledgeType::Renew {
                 let next = self.after.remove(&(place, offset));
                 self.held.renew(place, offset, deadline, next.is_some());
                 self.events.push(Event::Renewed {
-                    lease,
+                    lease: settlement.lease,
                     ticket: settlement.ticket,
                     deadline,
                 });
@@ -178,7 +179,7 @@ impl Session {
                 }
             } else {
                 self.held.remove(place, offset);
-                self.settled(lease, settlement, Outcome::Applied);
+                self.settled(settlement, Outcome::Applied);
             }
         }
     }
@@ -195,7 +196,7 @@ impl Session {
         for (offset, settlement) in &mut batch {
             if let Some(next) = self.after.remove(&(place, *offset)) {
                 self.events.push(Event::NotRenewed {
-                    lease: lease(place, *offset, settlement.delivery_count),
+                    lease: settlement.lease,
                     ticket: settlement.ticket,
                 });
                 *settlement = next;
@@ -217,9 +218,13 @@ impl Session {
 
     fn fail(&mut self, place: TopicPartition, batch: Batch, outcome: Outcome) {
         for (offset, settlement) in batch {
-            self.held.remove(place, offset);
-            let lease = lease(place, offset, settlement.delivery_count);
-            self.settled(lease, settlement, outcome);
+            if matches!(outcome, Outcome::Failed(_)) {
+                // Nothing of it was applied, and the record is ours until its time is over.
+                self.held.keep(place, offset);
+            } else {
+                self.held.remove(place, offset);
+            }
+            self.settled(settlement, outcome);
             if let Some(next) = self.after.remove(&(place, offset)) {
                 // What came of the renewal is not known, but that this was never sent.
                 let outcome = if outcome == Outcome::Unknown {
@@ -227,14 +232,14 @@ impl Session {
                 } else {
                     outcome
                 };
-                self.settled(lease, next, outcome);
+                self.settled(next, outcome);
             }
         }
     }
 
-    pub(super) fn settled(&mut self, lease: Lease, settlement: Settlement, outcome: Outcome) {
+    pub(super) fn settled(&mut self, settlement: Settlement, outcome: Outcome) {
         self.events.push(Event::Settled {
-            lease,
+            lease: settlement.lease,
             verb: settlement.verb,
             ticket: settlement.ticket,
             outcome,
@@ -257,17 +262,25 @@ impl Session {
         if partition.acquired.is_empty() {
             return;
         }
+        self.has_brought = true;
+        let acquisition = self.options.acquisitions.fetch_add(1, Ordering::Relaxed);
         let mut gone = Vec::new();
         for run in &partition.acquired {
             for offset in run.first_offset..=run.last_offset {
                 // A settlement of an earlier delivery is not to meet this one.
                 let settlement = self.take_back(place, offset);
                 match (self.held.remove(place, offset), settlement) {
-                    (Some((before, _)), Some(settlement)) => self.settled(before, settlement, Outcome::Stale),
+                    (Some(_), Some(settlement)) => self.settled(settlement, Outcome::Stale),
                     (Some((before, _)), None) => gone.push(before),
                     (None, _) => {}
                 }
-                self.held.acquire(lease(place, offset, run.delivery_count), deadline);
+                let lease = Lease {
+                    place,
+                    offset,
+                    delivery_count: run.delivery_count,
+                    acquisition,
+                };
+                self.held.acquire(lease, deadline);
             }
         }
         self.gone(gone);
@@ -276,6 +289,7 @@ impl Session {
             records: partition.records,
             acquired: partition.acquired,
             deadline,
+            acquisition,
         });
     }
 
@@ -312,7 +326,7 @@ impl Session {
                 continue;
             };
             match self.take_back(place, offset) {
-                Some(settlement) => self.settled(lease, settlement, Outcome::Lost),
+                Some(settlement) => self.settled(settlement, Outcome::Lost),
                 None if !is_settling => gone.push(lease),
                 // On its way: its own answer says what came of it.
                 None => {}
@@ -354,14 +368,6 @@ const fn is_elsewhere(code: ErrorCode) -> bool {
             | ErrorCode::UNKNOWN_TOPIC_OR_PARTITION
             | ErrorCode::UNKNOWN_TOPIC_ID
     )
-}
-
-const fn lease(place: TopicPartition, offset: i64, delivery_count: i16) -> Lease {
-    Lease {
-        place,
-        offset,
-        delivery_count,
-    }
 }
 
 /// Offsets beyond what was asked for that one answer may hold.

@@ -16,7 +16,7 @@ pub(super) struct Held {
 
 #[derive(Clone, Copy, Debug)]
 struct Record {
-    delivery_count: i16,
+    lease: Lease,
     deadline: Instant,
     is_settling: bool,
 }
@@ -50,7 +50,7 @@ impl Held {
     /// A record was acquired, of which no earlier delivery is held.
     pub(super) fn acquire(&mut self, lease: Lease, deadline: Instant) {
         let record = Record {
-            delivery_count: lease.delivery_count,
+            lease,
             deadline,
             is_settling: false,
         };
@@ -61,7 +61,7 @@ impl Held {
     /// Somebody settles a record.
     pub(super) fn settle(&mut self, lease: Lease) -> Taken {
         match self.records.get_mut(&(lease.place, lease.offset)) {
-            Some(record) if record.delivery_count != lease.delivery_count => Taken::No,
+            Some(record) if record.lease != lease => Taken::No,
             Some(record) if record.is_settling => Taken::Before,
             Some(record) => {
                 record.is_settling = true;
@@ -84,17 +84,20 @@ impl Held {
         }
     }
 
+    /// A settlement came to nothing: the lease stands as it was.
+    pub(super) fn keep(&mut self, place: TopicPartition, offset: i64) {
+        if let Some(record) = self.records.get_mut(&(place, offset)) {
+            self.settling -= usize::from(record.is_settling);
+            record.is_settling = false;
+        }
+    }
+
     /// A lease has ended, in whatever way. Returns it, and whether it was being settled.
     pub(super) fn remove(&mut self, place: TopicPartition, offset: i64) -> Option<(Lease, bool)> {
         let record = self.records.remove(&(place, offset))?;
         self.ends.remove(&(record.deadline, place, offset));
         self.settling -= usize::from(record.is_settling);
-        let lease = Lease {
-            place,
-            offset,
-            delivery_count: record.delivery_count,
-        };
-        Some((lease, record.is_settling))
+        Some((record.lease, record.is_settling))
     }
 
     /// As [`Held::remove`], if it is to be.

@@ -9,6 +9,8 @@ mod held;
 mod request;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -38,6 +40,9 @@ pub struct Lease {
     pub offset: i64,
     /// How often it was delivered, this time included.
     pub delivery_count: i16,
+    /// The acquisition that it came with. No two of a consumer have the same number, while counts may come twice: a new leader has
+    /// forgotten those that the one before it had not written.
+    pub acquisition: u64,
 }
 
 /// What came of a settlement.
@@ -52,7 +57,7 @@ pub enum Outcome {
     Lost,
     /// It was on its way when the connection broke: it was applied, or the record comes again.
     Unknown,
-    /// The broker has refused it for good.
+    /// The broker has refused it; the lease stands as it was.
     Failed(ErrorCode),
 }
 
@@ -73,6 +78,8 @@ pub enum Event {
         acquired: Vec<Acquired>,
         /// Until when, at least.
         deadline: Instant,
+        /// Its number, which its leases bear.
+        acquisition: u64,
     },
     /// A settlement has its result.
     Settled {
@@ -146,6 +153,8 @@ pub struct Options {
     pub max_wait_held: Duration,
     /// Bytes worth waiting for.
     pub min_bytes: i32,
+    /// Numbers for acquisitions, which all sessions of a consumer share.
+    pub acquisitions: Arc<AtomicU64>,
 }
 
 /// What there is room for, and how it is asked for.
@@ -177,6 +186,8 @@ pub struct Session {
     lock: Option<Duration>,
     flight: Option<Flight>,
     pause: Option<Pause>,
+    /// The last fetch brought something: what it left may be had at once, and settlements of it may come at any moment.
+    has_brought: bool,
     closing: bool,
     events: Vec<Event>,
 }
@@ -186,7 +197,7 @@ type Batch = BTreeMap<i64, Settlement>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Settlement {
-    delivery_count: i16,
+    lease: Lease,
     verb: AcknowledgeType,
     ticket: Ticket,
 }
@@ -260,6 +271,7 @@ impl Session {
             lock: None,
             flight: None,
             pause: None,
+            has_brought: false,
             closing: false,
             events: Vec::new(),
         }
@@ -273,11 +285,7 @@ impl Session {
     /// Settles a record, or asks for more time for it. The result comes as an event with this ticket; with the next call of
     /// [`Session::take_events`] if the lease is not held. A settlement that meets a renewal of its lease takes its place or follows it.
     pub fn settle(&mut self, lease: Lease, verb: AcknowledgeType, ticket: Ticket) {
-        let settlement = Settlement {
-            delivery_count: lease.delivery_count,
-            verb,
-            ticket,
-        };
+        let settlement = Settlement { lease, verb, ticket };
         let (place, offset) = (lease.place, lease.offset);
         let renews = verb == AcknowledgeType::Renew;
         match self.held.settle(lease) {
@@ -295,9 +303,9 @@ impl Session {
                     self.after.insert((place, offset), settlement);
                     return;
                 }
-                None => return self.settled(lease, settlement, Outcome::Stale),
+                None => return self.settled(settlement, Outcome::Stale),
             },
-            Taken::No => return self.settled(lease, settlement, Outcome::Stale),
+            Taken::No => return self.settled(settlement, Outcome::Stale),
         }
         let waiting = self.waiting.entry(place).or_default();
         waiting.fresh.insert(offset, settlement);

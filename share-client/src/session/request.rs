@@ -73,7 +73,7 @@ impl Session {
                 .held
                 .remove_if(place, offset, |is_settling| !is_settling || settlement.is_some());
             match (ended, settlement) {
-                (Some(lease), Some(settlement)) => self.settled(lease, settlement, Outcome::Lost),
+                (Some(_), Some(settlement)) => self.settled(settlement, Outcome::Lost),
                 (Some(lease), None) => gone.push(lease),
                 (None, _) => {}
             }
@@ -201,6 +201,9 @@ impl Session {
             Duration::ZERO
         } else if self.held.is_empty() {
             ask.max_wait
+        } else if self.has_brought {
+            // A window that is full with what came last moves with settlements, which come soon and would wait for the answer.
+            Duration::ZERO
         } else {
             ask.max_wait.min(self.options.max_wait_held)
         };

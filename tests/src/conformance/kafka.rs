@@ -128,6 +128,8 @@ impl Kafka {
             max_lease: options.max_lease,
             lock: options.lock,
             window: WINDOW,
+            deliveries: 5,
+            from_the_start: true,
             slots: 10,
             parking: options.parking,
             letters,

@@ -131,7 +131,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
         "sources.*.parking",
         Integer { min: 0, max: 10_000 },
         Is("1000"),
-        "Records of a deployment that are held for a later time at most: released with a delay, or renewed for later. The host holds and renews them; past this number they are released at once.",
+        "Records of a deployment that wait here for a later time: released with a delay, or renewed for later. The host holds and renews them; while so many wait, nothing more is acquired, and those that wait longest move to `retry-topic`.",
     )
     .only(Kafka),
     key(

@@ -74,7 +74,7 @@ impl Dispatcher {
         let spec = &parts.shared.spec;
         let lanes = parts.shared.stations.len();
         Self {
-            pace: Pace::new(spec.concurrency as usize, lanes, spec.lookahead),
+            pace: Pace::new(spec.concurrency as usize, lanes, spec.lookahead, spec.most_ahead),
             breaker: Breaker::new(lanes),
             rate: RateLimit::new(spec.rate_limit),
             keeper: Keeper::new(KeeperLimits {

@@ -7,8 +7,9 @@ mod limits;
 mod setup;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use share_client::admin::Admin;
+use share_client::admin::{Admin, Reset};
 use share_client::config::ClientConfig;
 use share_engine::engine::{SystemClock, SystemEntropy};
 use tokio::task::JoinSet;
@@ -92,6 +93,10 @@ const MESSAGE_BYTES: u64 = 1_000_000;
 /// What a batch has beside its record, and some more.
 const BATCH_BYTES: u64 = 1_024;
 
+/// Records that will be started within this time are acquired ahead: longer than on the embedded engine, since a fetch costs a broker
+/// the same for many records as for a few, and takes some milliseconds.
+const LOOKAHEAD: Duration = Duration::from_millis(25);
+
 async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) -> Result<Host, HostError> {
     setup::topics(&plan.manifest, &cluster.admin).await?;
     let context = HostContext::new(Arc::new(SystemClock), Arc::new(SystemEntropy));
@@ -99,11 +104,16 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
         lanes: usize::try_from(plan.manifest.host.lanes.unwrap_or(0)).unwrap_or(0),
         drain_timeout: plan.manifest.host.drain_timeout,
     };
-    let mut host = Host::start(options, context.clone())?;
+    let mut joined = Vec::new();
     for (name, deployment, handler) in handlers {
         let group = setup::group(&name, &deployment, &plan.source, &cluster.admin).await?;
         let mut spec = specs::deployment_spec(&name, &deployment);
         spec.lock = group.lock;
+        spec.lookahead = LOOKAHEAD;
+        // The brokers give out no more: to ask for it brings many small answers.
+        let windows = u64::from(group.window).saturating_mul(group.partitions.unwrap_or(1).max(1));
+        let ahead = windows.saturating_sub(deployment.concurrency.into());
+        spec.most_ahead = usize::try_from(ahead).map_or(spec.most_ahead, |ahead| ahead.min(spec.most_ahead));
         let options = KafkaOptions {
             group: deployment.group.clone(),
             topic: deployment.topic.clone(),
@@ -111,6 +121,8 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
             max_lease: deployment.max_lease,
             lock: group.lock,
             window: group.window,
+            deliveries: group.deliveries,
+            from_the_start: group.reset == Reset::Earliest,
             slots: deployment.concurrency,
             parking: usize::try_from(plan.source.parking).unwrap_or(usize::MAX),
             letters: group.letters,
@@ -121,7 +133,7 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
                 .and_then(RetryTopic::topic)
                 .map(str::to_owned),
         };
-        let joined = KafkaSource::join(
+        let joining = KafkaSource::join(
             KafkaContext {
                 config: cluster.config.clone(),
                 admin: cluster.admin.clone(),
@@ -130,7 +142,7 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
             },
             options,
         );
-        let source = joined.await.map_err(|source| KafkaError::Join {
+        let source = joining.await.map_err(|source| KafkaError::Join {
             deployment: name.clone(),
             group: deployment.group.clone(),
             source: Box::new(source),
@@ -144,6 +156,11 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
             cluster.producer.clone(),
             context.clock.clone(),
         );
+        joined.push((spec, source, factory));
+    }
+    // Whoever is told to end before holds nothing yet, and what fails to join leaves nothing half done.
+    let mut host = Host::start(options, context)?;
+    for (spec, source, factory) in joined {
         host.deploy(spec, source, factory)?;
     }
     Ok(host)

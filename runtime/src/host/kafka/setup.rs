@@ -13,6 +13,11 @@ use crate::source::Letters;
 pub(super) struct Group {
     pub(super) lock: Duration,
     pub(super) window: u32,
+    /// Partitions of the topic, if they may be known.
+    pub(super) partitions: Option<u64>,
+    /// Deliveries after which the broker ends a record.
+    pub(super) deliveries: u16,
+    pub(super) reset: Reset,
     pub(super) letters: Letters,
 }
 
@@ -153,6 +158,9 @@ pub(super) async fn group(
     Ok(Group {
         lock,
         window: *limits.window.value(),
+        partitions,
+        deliveries: u16::try_from(*limits.attempts.value()).unwrap_or(u16::MAX),
+        reset,
         letters,
     })
 }

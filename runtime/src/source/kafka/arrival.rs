@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use share_client::consumer::{Acquisition, Lease};
+use share_client::consumer::{Acquisition, Lease, Verb};
 use share_engine::ids::{Continuation, DeliveryCount, LeaseKey, ShareKey, StateEpoch};
 use share_engine::time::{Instant, WallTime};
 
@@ -25,7 +25,9 @@ impl Arrival<'_> {
     fn key(&self, at: Bare) -> LeaseKey {
         LeaseKey {
             share: self.share,
-            epoch: StateEpoch::default(),
+            // Counts may come twice, numbers of acquisitions do not.
+            #[expect(clippy::cast_possible_truncation, reason = "the same after 4 billion acquisitions")]
+            epoch: StateEpoch(self.acquisition.number as u32),
             offset: at.offset,
             delivery_count: DeliveryCount(at.delivery_count),
             continuation: Continuation::default(),
@@ -38,6 +40,7 @@ impl Arrival<'_> {
             place: self.acquisition.place,
             offset: i64::try_from(at.offset.get()).unwrap_or(i64::MAX),
             delivery_count: i16::try_from(at.delivery_count).unwrap_or(i16::MAX),
+            acquisition: self.acquisition.number,
         }
     }
 
@@ -124,10 +127,19 @@ impl Member {
         let mut due = arrival.now;
         let mut then = Then::Begin;
         if let Some(back) = returned(&found.payload, &delivery, wall) {
+            if back.is_marker {
+                return held.keep(&delivery, lease, Then::Tell(Verb::Accept), due);
+            }
+            delivery.appended_at = back.fields.timestamp;
             delivery.payload = Payload::Fields(Arc::new(back.fields));
             if let Some(standing) = back.standing {
-                // Whoever had it before from this topic has had an attempt each time.
-                let more = found.at.delivery_count.saturating_sub(1);
+                // Whoever had it before from this topic has had an attempt each time, unless it is not due yet.
+                let is_due = standing.due <= wall;
+                let more = if is_due {
+                    found.at.delivery_count.saturating_sub(1)
+                } else {
+                    0
+                };
                 delivery.lease.delivery_count = DeliveryCount(standing.attempt.saturating_add(more));
                 delivery.checkpoint = standing.checkpoint;
                 due = due.after(standing.due.since(wall));
@@ -144,7 +156,11 @@ impl Member {
         }
         if delivery.attempt() > self.common.options.attempts {
             let why = Why::Exhausted;
-            then = Then::Letter { why, tries: 0 };
+            then = Then::Letter {
+                why,
+                tries: 0,
+                since: arrival.now,
+            };
             due = arrival.now;
         }
         held.keep(&delivery, lease, then, due);
@@ -160,7 +176,12 @@ impl Member {
         }
         if delivery.attempt() > self.common.options.attempts {
             let why = Why::Exhausted;
-            held.keep(&delivery, lease, Then::Letter { why, tries: 0 }, arrival.now);
+            let then = Then::Letter {
+                why,
+                tries: 0,
+                since: arrival.now,
+            };
+            held.keep(&delivery, lease, then, arrival.now);
             return None;
         }
         let LeaseKey {
@@ -183,7 +204,11 @@ impl Member {
         );
         let then = if delivery.attempt() >= self.common.options.attempts {
             let why = Why::Unreadable(why);
-            Then::Letter { why, tries: 0 }
+            Then::Letter {
+                why,
+                tries: 0,
+                since: arrival.now,
+            }
         } else {
             Then::Release
         };

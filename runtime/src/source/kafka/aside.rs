@@ -1,27 +1,48 @@
 //! Records that wait for a later time and keep others from coming are copied to a retry topic and accepted; a second member of the group
 //! takes them up there, holds what it has room for, and hands out what is due.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
-use share_client::admin::NewTopic;
+use share_client::admin::{AdminError, NewTopic};
 use share_client::consumer::{Credit, Verb};
 use share_engine::time::Instant;
 use tokio::task::JoinSet;
 
 use super::super::SourceEvent;
 use super::driver::{drive, end};
-use super::held::{Due, Then};
+use super::held::{Due, Then, Which};
 use super::member::{Common, Kind, Member};
-use super::retry::{Standing, copy};
+use super::retry::{Standing, copy, marker};
 
-/// Joins the group a second time as soon as the retry topic is there, and works on it. Runs until it is aborted.
+/// Joins the group a second time as soon as the retry topic is there, and works on it. Runs until the members are to leave.
 pub(super) async fn attend(common: Arc<Common>, topic: String) {
+    let mut leaving = common.leaving.subscribe();
+    let member = tokio::select! {
+        member = join(&common, &topic) => Arc::new(member),
+        _ = leaving.wait_for(|leaving| *leaving) => return,
+    };
+    // Nobody else sets it.
+    drop(common.second.set(Arc::downgrade(&member)));
+    let mut tasks = JoinSet::new();
+    tasks.spawn(hear(common.clone(), member.clone()));
+    tasks.spawn(begin(common.clone(), topic));
+    let taken_up = async {
+        tokio::select! {
+            () = take_up(&common, &member) => {}
+            _ = leaving.wait_for(|leaving| *leaving) => {}
+        }
+    };
+    tokio::join!(taken_up, drive(member.clone()));
+    member.consumer.close().await;
+}
+
+async fn join(common: &Arc<Common>, topic: &str) -> Member {
     let mut said = false;
     loop {
-        match common.admin.topic(&topic).await {
+        match common.admin.topic(topic).await {
             Ok(_) => match Member::join(common.clone(), Kind::Retry).await {
-                Ok(member) => break work(common, Arc::new(member)).await,
+                Ok(member) => return member,
                 Err(error) => tracing::warn!(%topic, %error, "cannot join the group for its retry topic"),
             },
             Err(error) if error.is_missing() => {}
@@ -32,20 +53,54 @@ pub(super) async fn attend(common: Arc<Common>, topic: String) {
             }
         }
         tokio::select! {
-            () = common.second_wanted.notified() => make(&common, &topic).await,
+            () = common.second_wanted.notified() => make(common, topic).await,
             // Another host may have made it.
             () = tokio::time::sleep(LOOK) => {}
         }
     }
 }
 
-async fn work(common: Arc<Common>, member: Arc<Member>) {
-    // Nobody else sets it.
-    drop(common.second.set(member.clone()));
-    let mut tasks = JoinSet::new();
-    tasks.spawn(drive(member.clone()));
-    tasks.spawn(hear(common.clone(), member.clone()));
-    take_up(&common, &member).await;
+/// Sees to it that whatever is copied comes: a group that begins at the end skips what is there before its brokers have written down where
+/// it stands, after each change of leaders anew. Ends when they have, for all partitions.
+async fn begin(common: Arc<Common>, topic: String) {
+    loop {
+        match missing(&common, &topic).await {
+            Ok(missing) if missing.is_empty() => return,
+            Ok(missing) => {
+                let markers = missing.into_iter().map(|partition| marker(&topic, partition));
+                for error in common
+                    .producer
+                    .produce_all(markers.collect())
+                    .await
+                    .into_iter()
+                    .filter_map(Result::err)
+                {
+                    tracing::debug!(%topic, %error, "nothing can be written to the retry topic");
+                }
+            }
+            Err(error) => tracing::debug!(%topic, %error, "cannot see where the group stands in its retry topic"),
+        }
+        tokio::time::sleep(BEGIN).await;
+    }
+}
+
+/// Partitions of the retry topic that the group has no start in. The others may be copied to.
+async fn missing(common: &Common, topic: &str) -> Result<Vec<i32>, AdminError> {
+    let partitions = common.admin.topic(topic).await?.partitions;
+    let all = partitions.iter().map(|one| one.partition);
+    let begun: Vec<i32> = if common.options.from_the_start {
+        all.clone().collect()
+    } else {
+        let offsets = common
+            .admin
+            .group_offsets(&common.options.group, Some(&[topic]))
+            .await?;
+        let begun = offsets.iter().filter(|one| one.start.is_some());
+        begun.map(|one| one.partition).collect()
+    };
+    let missing = all.filter(|partition| !begun.contains(partition)).collect();
+    *common.begun.lock().unwrap_or_else(PoisonError::into_inner) = begun;
+    Ok(missing)
 }
 
 /// Acquires what there is room for; what is due is handed out by the source.
@@ -55,8 +110,13 @@ async fn take_up(common: &Common, member: &Member) {
         tokio::pin!(changed);
         changed.as_mut().enable();
         let room = common.options.parking.max(1).saturating_sub(member.held().parked());
+        // What is here already would only be given back, which counts as a delivery.
+        let room = room.max(usize::from(member.consumer.ready() > 0));
         if room == 0 {
-            changed.await;
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep(super::LOOK) => {}
+            }
             continue;
         }
         let records = u32::try_from(room).unwrap_or(u32::MAX).min(MOST);
@@ -68,6 +128,12 @@ async fn take_up(common: &Common, member: &Member) {
                 tracing::error!(topic = %member.topic, %error, "nothing more is taken up from the retry topic");
                 std::future::pending::<()>().await;
             }
+        }
+        // Whoever held one before and ended has used up a delivery of it. A new copy has them all.
+        let later = member.now().after(BEGIN);
+        let tired = member.held().take_aside(Which::Delivered(2), later, usize::MAX);
+        if !tired.is_empty() {
+            put_aside(member, &member.topic, tired).await;
         }
     }
 }
@@ -89,12 +155,16 @@ async fn hear(common: Arc<Common>, member: Arc<Member>) {
 /// Copies records to the retry topic and accepts them. What cannot be copied waits on here.
 pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, Then, Instant)>) {
     let (now, wall) = (member.now(), member.common.clock.now().wall);
-    let mut copies = Vec::new();
-    let mut copied = Vec::new();
-    let mut stay = Vec::new();
+    let partitions = member
+        .common
+        .begun
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .clone();
+    let (mut copies, mut copied, mut stay) = (Vec::new(), Vec::new(), Vec::new());
     {
         let held = member.held();
-        for (due, then, at) in records {
+        for ((due, then, at), partition) in records.into_iter().zip(partitions.iter().cycle()) {
             let Some(delivery) = held.delivery(due) else {
                 continue;
             };
@@ -107,7 +177,7 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, T
                 checkpoint: delivery.checkpoint.clone(),
                 notes: note.map(|note| note.lines.clone()).unwrap_or_default(),
             };
-            match copy(topic, delivery, &standing) {
+            match copy(topic, *partition, delivery, &standing) {
                 Some(record) => {
                     copies.push(record);
                     copied.push((due, then, at));
@@ -117,16 +187,24 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, T
         }
     }
     let stored = member.common.producer.produce_all(copies).await;
-    let mut done = Vec::new();
+    let (mut done, mut failed) = (Vec::new(), None);
     for (record, stored) in copied.into_iter().zip(stored) {
         match stored {
-            Ok(_) => done.push((record.0, record.1)),
+            Ok(_) => done.push((record.0, Verb::Accept)),
             Err(error) => {
-                tracing::warn!(%topic, %error, "a record that waits cannot be copied to the retry topic; it waits on here");
+                failed.get_or_insert(error);
                 stay.push(record);
             }
         }
     }
+    let rest = if let Some(error) = failed {
+        let records = stay.len();
+        tracing::warn!(%topic, records, %error, "records that wait cannot be copied to the retry topic; they wait on here");
+        Some(AFTER_FAILURE)
+    } else {
+        // There they are behind others, not out of the way for good.
+        (member.kind == Kind::Retry).then_some(AROUND)
+    };
     {
         let mut held = member.held();
         for (due, then, at) in stay {
@@ -135,32 +213,56 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, T
     }
     if !done.is_empty() {
         tracing::info!(from = %member.topic, to = topic, records = done.len(), "records that wait were copied, so that others can come");
-        end(member, done, Verb::Accept).await;
+        end(member, done).await;
     }
+    let mut asides = member.asides();
+    asides.is_busy = false;
+    asides.rest_until = rest.map(|rest| member.now().after(rest));
 }
 
 /// Whether what is copied to the retry topic comes back from there: a member works on it, and may read it. If there is none, one is
 /// asked for.
 pub(super) fn is_ready(common: &Common, now: Instant) -> bool {
-    let Some(second) = common.second.get() else {
+    let Some(second) = common.second.get().and_then(Weak::upgrade) else {
         common.second_wanted.notify_one();
         return false;
     };
-    !second.was_refused(now) && !second.consumer.snapshot().assignment.is_empty()
+    let begun = common.begun.lock().unwrap_or_else(PoisonError::into_inner);
+    !begun.is_empty() && !second.was_refused(now) && !second.consumer.snapshot().assignment.is_empty()
 }
 
 /// Makes the topic if it is missing.
 async fn make(common: &Common, topic: &str) {
     let admin = &common.admin;
     if admin.topic(topic).await.is_err_and(|error| error.is_missing())
-        && let Err(error) = admin.create_topic(&NewTopic::named(topic)).await
+        && let Err(error) = admin.create_topic(&new_topic(topic)).await
     {
         tracing::warn!(%topic, %error, "the retry topic is not there and cannot be made; records that wait stay where they are");
     }
 }
 
+/// A record waits for a week at most there, and some more while no host runs.
+fn new_topic(topic: &str) -> NewTopic {
+    let settings = [
+        ("cleanup.policy", "delete"),
+        ("retention.ms", "2592000000"),
+        ("retention.bytes", "-1"),
+    ];
+    NewTopic {
+        settings: settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into(),
+        ..NewTopic::named(topic)
+    }
+}
+
 /// Between looks for a retry topic that another host may have made.
 const LOOK: Duration = Duration::from_secs(30);
+
+/// Between looks for where a group stands.
+const BEGIN: Duration = Duration::from_secs(2);
+
+/// Before records are moved again: after that failed, and within a retry topic.
+const AFTER_FAILURE: Duration = Duration::from_secs(30);
+const AROUND: Duration = Duration::from_secs(30);
 
 /// Of the retry topic at a time.
 const MOST: u32 = 100;

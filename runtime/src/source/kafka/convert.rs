@@ -206,6 +206,7 @@ mod tests {
             records: batches.concat().into(),
             acquired: acquired.iter().map(run).collect(),
             deadline: Instant::now(),
+            number: 0,
         }
     }
 

@@ -5,22 +5,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use share_client::admin::{At, Isolation};
-use share_client::consumer::{Lease, Outcome, Verb};
+use share_client::consumer::{Outcome, Verb};
 use share_engine::ids::Offset;
 use share_engine::time::Instant;
 use tokio::task::JoinSet;
 
+use super::LOOK;
 use super::aside::{is_ready, put_aside};
-use super::held::{Due, Id, Span, Then, Turn, Why};
+use super::held::{Due, Id, Letter, Span, Then, Turn, Which};
 use super::member::Member;
-use super::settling::AGAIN;
+use super::settling::{AGAIN, Written};
 
-/// Runs until it is aborted.
+/// Runs until the members are to leave and this one owes nothing any more, but for some time at most.
 pub(super) async fn drive(member: Arc<Member>) {
     let mut works = JoinSet::new();
     let mut told = Told::default();
+    let mut leaving = member.common.leaving.subscribe();
+    let mut leave_by = None;
     loop {
         let now = member.now();
+        if leave_by.is_none() && *leaving.borrow_and_update() {
+            leave_by = Some(now.after(LEAVE));
+            member.held().hurry(now);
+        }
         let (turn, wake) = {
             let mut held = member.held();
             (held.turn(now), held.next_wake())
@@ -31,14 +38,21 @@ pub(super) async fn drive(member: Arc<Member>) {
         if !turn.is_empty() {
             works.spawn(carry_out(member.clone(), turn));
         }
-        match told.look(&member, now) {
-            Some(Found::InTheWay(records)) => {
-                works.spawn(take_away(member.clone(), records));
+        if let Some(until) = leave_by {
+            if is_done(&member, until <= now) {
+                break;
             }
-            Some(Found::Nothing) => {
-                works.spawn(look_further(member.clone()));
+        } else {
+            match told.look(&member, now) {
+                Some(Found::InTheWay(records)) => {
+                    member.asides().is_busy = true;
+                    works.spawn(take_away(member.clone(), records));
+                }
+                Some(Found::Nothing) => {
+                    works.spawn(look_further(member.clone()));
+                }
+                None => {}
             }
-            None => {}
         }
         let sleep = wake.map_or(LOOK, |at| at.since(now).min(LOOK));
         tokio::select! {
@@ -49,108 +63,115 @@ pub(super) async fn drive(member: Arc<Member>) {
                     tracing::error!(%error, "what was due could not be carried out");
                 }
             }
+            changed = leaving.changed(), if leave_by.is_none() => {
+                if changed.is_err() {
+                    break;
+                }
+            }
         }
     }
+}
+
+/// Whether a member that leaves may go now. What it still owes when the time is over is told by name.
+fn is_done(member: &Member, is_over: bool) -> bool {
+    let held = member.held();
+    let mut owed = held.owed().peekable();
+    if owed.peek().is_none() {
+        return true;
+    }
+    if is_over {
+        for delivery in owed {
+            tracing::error!(
+                topic = %delivery.topic,
+                partition = delivery.partition,
+                offset = %delivery.offset(),
+                "left before the brokers or the dead-letter topic answered: the record comes again, or the broker ends it if that was its last delivery"
+            );
+        }
+    }
+    is_over
 }
 
 async fn carry_out(member: Arc<Member>, turn: Turn) {
     let gaps = turn.gaps.into_iter().map(|lease| (lease, Verb::Gap)).collect();
     let gaps = async {
-        settle(&member, gaps).await;
+        member.consumer.settle(gaps).await;
     };
     let renew = async {
         member.renew(turn.renew).await;
     };
-    tokio::join!(
-        gaps,
-        renew,
-        release(&member, turn.release),
-        write(&member, turn.letters)
-    );
+    tokio::join!(gaps, renew, end(&member, turn.tell), write(&member, turn.letters));
 }
 
-async fn settle(member: &Member, batch: Vec<(Lease, Verb)>) -> Vec<Outcome> {
-    if batch.is_empty() {
-        return Vec::new();
+async fn write(member: &Member, letters: Vec<Letter>) {
+    if letters.is_empty() {
+        return;
     }
-    member.consumer.settle(batch).await
-}
-
-async fn release(member: &Member, due: Vec<Due>) {
-    let due = due.into_iter().map(|due| (due, Then::Release)).collect();
-    end(member, due, Verb::Release).await;
-}
-
-async fn write(member: &Member, letters: Vec<(Due, Why, u16)>) {
-    let mut letters = letters;
-    while !letters.is_empty() {
-        let some: Vec<_> = letters.drain(..letters.len().min(LETTERS)).collect();
-        let written = member.write_letters(some.iter().map(|(due, why, _)| (*due, why))).await;
-        let now = member.now();
-        let mut done = Vec::new();
-        for ((due, why, tries), written) in some.into_iter().zip(written) {
-            if written {
-                done.push((due, Then::Letter { why, tries }));
-            } else {
-                put_off(member, due, why, tries, now);
-            }
+    let written = member
+        .write_letters(letters.iter().map(|letter| (letter.due, &letter.why)).collect())
+        .await;
+    let mut done = Vec::new();
+    for (letter, written) in letters.into_iter().zip(written) {
+        match written {
+            Written::Yes => done.push((letter.due, Verb::Reject)),
+            Written::No => put_off(member, letter),
+            Written::Gone => {}
         }
-        end(member, done, Verb::Reject).await;
     }
+    end(member, done).await;
 }
 
-/// Tried again later, as long as the attempt may take; after that the record comes again.
-fn put_off(member: &Member, due: Due, why: Why, tries: u16, now: Instant) {
+/// Tried again later, as long as an attempt may take; after that the record comes again. The last delivery that the broker allows is kept
+/// for as long as it takes, since the broker would end the record.
+fn put_off(member: &Member, letter: Letter) {
+    let now = member.now();
+    let options = &member.common.options;
     let mut held = member.held();
-    let Some(delivery) = held.delivery(due) else {
+    let Some(delivery) = held.delivery(letter.due) else {
         return;
     };
-    let tries = tries.saturating_add(1);
+    let (topic, partition, offset) = (&member.topic, delivery.partition, delivery.offset());
+    let tries = letter.tries.saturating_add(1);
     let delay = AGAIN.saturating_mul(1 << tries.min(5)).min(LONGEST);
-    let place = (delivery.partition, delivery.offset());
-    let then = if delivery.age(now).saturating_add(delay) < member.common.options.max_lease {
-        Then::Letter { why, tries }
-    } else {
-        let (partition, offset) = place;
-        let max_lease = member.common.options.max_lease;
-        tracing::error!(
-            topic = %member.topic, partition, %offset, tries, ?max_lease,
-            "a dead letter could not be written within max-lease: its record is released"
-        );
-        Then::Release
-    };
-    let at = if then == Then::Release { now } else { now.after(delay) };
-    held.put_back(due, then, at);
+    let held_for = now.since(letter.since).saturating_add(delay);
+    let is_last = u16::try_from(letter.due.lease.delivery_count).is_ok_and(|count| count >= options.deliveries);
+    let max_lease = options.max_lease;
+    if held_for < max_lease || is_last {
+        if held_for >= max_lease {
+            tracing::error!(
+                %topic, partition, %offset, tries, ?max_lease,
+                "a dead letter could not be written within max-lease; its record is held on, since the broker would end it: see to the \
+                 dead-letter topic"
+            );
+        }
+        let Letter { why, since, .. } = letter;
+        return held.put_back(letter.due, Then::Letter { why, tries, since }, now.after(delay));
+    }
+    tracing::error!(
+        %topic, partition, %offset, tries, ?max_lease,
+        "a dead letter could not be written within max-lease: its record is released, and comes again"
+    );
+    held.put_back(letter.due, Then::Release, now);
+    member.stirred.notify_one();
 }
 
-/// Tells the brokers, and forgets the records; what is refused for now is tried again.
-pub(super) async fn end(member: &Member, due: Vec<(Due, Then)>, verb: Verb) {
-    let batch = due.iter().map(|(due, _)| (due.lease, verb)).collect();
-    let outcomes = settle(member, batch).await;
+/// Tells the brokers, and forgets the records; what they refuse for now is told them again.
+pub(super) async fn end(member: &Member, due: Vec<(Due, Verb)>) {
+    if due.is_empty() {
+        return;
+    }
+    let outcomes = member.settle_due(due.clone()).await;
     let now = member.now();
     let mut held = member.held();
-    for ((due, then), outcome) in due.into_iter().zip(outcomes) {
-        member.tell_settled(&due.lease, verb, outcome);
-        if let Outcome::Failed(code) = outcome {
-            tracing::warn!(%code, ?verb, "the broker refuses a settlement; it is tried again");
-            held.put_back(due, then, now.after(AGAIN));
-            continue;
-        }
-        held.end(due);
-        if verb == Verb::Reject {
-            held.notes.take(due.id);
+    for ((due, verb), outcome) in due.into_iter().zip(outcomes) {
+        if matches!(outcome, Outcome::Failed(_)) {
+            held.put_back(due, Then::Tell(verb), now.after(AGAIN));
+        } else {
+            held.settled(due, verb, outcome);
         }
     }
     drop(held);
     member.common.room.notify_waiters();
-}
-
-impl Member {
-    /// Before the member leaves: letters that wait are tried once more. What is held then is released by the broker.
-    pub(super) async fn last_letters(&self) {
-        let letters = self.held().take_letters();
-        write(self, letters).await;
-    }
 }
 
 /// Why nothing comes.
@@ -212,11 +233,8 @@ impl Told {
         let Some(span) = pinned.max_by_key(Span::offsets) else {
             let parking = member.common.options.parking.max(1);
             if held.parked() >= parking && moves(member, now) {
-                return Some(Found::InTheWay(held.take_aside(
-                    None,
-                    after,
-                    ASIDE.min(parking.div_ceil(2)),
-                )));
+                let some = ASIDE.min(parking.div_ceil(2));
+                return Some(Found::InTheWay(held.take_aside(Which::Longest, after, some)));
             }
             let is_known = self.looked_further.is_some_and(|at| now.since(at) < FURTHER);
             if held.len() == 0 || is_known || now.since(since) < FURTHER {
@@ -226,7 +244,7 @@ impl Told {
             return Some(Found::Nothing);
         };
         let is_parked = span.is_parked && moves(member, now);
-        let aside = is_parked.then(|| Found::InTheWay(held.take_aside(Some(span.id.0), after, ASIDE)));
+        let aside = is_parked.then(|| Found::InTheWay(held.take_aside(Which::LowestOf(span.id.0), after, ASIDE)));
         drop(held);
         let known = self.last.filter(|(id, at)| *id == span.id && now.since(*at) < REPEAT);
         if known.is_none() {
@@ -237,8 +255,9 @@ impl Told {
     }
 }
 
+/// Whether records may be moved to the retry topic now.
 fn moves(member: &Member, now: Instant) -> bool {
-    member.common.options.retry_topic.is_some() && is_ready(&member.common, now)
+    member.common.options.retry_topic.is_some() && !member.asides().rests(now) && is_ready(&member.common, now)
 }
 
 fn say(member: &Member, span: Span, slots: u64, now: Instant) {
@@ -256,9 +275,6 @@ fn say(member: &Member, span: Span, slots: u64, now: Instant) {
 /// Records that are copied to the retry topic at a time.
 const ASIDE: usize = 100;
 
-/// Between two looks at what stands still.
-const LOOK: Duration = Duration::from_secs(1);
-
 /// Before the brokers are asked why nothing comes, and between two such questions.
 const FURTHER: Duration = Duration::from_secs(3);
 
@@ -268,5 +284,5 @@ const REPEAT: Duration = Duration::from_mins(1);
 /// The longest wait for a dead-letter topic.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// Dead letters that are written at a time.
-const LETTERS: usize = 500;
+/// So long a member that leaves goes on with what it owes.
+const LEAVE: Duration = Duration::from_secs(15);

@@ -1,6 +1,7 @@
 //! One membership in a share group: a client, what it holds, and what both members of a source share.
 
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use share_client::admin::Admin;
@@ -8,7 +9,7 @@ use share_client::config::ClientConfig;
 use share_client::consumer::{Event, JoinError, JoinOptions, Lease, RenewOutcome, ShareConsumer};
 use share_engine::ids::{LeaseKey, ShareKey};
 use share_engine::time::{Clock, Instant};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::super::{RenewResult, SourceEvent};
 use super::held::Held;
@@ -24,11 +25,17 @@ pub(super) struct Common {
     /// Records became ready, or there is room again.
     pub(super) room: Notify,
     /// The member that works on the retry topic.
-    pub(super) second: OnceLock<Arc<Member>>,
+    pub(super) second: OnceLock<Weak<Member>>,
+    /// Partitions of the retry topic that the group has a start in: whatever is copied there comes.
+    pub(super) begun: Mutex<Vec<i32>>,
     /// There are records to be copied there.
     pub(super) second_wanted: Notify,
     /// Leases that it has lost.
     pub(super) lost: mpsc::Sender<Vec<LeaseKey>>,
+    /// Set when the members are to finish what they owe, and leave.
+    pub(super) leaving: watch::Sender<bool>,
+    /// The last dead letter could not be written.
+    pub(super) letters_fail: AtomicBool,
 }
 
 /// What a member works on.
@@ -61,6 +68,22 @@ pub(super) struct Member {
     pub(super) stirred: Notify,
     waiting: Mutex<Waiting>,
     refused_at: Mutex<Option<Instant>>,
+    asides: Mutex<Asides>,
+}
+
+/// How moving records to the retry topic fares.
+#[derive(Debug, Default)]
+pub(super) struct Asides {
+    pub(super) is_busy: bool,
+    /// Not before this time again.
+    pub(super) rest_until: Option<Instant>,
+}
+
+impl Asides {
+    /// Nothing is to be moved now.
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.is_busy || self.rest_until.is_some_and(|until| now < until)
+    }
 }
 
 /// Calls that wait for records, what for, and since when nothing has come.
@@ -88,12 +111,17 @@ impl Member {
             stirred: Notify::new(),
             waiting: Mutex::default(),
             refused_at: Mutex::default(),
+            asides: Mutex::default(),
             common,
         })
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, Held> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn asides(&self) -> MutexGuard<'_, Asides> {
+        self.asides.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
@@ -174,11 +202,13 @@ impl Member {
         let told = outcomes.map(|(lease, outcome)| match outcome {
             RenewOutcome::Until(at) => {
                 let until = self.moment(at);
-                self.held().handle_renewed(lease, until);
+                self.held().handle_renewed(lease, until, self.now());
                 RenewResult::Until(until)
             }
             RenewOutcome::Lost => {
                 self.held().handle_lost(std::slice::from_ref(lease));
+                // What waited here leaves room.
+                self.common.room.notify_waiters();
                 RenewResult::Lost
             }
             RenewOutcome::Unavailable => RenewResult::Unavailable,
@@ -213,8 +243,8 @@ impl Member {
     }
 }
 
-/// For so long a topic that could not be consumed counts as one that cannot.
-const REFUSED: Duration = Duration::from_mins(1);
+/// For so long a topic that could not be consumed counts as one that cannot: twice as long as until its client says so again.
+const REFUSED: Duration = Duration::from_mins(2);
 
 /// A call that waits for records.
 pub(super) struct Waits<'a>(&'a Member, u32);
@@ -225,6 +255,6 @@ impl Drop for Waits<'_> {
         waiting.calls -= 1;
         waiting.records -= u64::from(self.1);
         // Something has come, or nobody waits any more.
-        waiting.since = None;
+        waiting.since = (waiting.calls > 0).then(|| self.0.now());
     }
 }

@@ -16,7 +16,8 @@ mod retry;
 mod settling;
 mod trail;
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use share_client::admin::Admin;
@@ -24,7 +25,7 @@ use share_client::config::ClientConfig;
 use share_client::consumer::{self, ConsumerError, JoinError};
 use share_engine::ids::LeaseKey;
 use share_engine::time::Clock;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{
@@ -52,6 +53,10 @@ pub struct KafkaOptions {
     pub slots: u32,
     /// Nothing more is acquired while so many records wait here for a later time.
     pub parking: usize,
+    /// Deliveries after which the broker ends a record.
+    pub deliveries: u16,
+    /// The group begins with the first record of a topic that it was never in.
+    pub from_the_start: bool,
     /// Who writes dead letters.
     pub letters: Letters,
     /// Bytes of a dead letter at most.
@@ -112,7 +117,10 @@ impl KafkaSource {
             room: Notify::new(),
             second: OnceLock::new(),
             second_wanted: Notify::new(),
+            begun: Mutex::default(),
             lost,
+            leaving: watch::Sender::default(),
+            letters_fail: AtomicBool::new(false),
         });
         let main = Arc::new(Member::join(common.clone(), Kind::Main).await?);
         let mut tasks = JoinSet::new();
@@ -133,19 +141,13 @@ impl KafkaSource {
         self.main.consumer.snapshot().member
     }
 
-    fn second(&self) -> Option<&Arc<Member>> {
-        self.common.second.get()
+    fn second(&self) -> Option<Arc<Member>> {
+        self.common.second.get().and_then(Weak::upgrade)
     }
 
     /// All members of this source.
-    fn members(&self) -> impl Iterator<Item = &Arc<Member>> {
-        std::iter::once(&self.main).chain(self.second())
-    }
-
-    /// Whose record a lease is of.
-    fn holder(&self, key: &LeaseKey) -> &Arc<Member> {
-        let second = self.second().filter(|_| key.share >= Kind::Retry.first_key());
-        second.unwrap_or(&self.main)
+    fn members(&self) -> impl Iterator<Item = Arc<Member>> {
+        std::iter::once(self.main.clone()).chain(self.second())
     }
 
     /// Hands what is asked to the members that hold the records, and puts their answers in the order of the question.
@@ -165,7 +167,7 @@ impl KafkaSource {
         let mut results = vec![absent; asked.len()];
         let (mut of_main, mut of_second) = ((Vec::new(), Vec::new()), (Vec::new(), Vec::new()));
         for (place, one) in asked.into_iter().enumerate() {
-            let part = if Arc::ptr_eq(self.holder(&key(&one)), second) {
+            let part = if key(&one).share >= Kind::Retry.first_key() {
                 &mut of_second
             } else {
                 &mut of_main
@@ -173,7 +175,7 @@ impl KafkaSource {
             part.0.push(place);
             part.1.push(one);
         }
-        let answers = tokio::join!(ask(&self.main, of_main.1), ask(second, of_second.1));
+        let answers = tokio::join!(ask(&self.main, of_main.1), ask(&second, of_second.1));
         let places = of_main.0.into_iter().zip(answers.0);
         for (place, result) in places.chain(of_second.0.into_iter().zip(answers.1)) {
             if let Some(slot) = results.get_mut(place) {
@@ -183,6 +185,9 @@ impl KafkaSource {
         results
     }
 }
+
+/// Between two looks at what stands still.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Batches of lost leases of the second member that nobody has heard of yet.
 const LOST: usize = 1_024;
@@ -197,30 +202,36 @@ impl Source for KafkaSource {
                 bytes: credit.bytes,
             };
             loop {
-                let changed = self.common.room.notified();
-                tokio::pin!(changed);
-                // Before the look: whatever changes behind it wakes this call.
-                changed.as_mut().enable();
-                let now = main.now();
-                for member in self.members() {
-                    let ready = member.held().take_ready(credit.records as usize, now);
-                    if !ready.is_empty() {
-                        // Another call may find room now.
-                        self.common.room.notify_waiters();
-                        return Ok(ready);
-                    }
-                }
-                // What waits may grow by what the host works on, which it bounds itself.
-                let is_full = main.is_full();
-                tokio::select! {
-                    biased;
-                    () = &mut changed => {}
-                    acquired = main.consumer.acquire(wanted), if !is_full => {
-                        let deliveries = main.arrive(&acquired.map_err(source_error)?);
-                        if !deliveries.is_empty() {
-                            return Ok(deliveries);
+                let acquire = main.consumer.acquire(wanted);
+                tokio::pin!(acquire);
+                let mut has_begun = false;
+                let acquired = loop {
+                    let changed = self.common.room.notified();
+                    tokio::pin!(changed);
+                    // Before the look: whatever changes behind it wakes this call.
+                    changed.as_mut().enable();
+                    let now = main.now();
+                    for member in self.members() {
+                        let ready = member.held().take_ready(credit.records as usize, now);
+                        if !ready.is_empty() {
+                            // Another call may find room now.
+                            self.common.room.notify_waiters();
+                            return Ok(ready);
                         }
                     }
+                    // What waits may grow by what the host works on, which it bounds itself. What was asked for before there was no room,
+                    // or lies here already, would only be given back, which counts as a delivery.
+                    has_begun |= !main.is_full() || main.consumer.ready() > 0;
+                    tokio::select! {
+                        biased;
+                        () = &mut changed => {}
+                        acquired = &mut acquire, if has_begun => break acquired,
+                        () = tokio::time::sleep(LOOK), if !has_begun => {}
+                    }
+                };
+                let deliveries = main.arrive(&acquired.map_err(source_error)?);
+                if !deliveries.is_empty() {
+                    return Ok(deliveries);
                 }
             }
         })
@@ -283,11 +294,11 @@ impl Source for KafkaSource {
 
     fn leave(&self) -> BoxFuture<'_, ()> {
         Box::pin(async move {
-            self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-            for member in self.members() {
-                member.last_letters().await;
-                member.consumer.close().await;
-            }
+            self.common.leaving.send_replace(true);
+            let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+            // Each ends by itself, after some time at most. What is held then is released by the broker.
+            while tasks.join_next().await.is_some() {}
+            self.main.consumer.close().await;
         })
     }
 }

@@ -31,6 +31,8 @@ pub(super) struct Standing {
 pub(super) struct Returned {
     /// `None`: nobody here has copied it.
     pub(super) standing: Option<Standing>,
+    /// No record, but see [`marker`].
+    pub(super) is_marker: bool,
     /// The record as it was.
     pub(super) fields: RecordFields,
 }
@@ -40,12 +42,24 @@ const ATTEMPT: &str = "sharemill.retry.attempt";
 const BEGUN: &str = "sharemill.retry.begun";
 const CHECKPOINT: &str = "sharemill.retry.checkpoint";
 const NOTES: &str = "sharemill.retry.notes";
+const TIMESTAMP: &str = "sharemill.retry.timestamp";
+const MARKER: &str = "sharemill.retry.marker";
 
 /// A waiting time beyond is nobody's: 7 days.
 const LONGEST: Duration = Duration::from_hours(7 * 24);
 
-/// The copy of a record for a retry topic. `None` if the record cannot be read.
-pub(super) fn copy(topic: &str, delivery: &Delivery, standing: &Standing) -> Option<ToProduce> {
+/// What is settled by whoever is given it, so that the brokers write down where the group stands in a partition.
+pub(super) fn marker(topic: &str, partition: i32) -> ToProduce {
+    ToProduce {
+        topic: topic.to_owned(),
+        partition: Some(partition),
+        headers: vec![(Bytes::from_static(MARKER.as_bytes()), None)],
+        ..ToProduce::default()
+    }
+}
+
+/// The copy of a record for a partition of a retry topic. `None` if the record cannot be read.
+pub(super) fn copy(topic: &str, partition: i32, delivery: &Delivery, standing: &Standing) -> Option<ToProduce> {
     let view = delivery.record().ok()?;
     let bytes = Bytes::copy_from_slice;
     let mut headers: Vec<(Bytes, Option<Bytes>)> = view
@@ -59,6 +73,7 @@ pub(super) fn copy(topic: &str, delivery: &Delivery, standing: &Standing) -> Opt
         let origin = format!("{}/{}/{}", delivery.topic, delivery.partition, delivery.offset());
         add(ORIGIN_HEADER, Bytes::from(origin));
     }
+    add(TIMESTAMP, number(view.timestamp.as_millis()));
     add(DUE, number(standing.due.as_millis()));
     add(ATTEMPT, number(standing.attempt.into()));
     if let Some(begun) = standing.begun {
@@ -72,11 +87,12 @@ pub(super) fn copy(topic: &str, delivery: &Delivery, standing: &Standing) -> Opt
     }
     Some(ToProduce {
         topic: topic.to_owned(),
-        partition: None,
+        partition: Some(partition),
         key: view.key.map(bytes),
         value: view.value.map(bytes),
         headers,
-        timestamp: Some(view.timestamp.as_millis()).filter(|millis| *millis >= 0),
+        // The copy is as old as it is: the record's own time may be one that its topic no longer keeps.
+        timestamp: None,
     })
 }
 
@@ -89,6 +105,7 @@ pub(super) fn returned(payload: &Payload, delivery: &Delivery, now: WallTime) ->
     let view = view.record().ok()?;
     let bytes = Bytes::copy_from_slice;
     let mut standing = Standing::default();
+    let mut is_marker = false;
     let mut fields = RecordFields {
         key: view.key.map(bytes),
         value: view.value.map(bytes),
@@ -108,6 +125,8 @@ pub(super) fn returned(payload: &Payload, delivery: &Delivery, now: WallTime) ->
             Ok(DUE) => standing.due = WallTime::from_millis(number()?),
             Ok(ATTEMPT) => standing.attempt = number().and_then(|number| u16::try_from(number).ok())?,
             Ok(BEGUN) => standing.begun = number().map(WallTime::from_millis),
+            Ok(TIMESTAMP) => fields.timestamp = WallTime::from_millis(number()?),
+            Ok(MARKER) => is_marker = true,
             Ok(CHECKPOINT) => standing.checkpoint = Some(bytes(value)),
             _ => standing.notes = value.split(|byte| *byte == b'\n').map(bytes).collect(),
         }
@@ -116,6 +135,7 @@ pub(super) fn returned(payload: &Payload, delivery: &Delivery, now: WallTime) ->
     standing.due = standing.due.min(now.after(LONGEST));
     Some(Returned {
         standing: (standing.attempt > 0).then_some(standing),
+        is_marker,
         fields,
     })
 }
@@ -130,7 +150,7 @@ pub(super) fn origin(delivery: &Delivery) -> Option<(Arc<str>, u32, u64)> {
 }
 
 fn is_ours(header: &Header<'_>) -> bool {
-    [DUE, ATTEMPT, BEGUN, CHECKPOINT, NOTES]
+    [DUE, ATTEMPT, BEGUN, CHECKPOINT, NOTES, TIMESTAMP, MARKER]
         .iter()
         .any(|name| header.name == name.as_bytes())
 }
@@ -171,7 +191,7 @@ mod tests {
             headers: headers
                 .map(|(name, value)| (String::from_utf8(name.to_vec()).unwrap(), value.clone()))
                 .collect(),
-            timestamp: WallTime::from_millis(copied.timestamp.unwrap()),
+            timestamp: WallTime::from_millis(9_999),
             ..RecordFields::default()
         }))
     }
@@ -193,7 +213,7 @@ mod tests {
             checkpoint: Some(Bytes::from_static(b"\0half\n")),
             notes: vec![Bytes::from_static(b"trap: one"), Bytes::from_static(b"release: two")],
         };
-        let copied = copy("g.retry", &first, &standing).unwrap();
+        let copied = copy("g.retry", 1, &first, &standing).unwrap();
         let back = returned(&payload(&copied), &first, WallTime::default()).unwrap();
         assert_eq!(back.standing, Some(standing.clone()));
         let origin_header = back.fields.headers.last().unwrap().clone();
@@ -203,13 +223,18 @@ mod tests {
         );
         assert_eq!(back.fields.headers[..2], fields.headers);
         assert_eq!(
-            (back.fields.key.clone(), back.fields.value.clone()),
-            (fields.key, fields.value)
+            (
+                back.fields.key.clone(),
+                back.fields.value.clone(),
+                back.fields.timestamp
+            ),
+            (fields.key, fields.value, fields.timestamp)
         );
+        assert!(!back.is_marker);
         // A second time it names the same origin, and nothing twice.
         let second = delivery(back.fields);
         assert_eq!(origin(&second), Some((Arc::from("a/b"), 3, 42)));
-        let again = copy("g.retry", &second, &standing).unwrap();
+        let again = copy("g.retry", 1, &second, &standing).unwrap();
         assert_eq!(again.headers, copied.headers);
     }
 
@@ -221,13 +246,15 @@ mod tests {
         };
         let foreign = delivery(fields);
         let back = returned(&foreign.payload, &foreign, WallTime::from_millis(1)).unwrap();
-        assert_eq!(back.standing, None);
+        assert_eq!((back.standing, back.is_marker), (None, false));
+        let marked = payload(&marker("g.retry", 3));
+        assert!(returned(&marked, &foreign, WallTime::default()).unwrap().is_marker);
         let standing = Standing {
             due: WallTime::from_millis(i64::MAX),
             attempt: 1,
             ..Standing::default()
         };
-        let copied = copy("g.retry", &delivery(RecordFields::default()), &standing).unwrap();
+        let copied = copy("g.retry", 1, &delivery(RecordFields::default()), &standing).unwrap();
         let back = returned(&payload(&copied), &foreign, WallTime::from_millis(1)).unwrap();
         assert_eq!(back.standing.unwrap().due, WallTime::from_millis(1).after(LONGEST));
     }

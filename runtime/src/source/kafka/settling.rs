@@ -1,14 +1,15 @@
 //! What the host decided of records, carried out: verbs to the brokers, records that are emitted or given up to their topics first, and
 //! what is to come later kept.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use share_client::consumer::{Outcome, Verb};
-use share_engine::ids::LeaseKey;
 
-use super::super::{Evidence, RefusedBy, SettleResult, Settlement, Verdict};
+use super::super::{Delivery, Evidence, RefusedBy, SettleResult, Settlement, Verdict};
 use super::Letters;
-use super::held::{Due, Held, Then, Why};
+use super::held::{Due, Then, Why};
 use super::letter::{Ended, letter};
 use super::member::{Kind, Member};
 use super::producer::{ProduceFailure, ToProduce};
@@ -18,7 +19,6 @@ use super::retry::origin;
 struct Way {
     place: usize,
     due: Due,
-    key: LeaseKey,
 }
 
 /// What a batch comes to.
@@ -33,6 +33,26 @@ struct Plan {
     parks: bool,
 }
 
+/// What a record does whose settlement the brokers refuse for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    /// The host hears of it, and decides what comes next.
+    Told,
+    /// It stays here until they take it: what was done before is not to be done once more.
+    Stays,
+}
+
+/// What became of a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The record may be rejected.
+    Yes,
+    /// It is to be tried again.
+    No,
+    /// The record is not held any more: there is nothing to be said of it.
+    Gone,
+}
+
 impl Member {
     pub(super) async fn settle(&self, batch: Vec<Settlement>) -> Vec<SettleResult> {
         let plan = self.plan(batch);
@@ -40,8 +60,11 @@ impl Member {
             self.stirred.notify_one();
         }
         let mut results = plan.results;
-        let (told, emitted, given_up) =
-            tokio::join!(self.tell(plan.verbs), self.emit(plan.emits), self.give_up(plan.letters));
+        let (told, emitted, given_up) = tokio::join!(
+            self.tell(plan.verbs, Refused::Told),
+            self.emit(plan.emits),
+            self.give_up(plan.letters)
+        );
         for (place, result) in told.into_iter().chain(emitted).chain(given_up) {
             if let Some(slot) = results.get_mut(place) {
                 *slot = Some(result);
@@ -60,80 +83,99 @@ impl Member {
         let mut held = self.held();
         for (place, settlement) in batch.into_iter().enumerate() {
             let key = settlement.lease;
-            let way = held.out(&key).and_then(|_| held.lease((key.share, key.offset)));
-            let way = way.map(|lease| Way {
-                place,
-                due: Due {
-                    id: (key.share, key.offset),
-                    lease,
-                },
-                key,
-            });
-            let Some(way) = way else {
+            let id = (key.share, key.offset);
+            let Some(lease) = held.out(&key).and_then(|_| held.lease(id)) else {
                 plan.results.push(Some(SettleResult::Stale));
                 continue;
             };
-            let mut known = None;
-            let mut wait = |held: &mut Held, delay, checkpoint| {
-                held.park(way.due.id, Then::Continue, now.after(delay), checkpoint);
-                plan.parks = true;
-                known = Some(SettleResult::Applied);
+            let way = Way {
+                place,
+                due: Due { id, lease },
             };
-            match settlement.verdict {
-                Verdict::Accept if settlement.emitted.is_empty() => plan.verbs.push((way, Verb::Accept)),
+            let stays = match settlement.verdict {
+                Verdict::Accept if settlement.emitted.is_empty() => {
+                    plan.verbs.push((way, Verb::Accept));
+                    None
+                }
                 Verdict::Accept => {
                     let records = settlement.emitted.into_iter().map(ToProduce::from).collect();
                     plan.emits.push((way, records));
+                    None
                 }
-                Verdict::Reject => plan.letters.push((way, Why::Failed(settlement.evidence))),
-                Verdict::Release { .. } if key.delivery_count.get() >= self.common.options.attempts => {
-                    plan.letters.push((way, Why::Failed(settlement.evidence)));
-                }
-                Verdict::Release { delay } => {
-                    let id = (key.share, key.offset);
+                Verdict::Release { delay } if key.delivery_count.get() < self.common.options.attempts => {
                     let line = settlement.evidence.as_deref().map(Evidence::note);
                     let checkpoint = held.delivery(way.due).and_then(|delivery| delivery.checkpoint.clone());
                     held.notes.add(id, line, checkpoint.as_ref());
                     if delay.is_zero() {
                         plan.verbs.push((way, Verb::Release));
+                        None
                     } else {
-                        held.park(id, Then::Release, now.after(delay), None);
-                        plan.parks = true;
-                        known = Some(SettleResult::Applied);
+                        Some((Then::Release, delay, None))
                     }
                 }
-                Verdict::Park { delay, checkpoint } => wait(&mut held, delay, checkpoint),
+                Verdict::Reject | Verdict::Release { .. } => {
+                    let why = Why::Failed(settlement.evidence);
+                    if self.common.letters_fail.load(Ordering::Relaxed) {
+                        // Others are not to wait until the next one fails, too.
+                        let tries = 0;
+                        Some((Then::Letter { why, tries, since: now }, Duration::ZERO, None))
+                    } else {
+                        plan.letters.push((way, why));
+                        None
+                    }
+                }
+                Verdict::Park { delay, checkpoint } => Some((Then::Continue, delay, checkpoint)),
                 // Kafka counts every acquisition: whoever keeps the record here keeps its count.
-                Verdict::GiveBack { delay } => wait(&mut held, delay, None),
-                Verdict::Untouched => wait(&mut held, Duration::ZERO, None),
-            }
+                Verdict::GiveBack { delay } => Some((Then::Continue, delay, None)),
+                Verdict::Untouched => Some((Then::Continue, Duration::ZERO, None)),
+            };
+            let known = stays.map(|(then, delay, checkpoint)| {
+                held.park(id, then, now.after(delay), checkpoint);
+                plan.parks = true;
+                SettleResult::Applied
+            });
             plan.results.push(known);
         }
         plan
     }
 
     /// Verbs to the brokers.
-    async fn tell(&self, verbs: Vec<(Way, Verb)>) -> Vec<(usize, SettleResult)> {
+    async fn tell(&self, verbs: Vec<(Way, Verb)>, if_refused: Refused) -> Vec<(usize, SettleResult)> {
         if verbs.is_empty() {
             return Vec::new();
         }
-        let batch = verbs.iter().map(|(way, verb)| (way.due.lease, *verb)).collect();
-        let outcomes = self.consumer.settle(batch).await;
+        let due = verbs.iter().map(|(way, verb)| (way.due, *verb)).collect();
+        let outcomes = self.settle_due(due).await;
         let mut held = self.held();
         let results = verbs.into_iter().zip(outcomes).map(|((way, verb), outcome)| {
-            self.tell_settled(&way.due.lease, verb, outcome);
-            let result = result(outcome);
-            let is_over = !matches!(result, SettleResult::Refused { .. });
-            // A newer delivery of the same record stays.
-            if is_over && held.out(&way.key).is_some() {
-                held.end(way.due);
-                if verb != Verb::Release {
-                    held.notes.take(way.due.id);
-                }
+            let is_refused = matches!(outcome, Outcome::Failed(_));
+            if is_refused && (if_refused == Refused::Stays || verb == Verb::Release) {
+                held.put_back(way.due, Then::Tell(verb), self.now().after(AGAIN));
+                self.stirred.notify_one();
+                return (way.place, SettleResult::Applied);
             }
-            (way.place, result)
+            if !is_refused {
+                held.settled(way.due, verb, outcome);
+            }
+            (way.place, result(outcome))
         });
         results.collect()
+    }
+
+    /// Tells the brokers, and says so where records are followed.
+    pub(super) async fn settle_due(&self, verbs: Vec<(Due, Verb)>) -> Vec<Outcome> {
+        let batch = verbs.iter().map(|(due, verb)| (due.lease, *verb)).collect();
+        let outcomes = self.consumer.settle(batch).await;
+        for ((due, verb), outcome) in verbs.iter().zip(&outcomes) {
+            self.tell_settled(&due.lease, *verb, *outcome);
+            if let Outcome::Failed(code) = outcome {
+                tracing::warn!(
+                    topic = %self.topic, partition = due.lease.place.partition, offset = due.lease.offset, %code, ?verb,
+                    "the broker refuses a settlement; it is tried again while the record is held"
+                );
+            }
+        }
+        outcomes
     }
 
     /// Records that handlers emitted, and then the acceptance of those whose records are all stored.
@@ -165,7 +207,7 @@ impl Member {
                 }
             }
         }
-        results.extend(self.tell(accepted).await);
+        results.extend(self.tell(accepted, Refused::Stays).await);
         results
     }
 
@@ -174,71 +216,80 @@ impl Member {
         if letters.is_empty() {
             return Vec::new();
         }
-        let written = self
-            .write_letters(letters.iter().map(|(way, why)| (way.due, why)))
-            .await;
+        let now = self.now();
+        let written = letters.iter().map(|(way, why)| (way.due, why)).collect();
+        let written = self.write_letters(written).await;
         let (mut results, mut rejected) = (Vec::new(), Vec::new());
         for ((way, why), written) in letters.into_iter().zip(written) {
-            if written {
-                rejected.push((way, Verb::Reject));
-                continue;
+            match written {
+                Written::Yes => rejected.push((way, Verb::Reject)),
+                Written::Gone => results.push((way.place, SettleResult::Stale)),
+                Written::No => {
+                    let (tries, at) = (1, self.now().after(AGAIN));
+                    let then = Then::Letter { why, tries, since: now };
+                    self.held().put_back(way.due, then, at);
+                    self.stirred.notify_one();
+                    results.push((way.place, SettleResult::Applied));
+                }
             }
-            let mut held = self.held();
-            if held.out(&way.key).is_some() {
-                held.park(
-                    way.due.id,
-                    Then::Letter { why, tries: 1 },
-                    self.now().after(AGAIN),
-                    None,
-                );
-            }
-            results.push((way.place, SettleResult::Applied));
         }
-        if !results.is_empty() {
-            self.stirred.notify_one();
-        }
-        results.extend(self.tell(rejected).await);
+        results.extend(self.tell(rejected, Refused::Stays).await);
         results
     }
 
-    /// Writes dead letters of records that are held. Whether each may be rejected now.
-    pub(super) async fn write_letters(&self, letters: impl Iterator<Item = (Due, &Why)>) -> Vec<bool> {
+    /// Writes dead letters of records that are held: as many answers, in their order.
+    pub(super) async fn write_letters(&self, letters: Vec<(Due, &Why)>) -> Vec<Written> {
+        let mut written = Vec::with_capacity(letters.len());
+        let mut rest = letters.into_iter().peekable();
+        while rest.peek().is_some() {
+            let (mut lot, mut bytes) = (Vec::new(), 0);
+            {
+                let held = self.held();
+                while let Some((due, why)) = rest.next_if(|_| bytes < LOT_BYTES && lot.len() < LOT) {
+                    lot.push(held.delivery(due).map(|delivery| {
+                        bytes += delivery.bytes();
+                        let notes = held.notes.of(due.id).map_or_else(Vec::new, |note| note.lines.clone());
+                        (delivery.clone(), why, notes)
+                    }));
+                }
+            }
+            written.extend(self.write_lot(lot).await);
+        }
+        written
+    }
+
+    async fn write_lot(&self, lot: Vec<Option<(Delivery, &Why, Vec<Bytes>)>>) -> Vec<Written> {
+        let is_there = |one: &Option<_>| if one.is_some() { Written::Yes } else { Written::Gone };
         let Letters::Host(topic) = &self.common.options.letters else {
-            return letters.map(|_| true).collect();
+            return lot.iter().map(is_there).collect();
         };
         let at = self.common.clock.now().wall;
         let limit = self.common.options.letter_bytes;
-        // `None`: no longer held, there is nothing to be said.
-        let written: Vec<Option<(ToProduce, ToProduce)>> = {
-            let held = self.held();
-            let write = |(due, why): (Due, &Why)| {
-                let delivery = held.delivery(due)?;
-                let here = || (delivery.topic.clone(), delivery.partition, delivery.offset().get());
-                let first = origin(delivery).filter(|_| self.kind == Kind::Retry);
-                let ended = Ended {
-                    group: &self.common.options.group,
-                    delivery,
-                    from: first.unwrap_or_else(here),
-                    why,
-                    notes: held.notes.of(due.id).map_or(&[], |note| &note.lines),
-                    at,
-                };
-                let write = |limit| letter(topic, &ended, limit);
-                Some((write(limit), write(limit.min(SMALL))))
+        let write = |(delivery, why, notes): &(Delivery, &Why, Vec<Bytes>), limit| {
+            let here = || (delivery.topic.clone(), delivery.partition, delivery.offset().get());
+            let first = origin(delivery).filter(|_| self.kind == Kind::Retry);
+            let ended = Ended {
+                group: &self.common.options.group,
+                delivery,
+                from: first.unwrap_or_else(here),
+                why,
+                notes,
+                at,
             };
-            letters.map(write).collect()
+            letter(topic, &ended, limit)
         };
-        let whole = written.iter().flatten().map(|(whole, _)| whole.clone()).collect();
+        let whole = lot.iter().flatten().map(|one| write(one, limit)).collect();
         let mut stored = self.common.producer.produce_all(whole).await.into_iter();
-        let mut done = Vec::new();
-        for letter in written {
-            let Some((_, small)) = letter else {
-                done.push(true);
+        let mut written = Vec::new();
+        for one in &lot {
+            let Some(one) = one else {
+                written.push(Written::Gone);
                 continue;
             };
             let mut stored = stored.next().unwrap_or(Err(ProduceFailure::Full));
             if let Err(ProduceFailure::TooLarge { .. }) = &stored {
                 // What the topic takes is not known here: without its content the letter is small.
+                let small = write(one, limit.min(SMALL));
                 stored = self
                     .common
                     .producer
@@ -250,9 +301,10 @@ impl Member {
             if let Err(error) = &stored {
                 tracing::warn!(%topic, %error, "a dead letter is not written; its record is held, and it is tried again");
             }
-            done.push(stored.is_ok());
+            self.common.letters_fail.store(stored.is_err(), Ordering::Relaxed);
+            written.push(if stored.is_ok() { Written::Yes } else { Written::No });
         }
-        done
+        written
     }
 }
 
@@ -270,6 +322,10 @@ fn result(outcome: Outcome) -> SettleResult {
 
 /// Before a dead letter is tried again for the first time.
 pub(super) const AGAIN: Duration = Duration::from_secs(1);
+
+/// Dead letters, and bytes of their records, that are written at a time.
+const LOT: usize = 500;
+const LOT_BYTES: u64 = 4 << 20;
 
 /// Bytes of a letter that any topic takes.
 const SMALL: u64 = 64 << 10;

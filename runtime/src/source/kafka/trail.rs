@@ -22,6 +22,7 @@ impl Member {
             place,
             offset,
             delivery_count: delivery,
+            acquisition: _,
         } = lease;
         let partition = place.partition;
         tracing::debug!(target: RECORDS, %topic, partition, offset, delivery, ?verb, ?outcome, "settled");

@@ -62,6 +62,7 @@ impl Bench {
             records: Bytes::new(),
             acquired: vec![acquired],
             deadline: self.now + Duration::from_secs(30),
+            number: 0,
         };
         let acquisitions = if count > 0 { vec![acquisition] } else { Vec::new() };
         self.desk.fetched(broker, acquisitions, self.now);
@@ -139,6 +140,7 @@ fn leases_that_end_here_were_never_given_to_anybody() {
         place: place(1),
         offset,
         delivery_count: 1,
+        acquisition: 0,
     };
     let told = bench.desk.withdraw(1, vec![lease(5), lease(2), lease(9)]);
     assert_eq!(told, [lease(2)]);
@@ -207,13 +209,18 @@ fn many_brokers_without_records_are_asked_some_at_a_time() {
 
 #[test]
 fn whole_batches_come_where_there_is_room_for_many() {
-    for (records, mode) in [(499, AcquireMode::RecordLimit), (500, AcquireMode::BatchOptimized)] {
+    const LEAST: u32 = Credit::EXACT_BELOW;
+    for (records, mode) in [
+        (LEAST - 1, AcquireMode::RecordLimit),
+        (LEAST, AcquireMode::BatchOptimized),
+    ] {
         let mut bench = Bench::new(1);
         let call = bench.begin(records);
         assert_eq!(bench.desk.grant(1).unwrap().mode, mode);
         bench.fetched(1, 0, 700);
         let taken = bench.take(call).unwrap().len();
-        assert_eq!(taken, if records == 499 { 499 } else { 700 });
+        let wanted = if records < LEAST { records as usize } else { 700 };
+        assert_eq!(taken, wanted);
     }
 }
 

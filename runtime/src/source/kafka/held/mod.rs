@@ -7,13 +7,13 @@ mod window;
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::time::Duration;
 
-use share_client::consumer::{Lease, TopicPartition};
+use share_client::consumer::{Lease, Outcome, TopicPartition, Verb};
 use share_engine::ids::{LeaseKey, Offset, ShareKey};
 use share_engine::time::Instant;
 
 use super::super::{Delivery, Evidence};
 use notes::Notes;
-pub(super) use window::Span;
+pub(super) use window::{Span, Which};
 
 /// Everything that one member holds.
 #[derive(Debug)]
@@ -84,8 +84,10 @@ pub(super) enum Then {
     Begin,
     /// The attempt has failed: the broker gives the record out again.
     Release,
-    /// A dead letter is to be written, after so many tries in vain.
-    Letter { why: Why, tries: u16 },
+    /// A dead letter is to be written, after so many tries in vain since then.
+    Letter { why: Why, tries: u16, since: Instant },
+    /// All else is done, only the brokers have not heard of it.
+    Tell(Verb),
 }
 
 /// Why a record is given up.
@@ -105,15 +107,25 @@ pub(super) struct Turn {
     pub(super) renew: Vec<Lease>,
     /// Offsets without a record.
     pub(super) gaps: Vec<Lease>,
-    pub(super) release: Vec<Due>,
-    pub(super) letters: Vec<(Due, Why, u16)>,
-    /// Somebody may take records now.
+    /// What the brokers are to hear.
+    pub(super) tell: Vec<(Due, Verb)>,
+    pub(super) letters: Vec<Letter>,
+    /// Somebody may take records now, or there is room again.
     pub(super) ready: bool,
+}
+
+/// A dead letter that is to be written: see [`Then::Letter`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Letter {
+    pub(super) due: Due,
+    pub(super) why: Why,
+    pub(super) tries: u16,
+    pub(super) since: Instant,
 }
 
 impl Turn {
     pub(super) fn is_empty(&self) -> bool {
-        self.renew.is_empty() && self.gaps.is_empty() && self.release.is_empty() && self.letters.is_empty()
+        self.renew.is_empty() && self.gaps.is_empty() && self.tell.is_empty() && self.letters.is_empty()
     }
 }
 
@@ -251,7 +263,7 @@ impl Held {
         firsts.into_iter().flatten().map(|(at, _)| *at).min()
     }
 
-    /// What is due. What is handed out here is asked for again by `park`, or ended by `remove`.
+    /// What is due. What is handed out here is asked for again by `put_back`, or ended by `end`.
     pub(super) fn turn(&mut self, now: Instant) -> Turn {
         let mut turn = Turn {
             gaps: std::mem::take(&mut self.gaps),
@@ -274,11 +286,16 @@ impl Held {
                     Stage::Ready { renew, begins }
                 }
                 Then::Release => {
-                    turn.release.push(due);
+                    turn.tell.push((due, Verb::Release));
                     Stage::Busy { renew }
                 }
-                Then::Letter { why, tries } => {
-                    turn.letters.push((due, why, tries));
+                Then::Tell(verb) => {
+                    turn.tell.push((due, verb));
+                    Stage::Busy { renew }
+                }
+                Then::Letter { why, tries, since } => {
+                    let letter = Letter { due, why, tries, since };
+                    turn.letters.push(letter);
                     Stage::Busy { renew }
                 }
             };
@@ -296,6 +313,7 @@ impl Held {
         if record.until <= now {
             // The broker has given it to somebody else by now, or will.
             self.remove(id);
+            turn.ready = true;
             return;
         }
         // Asked again well before its end, should there be no answer.
@@ -309,12 +327,12 @@ impl Held {
         turn.renew.push(record.lease);
     }
 
-    /// A lock lasts until `until` now.
-    pub(super) fn handle_renewed(&mut self, lease: &Lease, until: Instant) {
+    /// A lock lasts until `until` now. It may be shorter than it was: whoever manages the group can change that at any time.
+    pub(super) fn handle_renewed(&mut self, lease: &Lease, until: Instant, now: Instant) {
         let Some(id) = self.id(lease) else {
             return;
         };
-        let renew_at = self.renew_at(until);
+        let renew_at = self.renew_at(until).max(now.after(until.since(now) / 2));
         let Some(record) = self.records.get_mut(&id) else {
             return;
         };
@@ -340,10 +358,19 @@ impl Held {
         lost
     }
 
-    /// Forgets a delivery. One of the same record that has come meanwhile stays.
-    pub(super) fn end(&mut self, due: Due) {
-        if self.is_held(due) {
+    /// Forgets a delivery, if it is held. One of the same record that has come meanwhile stays.
+    pub(super) fn end(&mut self, due: Due) -> bool {
+        let is_held = self.is_held(due);
+        if is_held {
             self.remove(due.id);
+        }
+        is_held
+    }
+
+    /// The brokers have heard of it. What is known of the record is of use as long as it may come again.
+    pub(super) fn settled(&mut self, due: Due, verb: Verb, outcome: Outcome) {
+        if self.end(due) && verb != Verb::Release && outcome == Outcome::Applied {
+            self.notes.take(due.id);
         }
     }
 
@@ -365,22 +392,27 @@ impl Held {
         Some((record.delivery.lease, is_out))
     }
 
-    /// Records whose dead letters are not written yet.
-    pub(super) fn take_letters(&mut self) -> Vec<(Due, Why, u16)> {
-        let mut letters = Vec::new();
+    /// What is owed to the brokers and to the dead-letter topic is due now: the member leaves.
+    pub(super) fn hurry(&mut self, now: Instant) {
         for (id, record) in &mut self.records {
-            if let Stage::Parked {
-                then: Then::Letter { why, tries },
-                due,
-                renew,
-            } = &record.stage
+            if let Stage::Parked { then, due, .. } = &mut record.stage
+                && matches!(then, Then::Letter { .. } | Then::Tell(_))
             {
-                letters.push((record.due(*id), why.clone(), *tries));
                 self.due.remove(&(*due, *id));
-                record.stage = Stage::Busy { renew: *renew };
+                *due = now;
+                self.due.insert((now, *id));
             }
         }
-        letters
+    }
+
+    /// Records that are being carried out, or are to be before the member leaves.
+    pub(super) fn owed(&self) -> impl Iterator<Item = &Delivery> {
+        let owed = self.records.values().filter(|record| match &record.stage {
+            Stage::Busy { .. } => true,
+            Stage::Parked { then, .. } => matches!(then, Then::Letter { .. } | Then::Tell(_)),
+            Stage::Out | Stage::Ready { .. } => false,
+        });
+        owed.map(|record| &record.delivery)
     }
 
     fn stay(&mut self, id: Id, then: Then, due: Instant) {

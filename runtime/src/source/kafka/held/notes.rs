@@ -42,9 +42,11 @@ impl Notes {
         self.put(id, note);
     }
 
-    /// What somebody else has written down of it.
+    /// What somebody else has written down of it, unless more is known here.
     pub(crate) fn learn(&mut self, id: Id, lines: Vec<Bytes>, checkpoint: Option<&Bytes>) {
-        self.take(id);
+        if self.of(id).is_some() {
+            return;
+        }
         if !lines.is_empty() || checkpoint.is_some() {
             let lines = lines.into_iter().take(LINES).collect();
             let checkpoint = checkpoint.cloned();

@@ -28,7 +28,7 @@ fn delivery(held: &mut Held, offset: u64, delivery_count: u16) -> Delivery {
     Delivery {
         lease: LeaseKey {
             share: held.share_key(place()),
-            epoch: StateEpoch::default(),
+            epoch: StateEpoch(delivery_count.into()),
             offset: Offset::saturating(offset),
             delivery_count: DeliveryCount(delivery_count),
             continuation: Continuation::default(),
@@ -50,6 +50,7 @@ fn lease(delivery: &Delivery) -> Lease {
         place: place(),
         offset: i64::try_from(delivery.offset().get()).unwrap(),
         delivery_count: i16::try_from(delivery.attempt()).unwrap(),
+        acquisition: delivery.lease.epoch.0.into(),
     }
 }
 
@@ -85,9 +86,9 @@ fn a_record_that_waits_is_renewed_and_handed_out_as_a_continuation() {
     assert_eq!(turn.renew, [lease]);
     // Without an answer it is asked for again well before the end.
     assert_eq!(held.next_wake(), Some(Instant::from_nanos(7_500_000_000)));
-    held.handle_renewed(&lease, at(16));
+    held.handle_renewed(&lease, at(16), at(5));
     assert_eq!(held.next_wake(), Some(at(11)));
-    held.handle_renewed(&lease, at(20));
+    held.handle_renewed(&lease, at(20), at(8));
     let turn = held.turn(at(12));
     assert!(turn.ready && turn.is_empty());
     let again = held.take_ready(5, at(13));
@@ -120,7 +121,7 @@ fn what_is_ready_is_renewed_until_somebody_takes_it() {
     while let Some(wake) = held.next_wake().filter(|wake| *wake < at(10)) {
         held.turn(wake);
     }
-    held.turn(at(10).after(SHORTEST));
+    assert!(held.turn(at(10).after(SHORTEST)).ready, "there is room again");
     assert_eq!((held.parked(), held.len()), (0, 1));
     assert!(held.take_ready(9, at(11)).is_empty());
 }
@@ -131,20 +132,95 @@ fn a_delayed_release_and_a_letter_are_handed_out_once() {
     let letter = Then::Letter {
         why: Why::Exhausted,
         tries: 2,
+        since: at(0),
     };
     held.park(id(&records[0]), Then::Release, at(2), None);
     held.park(id(&records[1]), letter.clone(), at(3), None);
     let turn = held.turn(at(2));
-    assert_eq!((turn.release, turn.letters.len()), (vec![due(&records[0])], 0));
+    assert_eq!(
+        (turn.tell, turn.letters.len()),
+        (vec![(due(&records[0]), Verb::Release)], 0)
+    );
     let turn = held.turn(at(3));
-    assert_eq!(turn.letters, [(due(&records[1]), Why::Exhausted, 2)]);
+    let wanted = Letter {
+        due: due(&records[1]),
+        why: Why::Exhausted,
+        tries: 2,
+        since: at(0),
+    };
+    assert_eq!(turn.letters, [wanted]);
     assert!(held.turn(at(4)).is_empty());
     // While the broker is asked, locks are kept.
     assert_eq!(held.turn(at(5)).renew.len(), 2);
     held.remove(id(&records[0]));
     held.park(id(&records[1]), letter, at(9), None);
-    assert_eq!((held.parked(), held.take_letters().len()), (1, 1));
-    assert!(held.take_letters().is_empty());
+    assert_eq!((held.parked(), held.turn(at(6)).letters.len()), (1, 0));
+    // Whoever leaves does not wait for that.
+    held.hurry(at(6));
+    assert_eq!(held.turn(at(6)).letters.len(), 1);
+    assert_eq!(held.owed().count(), 1, "it is being written");
+}
+
+/// A release, a copy or a letter that was carried out, and whose verb the broker refused, is not carried out again.
+#[test]
+fn what_is_done_is_only_told_again() {
+    let (mut held, records) = taken(&[7]);
+    let due = due(&records[0]);
+    held.park(due.id, Then::Continue, at(60), None);
+    let taken = held.take_aside(Which::Longest, at(1), 9);
+    assert_eq!(taken.len(), 1);
+    held.put_back(due, Then::Tell(Verb::Accept), at(2));
+    assert!(held.take_aside(Which::Longest, at(1), 9).is_empty(), "no second copy");
+    assert_eq!(held.owed().count(), 1);
+    let turn = held.turn(at(2));
+    assert_eq!((turn.tell, turn.ready), (vec![(due, Verb::Accept)], false));
+    held.settled(due, Verb::Accept, Outcome::Applied);
+    assert_eq!((held.len(), held.parked()), (0, 0));
+}
+
+/// After a change of leaders a record may come with the count that it had.
+#[test]
+fn a_delivery_with_the_same_count_is_another_one() {
+    let (mut held, records) = taken(&[7]);
+    let mut newer = delivery(&mut held, 7, 1);
+    newer.lease.epoch = StateEpoch(9);
+    held.take(&newer, lease(&newer));
+    assert!(held.out(&records[0].lease).is_none());
+    assert!(!held.end(due(&records[0])));
+    held.put_back(due(&records[0]), Then::Release, at(1));
+    assert!(held.handle_lost(&[lease(&records[0])]).is_empty());
+    assert!(held.out(&newer.lease).is_some());
+}
+
+#[test]
+fn a_lock_that_was_made_shorter_is_renewed_at_half_of_it() {
+    let (mut held, records) = taken(&[7]);
+    held.park(id(&records[0]), Then::Continue, at(60), None);
+    held.turn(at(5));
+    held.handle_renewed(&lease(&records[0]), at(9), at(5));
+    assert_eq!(held.next_wake(), Some(at(7)));
+}
+
+#[test]
+fn records_that_the_broker_gave_out_often_are_taken_aside() {
+    let mut held = Held::new(LOCK, ShareKey(0));
+    for (offset, count) in [(7, 1), (8, 2), (9, 3)] {
+        let delivery = delivery(&mut held, offset, count);
+        held.keep(&delivery, lease(&delivery), Then::Begin, at(60));
+    }
+    let taken = held.take_aside(Which::Delivered(2), at(2), 9);
+    assert_eq!(taken.iter().map(|(due, ..)| due.id.1.get()).collect::<Vec<_>>(), [8, 9]);
+}
+
+/// What others were given is not known; where the topic ends is.
+#[test]
+fn a_window_that_others_have_filled_is_presumed() {
+    let (mut held, records) = taken(&[7]);
+    let id = id(&records[0]);
+    held.presume(id.0, id.1, Offset::saturating(107), 100);
+    assert_eq!(held.spans()[0].offsets(), 1, "there is nothing beyond the window");
+    held.presume(id.0, id.1, Offset::saturating(108), 100);
+    assert_eq!(held.spans()[0].offsets(), 100);
 }
 
 #[test]
@@ -184,15 +260,19 @@ fn what_waits_longest_or_lowest_is_taken_aside() {
     let letter = Then::Letter {
         why: Why::Exhausted,
         tries: 1,
+        since: at(0),
     };
     held.park(id(&records[3]), letter, at(9), None);
     let offsets =
         |taken: Vec<(Due, Then, Instant)>| -> Vec<u64> { taken.iter().map(|(due, ..)| due.id.1.get()).collect() };
-    assert_eq!(offsets(held.take_aside(Some(ShareKey(1)), at(1), 9)), [] as [u64; 0]);
-    assert_eq!(offsets(held.take_aside(None, at(9), 9)), [8]);
-    assert_eq!(offsets(held.take_aside(Some(ShareKey(0)), at(1), 1)), [7]);
-    assert_eq!(offsets(held.take_aside(None, at(1), 9)), [9]);
-    assert!(held.turn(at(9)).release.is_empty(), "what is taken is not due");
+    assert_eq!(
+        offsets(held.take_aside(Which::LowestOf(ShareKey(1)), at(1), 9)),
+        [] as [u64; 0]
+    );
+    assert_eq!(offsets(held.take_aside(Which::Longest, at(9), 9)), [8]);
+    assert_eq!(offsets(held.take_aside(Which::LowestOf(ShareKey(0)), at(1), 1)), [7]);
+    assert_eq!(offsets(held.take_aside(Which::Longest, at(1), 9)), [9]);
+    assert!(held.turn(at(9)).tell.is_empty(), "what is taken is not due");
     assert_eq!(held.parked(), 4);
 }
 
@@ -213,14 +293,14 @@ fn an_attempt_that_begins_here_is_young() {
 fn a_record_that_comes_again_before_its_release_is_answered_stays() {
     let (mut held, records) = taken(&[7]);
     held.park(id(&records[0]), Then::Release, at(1), None);
-    let released = held.turn(at(1)).release;
+    let released = held.turn(at(1)).tell;
     let newer = delivery(&mut held, 7, 2);
     held.take(&newer, lease(&newer));
-    held.put_back(released[0], Then::Release, at(2));
+    held.put_back(released[0].0, Then::Release, at(2));
     assert!(held.out(&newer.lease).is_some());
-    held.end(released[0]);
+    held.end(released[0].0);
     assert!(held.out(&newer.lease).is_some());
-    assert!(held.delivery(released[0]).is_none());
+    assert!(held.delivery(released[0].0).is_none());
     held.end(due(&newer));
     assert_eq!(held.len(), 0);
 }

@@ -26,6 +26,17 @@ impl Span {
     }
 }
 
+/// Records that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Of a partition, the lowest first.
+    LowestOf(ShareKey),
+    /// Those that wait longest first.
+    Longest,
+    /// Those that the broker has given out so often.
+    Delivered(i16),
+}
+
 impl Held {
     /// By partition, where the member's records stand. Looks at all of them.
     pub(crate) fn spans(&self) -> Vec<Span> {
@@ -48,24 +59,23 @@ impl Held {
         spans.into_values().collect()
     }
 
-    /// Takes records out that wait for a time after `after` to be copied elsewhere: of `share` the lowest, else those that wait longest.
-    /// What becomes of those that were not copied, `park` is told again.
-    pub(crate) fn take_aside(
-        &mut self,
-        share: Option<ShareKey>,
-        after: Instant,
-        most: usize,
-    ) -> Vec<(Due, Then, Instant)> {
+    /// Takes records out that wait for a time after `after` to be copied elsewhere, to be put back or ended.
+    pub(crate) fn take_aside(&mut self, which: Which, after: Instant, most: usize) -> Vec<(Due, Then, Instant)> {
         let mut waiting: Vec<(Instant, Id)> = self
             .due
             .range((after, (ShareKey(0), Offset::default()))..)
             .copied()
             .collect();
-        if let Some(share) = share {
-            waiting.retain(|(_, id)| id.0 == share);
-            waiting.sort_unstable_by_key(|(_, id)| id.1);
-        } else {
-            waiting.reverse();
+        match which {
+            Which::LowestOf(share) => {
+                waiting.retain(|(_, id)| id.0 == share);
+                waiting.sort_unstable_by_key(|(_, id)| id.1);
+            }
+            Which::Longest => waiting.reverse(),
+            Which::Delivered(count) => {
+                let is_so = |id: &Id| self.lease(*id).is_some_and(|lease| lease.delivery_count >= count);
+                waiting.retain(|(_, id)| is_so(id));
+            }
         }
         let mut taken = Vec::new();
         for (due, id) in waiting {
@@ -78,7 +88,7 @@ impl Held {
             let Stage::Parked { then, renew, .. } = &record.stage else {
                 continue;
             };
-            if matches!(then, Then::Letter { .. }) {
+            if matches!(then, Then::Letter { .. } | Then::Tell(_)) {
                 continue;
             }
             taken.push((record.due(id), then.clone(), due));
