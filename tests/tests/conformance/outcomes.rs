@@ -103,7 +103,8 @@ async fn a_delayed_release_is_not_early(case: Case) {
     let mut came = Vec::new();
     while came.len() < 2 {
         let one = member.take(1).await;
-        let early = began.elapsed() < Duration::from_millis(800);
+        // An engine reads its clock once a turn, before it hears of the release.
+        let early = began.elapsed() < Duration::from_millis(780);
         assert!(!early || texts(&one) == ["new"], "{one:?}");
         came.extend(one);
     }
