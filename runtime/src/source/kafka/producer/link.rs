@@ -62,9 +62,7 @@ impl Maker {
 
     pub(super) fn make(&self) -> Result<Link, PropertiesError> {
         let made = self.config.create_with_context(self.context.clone());
-        made.map_err(|error: KafkaError| PropertiesError {
-            reason: error.to_string(),
-        })
+        made.map_err(|error| PropertiesError { reason: told(error) })
     }
 
     /// An idempotent producer that lost its place says no to everything for ever: it is replaced.
@@ -77,6 +75,21 @@ impl Maker {
             }
         }
     }
+}
+
+/// What librdkafka says of its properties, without the value of any: it may be a secret, or one that stands at the wrong name.
+fn told(error: KafkaError) -> String {
+    let KafkaError::ClientConfig(_, description, name, _) = error else {
+        return error.to_string();
+    };
+    // Numbers and elements of lists stand in the description.
+    if let Some((_, range)) = description.split_once(" is outside ") {
+        return format!("{name} is outside {}", range.trim_end());
+    }
+    if description.contains("value \"") {
+        return format!("{name} has a value that it cannot have");
+    }
+    format!("{name}: {description}")
 }
 
 /// How lines of librdkafka are marked in the log.
@@ -229,4 +242,32 @@ fn is_consuming(name: &str) -> bool {
         "fetch.wait.max.ms",
     ];
     NAMES.contains(&name) || name.starts_with("sasl.oauthbearer.") || name.starts_with("https.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_value_is_not_told() {
+        const CANARY: &str = "canary-7f3a";
+        let refused = |name: &str, value: &str| {
+            let properties = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+            let maker = Maker::new(&properties, Duration::from_secs(1)).unwrap();
+            maker.make().err().unwrap().to_string()
+        };
+        for name in [
+            "socket.keepalive.enable",
+            "security.protocol",
+            "debug",
+            "no.such.property",
+        ] {
+            let told = refused(name, CANARY);
+            assert!(told.contains(name) && !told.contains(CANARY), "{told}");
+        }
+        assert_eq!(
+            refused("socket.timeout.ms", "7777777canary"),
+            "no producer can be made of these properties: socket.timeout.ms is outside allowed range 10..300000"
+        );
+    }
 }
