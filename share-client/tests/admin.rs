@@ -12,8 +12,8 @@ use serde_json::Value;
 use share_client::admin::states::DeliveryState::{self, Acknowledged, Archived, Available};
 use share_client::admin::states::{self, Entry, Key, STATE_TOPIC, ShareState};
 use share_client::admin::{
-    Admin, AdminError, At, ConfigOf, DeadLetters, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic, Origin,
-    Release, Reset, ShareSupport, Want,
+    Admin, AdminError, At, ConfigOf, DeadLetters, Ensured, GroupState, Guess, Isolation, Left, Limit, MoveTo, NewTopic,
+    Origin, Release, Reset, ShareSupport, Want,
 };
 use share_client::config::ClientConfig;
 use share_client::net::{Connection, Connector};
@@ -245,6 +245,7 @@ async fn a_cluster_answers() {
     let rig = Rig::start(options);
     the_cluster(&rig).await;
     topics(&rig).await;
+    topics_that_are_to_be_there(&rig).await;
     groups(&rig).await;
     settings(&rig).await;
     backlogs(&rig).await;
@@ -322,6 +323,27 @@ async fn topics(rig: &Rig) {
         names.contains(&"orders".to_owned()) && !names.contains(&"gone".to_owned()),
         "{names:?}"
     );
+}
+
+async fn topics_that_are_to_be_there(rig: &Rig) {
+    let admin = &rig.admin;
+    // What is there stays as it is.
+    let other = NewTopic {
+        partitions: Some(7),
+        ..NewTopic::named("orders")
+    };
+    let there = admin.topic("orders").await.unwrap();
+    assert_eq!(admin.ensure_topic(&other).await.unwrap(), Ensured::There(there));
+    // Only one can make it.
+    let shared = NewTopic {
+        partitions: Some(3),
+        ..NewTopic::named("shared")
+    };
+    let (one, other) = tokio::join!(admin.ensure_topic(&shared), admin.ensure_topic(&shared));
+    let made = [one.unwrap(), other.unwrap()];
+    assert_eq!(made.iter().filter(|one| **one == Ensured::Made).count(), 1, "{made:?}");
+    let has_all = |one: &Ensured| !matches!(one, Ensured::There(topic) if topic.partitions.len() != 3);
+    assert!(made.iter().all(has_all), "{made:?}");
 }
 
 async fn groups(rig: &Rig) {
@@ -817,6 +839,8 @@ async fn a_missing_permission_is_named() {
 
     let error = worker.create_topic(&NewTopic::named("more")).await.unwrap_err();
     assert_eq!(error.to_string(), "User:worker needs CREATE on topic more");
+    let error = worker.ensure_topic(&NewTopic::named("more")).await.unwrap_err();
+    assert_eq!(error.to_string(), "User:worker needs DESCRIBE on topic more");
     let error = worker
         .set_group("packers", &[("share.auto.offset.reset", Some("earliest"))])
         .await

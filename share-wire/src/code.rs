@@ -17,6 +17,8 @@ macro_rules! named {
 named! {
     /// No error.
     NONE = 0;
+    /// There is no record at the offset: not any more, or not yet.
+    OFFSET_OUT_OF_RANGE = 1;
     /// There is no such partition.
     UNKNOWN_TOPIC_OR_PARTITION = 3;
     /// The broker does not lead the partition.
@@ -37,6 +39,8 @@ named! {
     UNSUPPORTED_SASL_MECHANISM = 33;
     /// The request has a version that the broker does not know, or its feature is off.
     UNSUPPORTED_VERSION = 35;
+    /// There is a topic of this name.
+    TOPIC_ALREADY_EXISTS = 36;
     /// Fields do not go together.
     INVALID_REQUEST = 42;
     /// The credentials are wrong.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
-use super::types::Topic;
+use super::types::{Origin, Topic};
 use super::values::{Retention, Start};
 
 /// The share groups of a Kafka cluster. Text made of it, by `Debug` as by serialising, has no secret in it.
@@ -251,12 +251,17 @@ pub(super) fn is_secret(property: &str) -> bool {
 pub(super) const HIDDEN: &str = "(hidden)";
 
 impl Topic {
+    /// How many partitions it gets in a cluster that lacks it; `None`: nobody has said, the cluster decides.
+    pub fn kafka_partitions(&self) -> Option<i32> {
+        (self.origin == Origin::Listed).then(|| i32::try_from(self.partitions).unwrap_or(i32::MAX))
+    }
+
     /// Its settings by Kafka's names, for a cluster that lacks the topic; what is not in it the cluster decides.
-    pub fn kafka_settings(&self) -> BTreeMap<&'static str, String> {
+    pub fn kafka_settings(&self) -> BTreeMap<String, String> {
         const WITHOUT_LIMIT: &str = "-1";
         let mut settings = BTreeMap::new();
         if let Some(bytes) = self.segment_bytes {
-            settings.insert("segment.bytes", bytes.to_string());
+            settings.insert("segment.bytes".to_owned(), bytes.to_string());
         }
         let (time, size) = match self.retention {
             // Kafka has nothing like a queue's retention: no topic of a Kafka source says so.
@@ -264,9 +269,11 @@ impl Topic {
             Some(Retention::Forever) => (None, None),
             Some(Retention::Limited { time, size }) => (time, size),
         };
-        let limit = |limit: Option<String>| limit.unwrap_or_else(|| WITHOUT_LIMIT.to_owned());
-        settings.insert("retention.ms", limit(time.map(|time| time.as_millis().to_string())));
-        settings.insert("retention.bytes", limit(size.map(|size| size.to_string())));
+        let mut limit = |name: &str, limit: Option<String>| {
+            settings.insert(name.to_owned(), limit.unwrap_or_else(|| WITHOUT_LIMIT.to_owned()))
+        };
+        limit("retention.ms", time.map(|time| time.as_millis().to_string()));
+        limit("retention.bytes", size.map(|size| size.to_string()));
         settings
     }
 }

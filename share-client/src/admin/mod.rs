@@ -32,7 +32,7 @@ pub use limits::{DeadLetters, Limit, Limits};
 pub use offsets::{At, Isolation, Offset};
 pub use read::{Fetched, Visible, Want};
 pub use reset::Reset;
-pub use topics::{NewTopic, Partition, Topic};
+pub use topics::{Ensured, NewTopic, Partition, Topic};
 
 /// Asks a cluster. Cheap to clone; clones share connections.
 #[derive(Clone, Debug)]

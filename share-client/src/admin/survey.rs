@@ -70,7 +70,7 @@ impl Admin {
         for _ in 0..RESTARTS_MAX {
             match self.histories_from_start(index, wanted).await {
                 Err(AdminError::Refused {
-                    code: OFFSET_OUT_OF_RANGE,
+                    code: ErrorCode::OFFSET_OUT_OF_RANGE,
                     ..
                 }) => {}
                 other => return other,
@@ -166,8 +166,6 @@ fn needs_read(error: AdminError) -> AdminError {
         other => other,
     }
 }
-
-const OFFSET_OUT_OF_RANGE: ErrorCode = ErrorCode(1);
 
 /// How often reading begins anew.
 const RESTARTS_MAX: usize = 3;

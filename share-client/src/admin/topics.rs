@@ -71,6 +71,15 @@ impl NewTopic {
     }
 }
 
+/// What [`Admin::ensure_topic`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ensured {
+    /// The topic was missing, and was made.
+    Made,
+    /// The topic was there, or somebody else was quicker to make it. It may be otherwise than was wished.
+    There(Topic),
+}
+
 impl Admin {
     /// All topics that the principal may know of, by name, Kafka's own among them.
     pub async fn topics(&self) -> Result<Vec<Topic>, AdminError> {
@@ -137,6 +146,24 @@ impl Admin {
         let id = self.asker.patiently(|| self.create_topic_once(topic)).await?;
         self.asker.patiently(|| self.is_there(&topic.name)).await?;
         Ok(id)
+    }
+
+    /// Makes a topic if there is none of this name. Several may try at once: one makes it, for the others it was there. A
+    /// [`Denied`](super::Denied) tells by its operation whether it may not be seen or may not be made.
+    pub async fn ensure_topic(&self, topic: &NewTopic) -> Result<Ensured, AdminError> {
+        match self.topic(&topic.name).await {
+            Err(error) if error.is_missing() => {}
+            there => return there.map(Ensured::There),
+        }
+        match self.create_topic(topic).await {
+            Err(AdminError::Refused {
+                code: ErrorCode::TOPIC_ALREADY_EXISTS,
+                ..
+            }) => {}
+            made => return made.map(|_| Ensured::Made),
+        }
+        self.asker.patiently(|| self.is_there(&topic.name)).await?;
+        self.topic(&topic.name).await.map(Ensured::There)
     }
 
     async fn is_there(&self, name: &str) -> Result<(), AdminError> {

@@ -25,7 +25,7 @@ impl From<ClientError> for AdminError {
             }
             ClientError::Refused { code, .. } => match *code {
                 NON_EMPTY_GROUP => Self::new(ErrorCode::Conflict, text).hint(EMPTY_FIRST),
-                TOPIC_ALREADY_EXISTS => Self::new(ErrorCode::Exists, text),
+                Code::TOPIC_ALREADY_EXISTS => Self::new(ErrorCode::Exists, text),
                 INVALID_TOPIC | INVALID_PARTITIONS | INVALID_REPLICATION | INVALID_CONFIG | POLICY_VIOLATION => {
                     Self::new(ErrorCode::Invalid, text)
                 }
@@ -40,7 +40,6 @@ impl From<ClientError> for AdminError {
 pub(super) const EMPTY_FIRST: &str = "stop its members first: a cluster changes a group only while nobody is in it";
 
 const INVALID_TOPIC: Code = Code(17);
-const TOPIC_ALREADY_EXISTS: Code = Code(36);
 const INVALID_PARTITIONS: Code = Code(37);
 const INVALID_REPLICATION: Code = Code(38);
 const INVALID_CONFIG: Code = Code(40);

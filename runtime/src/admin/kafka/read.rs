@@ -109,7 +109,7 @@ impl<'c> Walk<'c> {
                 Ok(fetched) => self.take(&fetched)?,
                 // The beginning was cut off meanwhile.
                 Err(ClientError::Refused {
-                    code: OFFSET_OUT_OF_RANGE,
+                    code: Code::OFFSET_OUT_OF_RANGE,
                     ..
                 }) if cut < CUTS_MAX => {
                     cut += 1;
@@ -241,5 +241,3 @@ const PAGE_BYTES: usize = 32 << 20;
 const LIMIT: u32 = 100;
 /// How often reading goes on further ahead.
 const CUTS_MAX: u32 = 3;
-
-const OFFSET_OUT_OF_RANGE: Code = Code(1);

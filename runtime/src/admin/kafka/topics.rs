@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use share_client::admin::{ConfigOf, NewTopic, Setting, Topic};
+use share_client::admin::{ConfigOf, Ensured, NewTopic, Setting, Topic};
 
 use super::KafkaAdmin;
-use super::read::{index, number};
+use super::read::number;
 use crate::admin::{
     AdminError, CreateTopic, ErrorCode, PartitionBrokers, PartitionView, TopicDeleted, TopicDetail, TopicGroup,
     TopicSummary,
@@ -121,42 +121,13 @@ impl KafkaAdmin {
             segment_bytes: request.segment_bytes,
             retention: request.retention,
         };
-        self.create(&request.name, &topic).await?;
+        self.client.create_topic(&wanted(&request.name, &topic)).await?;
         self.topic_detail(&request.name).await
     }
 
     /// Makes a topic of the manifest that the cluster lacks. Whether it was made.
     pub async fn ensure_topic(&self, name: &str, topic: &config::Topic) -> Result<bool, AdminError> {
-        match self.client.topic(name).await {
-            Ok(_) => Ok(false),
-            Err(error) if error.is_missing() => match self.create(name, topic).await {
-                // Somebody else was quicker.
-                Err(error) if error.code == ErrorCode::Exists => Ok(false),
-                made => made.map(|()| true),
-            },
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Until brokers that are asked later know of it, too.
-    async fn create(&self, name: &str, topic: &config::Topic) -> Result<(), AdminError> {
-        let settings = topic.kafka_settings().into_iter();
-        let wanted = NewTopic {
-            // What nobody has said, the cluster decides.
-            partitions: (topic.origin == Origin::Listed).then(|| index(topic.partitions)),
-            settings: settings.map(|(name, value)| (name.to_owned(), value)).collect(),
-            ..NewTopic::named(name)
-        };
-        self.client.create_topic(&wanted).await?;
-        for _ in 0..LOOKS_MAX {
-            match self.client.topic(name).await {
-                Ok(found) if found.partitions.iter().all(|one| one.leader.is_some()) => break,
-                Err(error) if !error.is_missing() => return Err(error.into()),
-                // No broker tells when it knows.
-                _ => tokio::time::sleep(LOOK).await,
-            }
-        }
-        Ok(())
+        Ok(self.client.ensure_topic(&wanted(name, topic)).await? == Ensured::Made)
     }
 
     pub(super) async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
@@ -176,6 +147,14 @@ impl KafkaAdmin {
             records: records.unwrap_or(0),
             bytes: None,
         })
+    }
+}
+
+fn wanted(name: &str, topic: &config::Topic) -> NewTopic {
+    NewTopic {
+        partitions: topic.kafka_partitions(),
+        settings: topic.kafka_settings(),
+        ..NewTopic::named(name)
     }
 }
 
@@ -212,7 +191,3 @@ fn retention(settings: &[Setting]) -> Option<Retention> {
         },
     })
 }
-
-/// How often, and how long apart, it is looked whether a topic is there.
-const LOOKS_MAX: u32 = 100;
-const LOOK: Duration = Duration::from_millis(100);

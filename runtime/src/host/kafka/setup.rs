@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use share_client::admin::{Admin, AdminError, At, Isolation, Limits, NewTopic, Reset, ShareSupport};
+use share_client::admin::{
+    Admin, AdminError, At, Ensured, Isolation, Limits, NewTopic, Operation, Reset, ShareSupport,
+};
 
 use super::KafkaError;
 use super::limits::{Change, assumption, changes, check};
@@ -51,12 +53,18 @@ pub(super) async fn topics(manifest: &Manifest, admin: &Admin) -> Result<(), Kaf
 }
 
 async fn make_topic(name: &str, topic: &Topic, admin: &Admin) -> Result<(), KafkaError> {
-    match admin.topic(name).await {
-        Ok(there) => {
+    let wanted = NewTopic {
+        partitions: topic.kafka_partitions(),
+        settings: topic.kafka_settings(),
+        ..NewTopic::named(name)
+    };
+    match admin.ensure_topic(&wanted).await {
+        Ok(Ensured::Made) => tracing::info!("created topic {name}"),
+        Ok(Ensured::There(there)) => {
             let partitions = there.partitions.len();
-            let is_listed = topic.origin == Origin::Listed;
-            if is_listed && usize::try_from(topic.partitions).is_ok_and(|wished| wished != partitions) {
-                let wished = topic.partitions;
+            if let Some(wished) = wanted.partitions
+                && usize::try_from(wished).is_ok_and(|wished| wished != partitions)
+            {
                 tracing::info!(
                     topic = name,
                     partitions,
@@ -64,46 +72,22 @@ async fn make_topic(name: &str, topic: &Topic, admin: &Admin) -> Result<(), Kafk
                     "the topic stays as it is: kafka-topics.sh --alter adds partitions"
                 );
             }
-            return Ok(());
         }
-        Err(AdminError::Denied(denied)) => {
-            tracing::warn!(topic = name, command = %denied.command(), "cannot see whether the topic is there: {denied}");
-            return Ok(());
-        }
-        Err(error) if error.is_missing() => {}
-        Err(error) => return Err(ask(format!("topic {name}"), error)),
-    }
-    let settings = topic.kafka_settings();
-    let wanted = NewTopic {
-        // What nobody has said, the cluster decides.
-        partitions: (topic.origin == Origin::Listed).then(|| i32::try_from(topic.partitions).unwrap_or(i32::MAX)),
-        settings: settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        ..NewTopic::named(name)
-    };
-    match admin.create_topic(&wanted).await {
-        Ok(_) => {
-            tracing::info!("created topic {name}");
-            Ok(())
-        }
-        // Another host was quicker.
-        Err(AdminError::Refused { code, .. }) if code == share_wire::code::ErrorCode(TOPIC_ALREADY_EXISTS) => Ok(()),
-        Err(AdminError::Denied(denied)) => {
+        Err(AdminError::Denied(denied)) if denied.operation == Operation::Create => {
             let broker = &denied.broker;
             tracing::warn!(
                 topic = name,
                 command = %format!("kafka-topics.sh --bootstrap-server {broker} --create --topic {name}"),
                 "the topic is not there, and may not be made: {denied}"
             );
-            Ok(())
         }
-        Err(error) => Err(ask(format!("topic {name} cannot be made"), error)),
+        Err(AdminError::Denied(denied)) => {
+            tracing::warn!(topic = name, command = %denied.command(), "cannot see whether the topic is there: {denied}");
+        }
+        Err(error) => return Err(ask(format!("topic {name}"), error)),
     }
+    Ok(())
 }
-
-const TOPIC_ALREADY_EXISTS: i16 = 36;
 
 /// Checks a deployment against its group's limits and brings the group's settings to what the manifest has.
 pub(super) async fn group(
