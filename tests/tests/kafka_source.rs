@@ -275,6 +275,8 @@ fn doctor_names_what_stands_in_the_way() {
     assert_eq!(code, Some(1));
     assert_eq!(bad.len(), 1, "{bad:?}");
     assert!(bad[0].starts_with("BAD  jobs: group jobs takes no member:"), "{bad:?}");
+    let (_, hints) = doctor(&folder, "     hint: group.share.max.size is 1 at the brokers");
+    assert_eq!(hints.len(), 1);
     host.stop();
     let (code, notes) = doctor(&folder, "note");
     assert_eq!(code, Some(0));

@@ -7,8 +7,10 @@ use std::time::Duration;
 use share_client::admin::states::{DeliveryState, ShareState};
 use share_client::admin::{Admin, AdminError, At, GroupState, Isolation, Limits, Reset, ShareSupport, Want};
 use share_client::config::ClientConfig;
-use share_client::consumer::{JoinOptions, ShareConsumer};
+use share_client::consumer::{JoinError, JoinOptions, ShareConsumer};
+use share_client::membership::Refusal;
 use share_client::net::Connector;
+use share_wire::code::ErrorCode;
 
 use super::limits::{assumption, changes, check};
 use crate::config::{Deployment, KafkaSource, Manifest, format_duration};
@@ -70,7 +72,24 @@ impl Findings {
         self.add(Verdict::Bad, about, found, hint);
     }
 
-    fn denied(&mut self, about: &str, what: &str, error: &AdminError) {
+    /// What became of an attempt to read a topic.
+    fn read(&mut self, about: &str, topic: &str, partitions: u64, read: Result<(), AdminError>) {
+        match read {
+            // Retention took what was at the beginning; whoever may not read would have been told so instead.
+            Ok(())
+            | Err(AdminError::Refused {
+                code: ErrorCode::OFFSET_OUT_OF_RANGE,
+                ..
+            }) => {
+                let found = format!("topic {topic} is there and may be read, partitions: {partitions}");
+                self.good(about, found);
+            }
+            Err(error) => self.failed(about, &format!("topic {topic} cannot be read"), &error),
+        }
+    }
+
+    /// What could not be found out; where a permission is missing, the hint says how it is granted.
+    fn failed(&mut self, about: &str, what: &str, error: &AdminError) {
         let hint = error
             .denied()
             .map(|denied| format!("have it granted: {}", denied.command()));
@@ -135,7 +154,7 @@ async fn cluster(source: &KafkaSource, findings: &mut Findings) -> Option<(Clien
     let brokers = match admin.cluster().await {
         Ok(cluster) => cluster.brokers,
         Err(error) => {
-            findings.denied(CLUSTER, "its brokers are not known", &error);
+            findings.failed(CLUSTER, "its brokers are not known", &error);
             return None;
         }
     };
@@ -181,40 +200,13 @@ async fn look_at(
     admin: &Admin,
     findings: &mut Findings,
 ) {
-    let (group, topic) = (&deployment.group, &deployment.topic);
-    let partitions = match admin.topic(topic).await {
-        Ok(there) => {
-            for one in there.partitions.iter().filter(|one| one.leader.is_none()) {
-                findings.bad(
-                    name,
-                    format!("partition {} of topic {topic} has no leader", one.partition),
-                    None,
-                );
-            }
-            there.partitions.len() as u64
-        }
-        Err(error) if error.is_missing() => {
-            let hint = "sharemill run makes it, if its principal may; or kafka-topics.sh --create".to_owned();
-            return findings.bad(name, format!("topic {topic} is not there"), Some(hint));
-        }
-        Err(error) => return findings.denied(name, &format!("topic {topic}"), &error),
+    let group = &deployment.group;
+    let Some(partitions) = look_at_topic(name, &deployment.topic, admin, findings).await else {
+        return;
     };
-    let want = Want {
-        bytes_max: 1,
-        ..Want::from(0)
-    };
-    match admin.read(topic, 0, want).await {
-        Err(error) if error.denied().is_some() => {
-            findings.denied(name, &format!("topic {topic} may not be read"), &error);
-        }
-        _ => findings.good(
-            name,
-            format!("topic {topic} is there and may be read, partitions: {partitions}"),
-        ),
-    }
     let limits = match admin.limits(group).await {
         Ok(limits) => limits,
-        Err(error) => return findings.denied(name, &format!("limits of group {group}"), &error),
+        Err(error) => return findings.failed(name, &format!("limits of group {group}"), &error),
     };
     if let Some(why) = limits.attempts.assumed() {
         findings.note(
@@ -240,6 +232,36 @@ async fn look_at(
     }
     membership(name, deployment, config, admin, &limits, findings).await;
     records(name, deployment, admin, &limits, findings).await;
+}
+
+/// How many partitions it has. `None`: it is not there, or may not be seen.
+async fn look_at_topic(name: &str, topic: &str, admin: &Admin, findings: &mut Findings) -> Option<u64> {
+    let partitions = match admin.topic(topic).await {
+        Ok(there) => there.partitions,
+        Err(error) if error.is_missing() => {
+            let hint = "sharemill run makes it, if its principal may; or kafka-topics.sh --create".to_owned();
+            findings.bad(name, format!("topic {topic} is not there"), Some(hint));
+            return None;
+        }
+        Err(error) => {
+            findings.failed(name, &format!("topic {topic}"), &error);
+            return None;
+        }
+    };
+    for one in partitions.iter().filter(|one| one.leader.is_none()) {
+        let found = format!("partition {} of topic {topic} has no leader", one.partition);
+        findings.bad(name, found, None);
+    }
+    let count = partitions.len() as u64;
+    if let Some(led) = partitions.iter().find(|one| one.leader.is_some()) {
+        let want = Want {
+            bytes_max: 1,
+            ..Want::from(0)
+        };
+        let read = admin.read(topic, led.partition, want).await;
+        findings.read(name, topic, count, read.map(drop));
+    }
+    Some(count)
 }
 
 /// Who is in the group, and whether one more would be taken.
@@ -282,7 +304,7 @@ async fn membership(
                 "the first member makes it: sharemill run",
             );
         }
-        Err(error) => findings.denied(name, &format!("group {group} cannot be looked at"), &error),
+        Err(error) => findings.failed(name, &format!("group {group} cannot be looked at"), &error),
     }
     let options = JoinOptions {
         join_within: JOIN,
@@ -295,15 +317,15 @@ async fn membership(
             findings.good(name, format!("group {group} takes a member"));
         }
         Err(error) => {
-            let text = error.to_string();
-            let full = text.contains("full").then(|| {
+            let is_full = matches!(error, JoinError::Refused(Refusal::GroupFull { .. }));
+            let full = is_full.then(|| {
                 let most = limits.members.value();
                 format!(
                     "group.share.max.size is {most} at the brokers{}: raise it, or run fewer hosts",
                     assumption(&limits.members)
                 )
             });
-            findings.bad(name, format!("group {group} takes no member: {text}"), full);
+            findings.bad(name, format!("group {group} takes no member: {error}"), full);
         }
     }
 }
@@ -327,7 +349,7 @@ async fn records(name: &str, deployment: &Deployment, admin: &Admin, limits: &Li
     let offsets = match admin.group_offsets(group, Some(&[topic])).await {
         Ok(offsets) => offsets,
         Err(error) if error.is_missing() => Vec::new(),
-        Err(error) => return findings.denied(name, &format!("start offsets of group {group}"), &error),
+        Err(error) => return findings.failed(name, &format!("start offsets of group {group}"), &error),
     };
     let starts: BTreeMap<i32, u64> = offsets
         .iter()
@@ -434,3 +456,40 @@ fn states_of(
 
 /// A group that takes a member does so within this time.
 const JOIN: Duration = Duration::from_secs(10);
+
+#[cfg(test)]
+mod tests {
+    use share_client::admin::Resource;
+
+    use super::*;
+
+    #[test]
+    fn a_topic_may_be_read_if_it_was_read() {
+        let found = |read: Result<(), AdminError>| {
+            let mut findings = Findings::default();
+            findings.read("jobs", "orders", 3, read);
+            let finding = findings.0.remove(0);
+            (finding.verdict, finding.found)
+        };
+        let refused = |code| AdminError::Refused {
+            asking: "Fetch",
+            about: Resource::Partition("orders".to_owned(), 0),
+            broker: share_client::config::Address::parse("k1:9092").unwrap(),
+            code,
+            said: None,
+        };
+        let good = (
+            Verdict::Good,
+            "topic orders is there and may be read, partitions: 3".to_owned(),
+        );
+        assert_eq!(found(Ok(())), good);
+        assert_eq!(found(Err(refused(ErrorCode::OFFSET_OUT_OF_RANGE))), good);
+        let bad = "topic orders cannot be read: k1:9092 refused Fetch for topic orders, partition 0: KAFKA_STORAGE_ERROR (56)";
+        assert_eq!(found(Err(refused(ErrorCode(56)))), (Verdict::Bad, bad.to_owned()));
+        let error = AdminError::NoLeader {
+            topic: "orders".to_owned(),
+            partition: 0,
+        };
+        assert_eq!(found(Err(error)).0, Verdict::Bad);
+    }
+}
