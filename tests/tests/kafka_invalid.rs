@@ -120,15 +120,13 @@ fn addresses_listeners_and_logins() {
 }
 
 fn grant(kafka: &Kafka, operation: &str, resource: &[&str]) {
+    permissions(kafka, &["--add", "--operation", operation], resource);
+}
+
+fn permissions(kafka: &Kafka, change: &[&str], resource: &[&str]) {
     let servers = kafka.cluster.bootstrap();
-    let arguments = [
-        "--bootstrap-server",
-        &servers,
-        "--add",
-        "--allow-principal",
-        "User:worker",
-    ];
-    let arguments = [&arguments[..], &["--operation", operation], resource].concat();
+    let whose = ["--bootstrap-server", &servers, "--allow-principal", "User:worker"];
+    let arguments = [&whose, change, resource].concat();
     kafka
         .cluster
         .tool("org.apache.kafka.tools.AclCommand", &arguments)
@@ -167,6 +165,22 @@ fn topics_that_may_not_be_read_or_are_not_there() {
     kafka.finished("jobs", "jobs");
     let said = host.stop();
     assert!(said.contains("accepted=3 dead_letters=0"), "{said}");
+
+    let host = Host::start(&folder, &[]);
+    host.wait_for("assignment changed");
+    permissions(
+        &kafka,
+        &["--remove", "--force", "--operation", "Read"],
+        &["--group", "jobs"],
+    );
+    let end = host.end();
+    assert_eq!(end.code, Some(1), "{}", end.stderr);
+    for part in [
+        "error: deployment jobs lost its source: source failed: not allowed: User:worker needs the operation READ on the group `jobs`",
+        "hint: sharemill doctor says what stands in the way",
+    ] {
+        assert!(end.stderr.contains(part), "{}", end.stderr);
+    }
 }
 
 #[test]

@@ -90,7 +90,18 @@ impl RunPlan<Source> {
 #[cfg(feature = "kafka")]
 async fn run_on_kafka(plan: RunPlan<KafkaSource>, stages: &Arc<Stages>) -> Result<(), Failure> {
     let run = crate::host::run_on_kafka(plan, stages).await;
-    run.map_err(|error| failure(&error))
+    run.map_err(|error| failure_on_kafka(&error))
+}
+
+#[cfg(feature = "kafka")]
+fn failure_on_kafka(error: &HostError) -> Failure {
+    match error {
+        // The coordinator refuses the member, or brokers cannot be talked to any more; the reason says which.
+        HostError::SourceClosed { .. } => Failure::new(error.to_string()).hint(
+            "sharemill doctor says what stands in the way; start the host again when it is gone, other hosts of the group have its records meanwhile",
+        ),
+        error => failure(error),
+    }
 }
 
 /// The manifest's check refuses such a source already.
@@ -253,4 +264,33 @@ pub(super) fn environment_of(name: &str, deployment: &Deployment) -> Result<BTre
         "deployment {name} takes variables of the host that are not set: {missing}"
     ))
     .hint("set them, or give the values in the manifest"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[cfg(feature = "kafka")]
+    fn a_source_that_closed_is_looked_for_where_it_is() {
+        let closed = HostError::SourceClosed {
+            deployment: "jobs".to_owned(),
+            reason: "the reason".to_owned(),
+        };
+        let told = |failure: Failure| {
+            let lines: Vec<_> = failure.lines().collect();
+            let (message, hint) = lines[0];
+            assert!(
+                message.starts_with("deployment jobs lost its source: the reason"),
+                "{message}"
+            );
+            hint.unwrap().to_owned()
+        };
+        let (embedded, cluster) = (told(failure(&closed)), told(failure_on_kafka(&closed)));
+        assert!(embedded.contains("errors of the disk"), "{embedded}");
+        assert!(
+            cluster.contains("sharemill doctor") && !cluster.contains("disk"),
+            "{cluster}"
+        );
+    }
 }

@@ -92,10 +92,8 @@ pub enum HostError {
     /// The disk does not answer.
     #[error("the engine did not close within {} s; what is on disk is read again at the next start", .0.as_secs())]
     NotClosed(Duration),
-    /// The engine gave up under a deployment.
-    #[error(
-        "deployment {deployment} lost its source: {reason}; what is not settled is delivered again at the next start"
-    )]
+    /// The engine gave up under a deployment, or a cluster put its member out for good.
+    #[error("deployment {deployment} lost its source: {reason}; what is not settled is delivered again")]
     SourceClosed {
         /// The deployment.
         deployment: String,
