@@ -344,6 +344,13 @@ async fn topics_that_are_to_be_there(rig: &Rig) {
     assert_eq!(made.iter().filter(|one| **one == Ensured::Made).count(), 1, "{made:?}");
     let has_all = |one: &Ensured| !matches!(one, Ensured::There(topic) if topic.partitions.len() != 3);
     assert!(made.iter().all(has_all), "{made:?}");
+
+    let all = admin.topics_with_spans().await.unwrap();
+    let all: Vec<_> = all
+        .iter()
+        .map(|(topic, spans)| (topic.name.as_str(), spans.clone().into_values().collect::<Vec<_>>()))
+        .collect();
+    assert_eq!(all, [("orders", vec![0..0, 0..3, 0..0]), ("shared", vec![0..0; 3])]);
 }
 
 async fn groups(rig: &Rig) {

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::slice;
 
 use share_wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use share_wire::kafka::{BrokerId, ListOffsetsRequest, TopicName};
 
 use super::Admin;
 use super::ask::text;
-use super::error::{AdminError, Operation, Question, Resource};
-use super::topics::Topic;
+use super::error::{AdminError, Operation};
+use super::topics::{Topic, of_topic};
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +61,7 @@ impl Admin {
     ) -> Result<BTreeMap<i32, Offset>, AdminError> {
         let topic = self.topic_once(topic).await?;
         let all: Vec<i32> = topic.partitions.iter().map(|one| one.partition).collect();
-        self.offsets_of(&topic, &all, at, isolation).await
+        self.offsets_of(&topic, all, at, isolation).await
     }
 
     /// From the first offset that is there to the one after the last, in each partition of a topic that somebody leads.
@@ -70,92 +71,137 @@ impl Admin {
 
     async fn spans_once(&self, topic: &str) -> Result<BTreeMap<i32, Range<u64>>, AdminError> {
         let topic = self.topic_once(topic).await?;
-        let led = topic.partitions.iter().filter(|one| one.leader.is_some());
-        let led: Vec<i32> = led.map(|one| one.partition).collect();
-        let starts = self
-            .offsets_of(&topic, &led, At::Earliest, Isolation::Uncommitted)
-            .await?;
-        let ends = self
-            .offsets_of(&topic, &led, At::Latest, Isolation::Uncommitted)
-            .await?;
-        let span = |(partition, start): (i32, Offset)| {
-            let start = start.offset?;
+        let spans = self.spans_of(slice::from_ref(&topic)).await?;
+        Ok(spans.into_iter().next().unwrap_or_default())
+    }
+
+    /// All topics but Kafka's own that the principal may know of, by name, each with its [spans](Self::spans): each leader is asked twice,
+    /// however many topics there are.
+    pub async fn topics_with_spans(&self) -> Result<Vec<(Topic, BTreeMap<i32, Range<u64>>)>, AdminError> {
+        self.asker.patiently(|| self.topics_with_spans_once()).await
+    }
+
+    async fn topics_with_spans_once(&self) -> Result<Vec<(Topic, BTreeMap<i32, Range<u64>>)>, AdminError> {
+        let mut topics = self.topics_once().await?;
+        topics.retain(|topic| !topic.internal);
+        let spans = self.spans_of(&topics).await?;
+        Ok(topics.into_iter().zip(spans).collect())
+    }
+
+    /// One for each topic.
+    async fn spans_of(&self, topics: &[Topic]) -> Result<Vec<BTreeMap<i32, Range<u64>>>, AdminError> {
+        let mut wanted = Vec::new();
+        for topic in topics {
+            let led = topic.partitions.iter().filter(|one| one.leader.is_some());
+            wanted.push((topic, led.map(|one| one.partition).collect::<Vec<i32>>()));
+        }
+        let starts = self.offsets_in(&wanted, At::Earliest, Isolation::Uncommitted).await?;
+        let ends = self.offsets_in(&wanted, At::Latest, Isolation::Uncommitted).await?;
+        let span = |topic: &Topic, partition: i32| {
+            let place = (topic.name.clone(), partition);
+            let start = starts.get(&place)?.offset?;
             // Between the two questions the beginning may have been cut off.
-            let end = ends.get(&partition)?.offset?.max(start);
+            let end = ends.get(&place)?.offset?.max(start);
             Some((partition, start..end))
         };
-        Ok(starts.into_iter().filter_map(span).collect())
+        let spans = |(topic, led): &(&Topic, Vec<i32>)| led.iter().filter_map(|one| span(topic, *one)).collect();
+        Ok(wanted.iter().map(spans).collect())
     }
 
     /// The place in some partitions of a topic, without asking anew who leads them.
     pub(super) async fn offsets_of(
         &self,
         topic: &Topic,
-        wanted: &[i32],
+        wanted: Vec<i32>,
         at: At,
         isolation: Isolation,
     ) -> Result<BTreeMap<i32, Offset>, AdminError> {
-        let question = Question::new("ListOffsets", Operation::Describe, Resource::Topic(topic.name.clone()));
+        let found = self.offsets_in(&[(topic, wanted)], at, isolation).await?;
+        let by_partition = found.into_iter().map(|((_, partition), offset)| (partition, offset));
+        Ok(by_partition.collect())
+    }
+
+    /// The place in some partitions of topics: each leader is asked once.
+    async fn offsets_in(
+        &self,
+        wanted: &[(&Topic, Vec<i32>)],
+        at: At,
+        isolation: Isolation,
+    ) -> Result<BTreeMap<(String, i32), Offset>, AdminError> {
+        let question = |topic: &str| of_topic("ListOffsets", Operation::Describe, topic);
         let mut found = BTreeMap::new();
-        for (leader, partitions) in by_leader(topic, wanted)? {
+        for (leader, partitions) in by_leader(wanted)? {
+            let (first, partition) = partitions.first().copied().unwrap_or_default();
             let Some(place) = self.asker.address_of(leader).await? else {
-                let partition = partitions.first().copied().unwrap_or(0);
-                return Err(no_leader(topic, partition));
+                return Err(no_leader(first, partition));
             };
-            let request = request(&topic.name, &partitions, at, isolation);
+            let request = request(&partitions, at, isolation);
             let response = self.asker.ask(&place, &request, None).await;
-            let response = response.map_err(|source| question.net(source))?;
-            for row in response.topics.iter().flat_map(|topic| &topic.partitions) {
-                self.asker.check(&question, &place, row.error_code, None)?;
-                let offset = u64::try_from(row.offset).ok();
-                let timestamp = (row.timestamp >= 0).then_some(row.timestamp);
-                found.insert(row.partition_index, Offset { offset, timestamp });
+            // One of those that it was asked about.
+            let response = response.map_err(|source| question(first).net(source))?;
+            for topic in &response.topics {
+                for row in &topic.partitions {
+                    self.asker.check(&question(&topic.name), &place, row.error_code, None)?;
+                    let offset = u64::try_from(row.offset).ok();
+                    let timestamp = (row.timestamp >= 0).then_some(row.timestamp);
+                    let key = (topic.name.to_string(), row.partition_index);
+                    found.insert(key, Offset { offset, timestamp });
+                }
             }
-            if !partitions.iter().all(|partition| found.contains_key(partition)) {
-                return Err(question.no_word(&place));
+            let is_there = |topic: &str, partition: i32| found.contains_key(&(topic.to_owned(), partition));
+            if let Some((topic, _)) = partitions.iter().find(|(topic, one)| !is_there(topic, *one)) {
+                return Err(question(topic).no_word(&place));
             }
         }
         Ok(found)
     }
 }
 
-/// Some partitions of a topic by who leads them.
-fn by_leader(topic: &Topic, wanted: &[i32]) -> Result<BTreeMap<i32, Vec<i32>>, AdminError> {
-    let mut leaders: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
-    for one in topic.partitions.iter().filter(|one| wanted.contains(&one.partition)) {
-        let leader = one.leader.ok_or_else(|| no_leader(topic, one.partition))?;
-        leaders.entry(leader).or_default().push(one.partition);
+/// Partitions with their topics' names by who leads them.
+type Leaders<'t> = BTreeMap<i32, Vec<(&'t str, i32)>>;
+
+fn by_leader<'t>(wanted: &[(&'t Topic, Vec<i32>)]) -> Result<Leaders<'t>, AdminError> {
+    let mut leaders = Leaders::new();
+    for (topic, wanted) in wanted {
+        for one in topic.partitions.iter().filter(|one| wanted.contains(&one.partition)) {
+            let leader = one.leader.ok_or_else(|| no_leader(&topic.name, one.partition))?;
+            leaders.entry(leader).or_default().push((&topic.name, one.partition));
+        }
     }
     Ok(leaders)
 }
 
-fn no_leader(topic: &Topic, partition: i32) -> AdminError {
+fn no_leader(topic: &str, partition: i32) -> AdminError {
     AdminError::NoLeader {
-        topic: topic.name.clone(),
+        topic: topic.to_owned(),
         partition,
     }
 }
 
-fn request(topic: &str, partitions: &[i32], at: At, isolation: Isolation) -> ListOffsetsRequest {
+fn request(partitions: &[(&str, i32)], at: At, isolation: Isolation) -> ListOffsetsRequest {
     let timestamp = match at {
         At::Earliest => -2,
         At::Latest => -1,
         // What is below 0 has other meanings.
         At::Timestamp(time) => time.max(0),
     };
-    let partition = |partition: &i32| {
-        ListOffsetsPartition::default()
+    let mut topics: BTreeMap<&str, Vec<ListOffsetsPartition>> = BTreeMap::new();
+    for (topic, partition) in partitions {
+        let partition = ListOffsetsPartition::default()
             .with_partition_index(*partition)
             .with_current_leader_epoch(-1)
-            .with_timestamp(timestamp)
+            .with_timestamp(timestamp);
+        topics.entry(topic).or_default().push(partition);
+    }
+    let topic = |(name, partitions)| {
+        ListOffsetsTopic::default()
+            .with_name(TopicName(text(name)))
+            .with_partitions(partitions)
     };
-    let topic = ListOffsetsTopic::default()
-        .with_name(TopicName(text(topic)))
-        .with_partitions(partitions.iter().map(partition).collect());
     ListOffsetsRequest::default()
         .with_replica_id(BrokerId(-1))
         .with_isolation_level(isolation.level())
-        .with_topics(vec![topic])
+        .with_topics(topics.into_iter().map(topic).collect())
 }
 
 impl Isolation {

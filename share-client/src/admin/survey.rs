@@ -115,10 +115,10 @@ impl Admin {
     /// Where the partition of the state topic begins and ends.
     async fn span(&self, kept_in: &Topic, index: i32) -> Result<(u64, u64), AdminError> {
         let begins = self
-            .offsets_of(kept_in, &[index], At::Earliest, Isolation::Committed)
+            .offsets_of(kept_in, vec![index], At::Earliest, Isolation::Committed)
             .await?;
         let ends = self
-            .offsets_of(kept_in, &[index], At::Latest, Isolation::Committed)
+            .offsets_of(kept_in, vec![index], At::Latest, Isolation::Committed)
             .await?;
         let of = |found: &BTreeMap<i32, super::Offset>| found.get(&index).and_then(|found| found.offset).unwrap_or(0);
         Ok((of(&begins), of(&ends)))

@@ -86,7 +86,7 @@ impl Admin {
         self.asker.patiently(|| self.topics_once()).await
     }
 
-    async fn topics_once(&self) -> Result<Vec<Topic>, AdminError> {
+    pub(super) async fn topics_once(&self) -> Result<Vec<Topic>, AdminError> {
         let request = MetadataRequest::default()
             .with_topics(None)
             .with_allow_auto_topic_creation(false);

@@ -1,5 +1,7 @@
 //! A cluster's topics: listed, described, made and deleted. Kafka's own are not listed.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use share_client::admin::{ConfigOf, Ensured, NewTopic, Setting, Topic};
@@ -14,18 +16,11 @@ use crate::config::{self, Origin, Retention};
 
 impl KafkaAdmin {
     pub(super) async fn topic_list(&self) -> Result<Vec<TopicSummary>, AdminError> {
-        let mut list = Vec::new();
-        for topic in self.client.topics().await?.iter().filter(|topic| !topic.internal) {
-            let spans = match self.client.spans(&topic.name).await {
-                // It was deleted meanwhile.
-                Err(error) if error.is_missing() => continue,
-                other => other?,
-            };
-            let records =
-                (spans.len() == topic.partitions.len()).then(|| spans.values().map(|span| span.end - span.start).sum());
-            list.push(summary(topic, records));
-        }
-        Ok(list)
+        let topics = self.client.topics_with_spans().await?;
+        let list = topics
+            .iter()
+            .map(|(topic, spans)| summary(topic, records(topic, spans)));
+        Ok(list.collect())
     }
 
     pub(super) async fn topic_detail(&self, name: &str) -> Result<TopicDetail, AdminError> {
@@ -51,8 +46,7 @@ impl KafkaAdmin {
                 }
             })
             .collect();
-        let records =
-            (spans.len() == topic.partitions.len()).then(|| spans.values().map(|span| span.end - span.start).sum());
+        let records = records(&topic, &spans);
         let settings = match self.client.settings(&ConfigOf::Topic(name.to_owned())).await {
             // Whoever may read the topic need not see its settings.
             Err(error) if error.denied().is_some() => Vec::new(),
@@ -156,6 +150,12 @@ fn wanted(name: &str, topic: &config::Topic) -> NewTopic {
         settings: topic.kafka_settings(),
         ..NewTopic::named(name)
     }
+}
+
+/// How many offsets there are; `None` while nobody leads one of its partitions.
+fn records(topic: &Topic, spans: &BTreeMap<i32, Range<u64>>) -> Option<u64> {
+    let is_whole = spans.len() == topic.partitions.len();
+    is_whole.then(|| spans.values().map(|span| span.end - span.start).sum())
 }
 
 fn summary(topic: &Topic, records: Option<u64>) -> TopicSummary {
