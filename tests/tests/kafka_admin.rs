@@ -117,6 +117,7 @@ fn the_command_line_works_on_a_cluster() {
     groups_are_moved_and_removed(&rig);
     what_was_given_up_comes_back(&rig);
     letters_of_a_host(&rig);
+    letters_by_name(&rig);
     without_a_manifest(&rig);
 }
 
@@ -393,21 +394,23 @@ fn what_was_given_up_comes_back(rig: &Rig) {
     assert!(shown.contains("100  held elsewhere or never delivered"), "{shown}");
 }
 
-/// As a host writes them.
+/// As a host writes it, as a line of a file of records.
+fn letter(number: u32, cause: &str) -> String {
+    serde_json::json!({
+        "key": format!("k{number}"), "value": format!("v{number}"),
+        "headers": {
+            "own": "kept",
+            "__dlq.errors.topic": "jobs", "__dlq.errors.partition": "1", "__dlq.errors.offset": number.to_string(),
+            "__dlq.errors.group": "enrich", "__dlq.errors.delivery.count": "2", "__dlq.errors.message": "no price",
+            "sharemill.cause": cause, "sharemill.archived-at": "1700000000000", "sharemill.origin": "orders/0/77",
+            "sharemill.attempts": "release: later", "sharemill.log": "warn no price",
+        },
+    })
+    .to_string()
+}
+
 fn letters_of_a_host(rig: &Rig) {
     rig.run(&["topic", "create", "jobs.dead"]).success();
-    let letter = |number: u32, cause: &str| {
-        serde_json::json!({
-            "key": format!("k{number}"), "value": format!("v{number}"),
-            "headers": {
-                "own": "kept",
-                "__dlq.errors.topic": "jobs", "__dlq.errors.partition": "1", "__dlq.errors.offset": number.to_string(),
-                "__dlq.errors.group": "enrich", "__dlq.errors.delivery.count": "2", "__dlq.errors.message": "no price",
-                "sharemill.cause": cause, "sharemill.archived-at": "1700000000000", "sharemill.origin": "orders/0/77",
-                "sharemill.attempts": "release: later", "sharemill.log": "warn no price",
-            },
-        })
-    };
     let lines = format!(
         "{}\n{}\n{{\"value\":\"no letter\"}}\n{}\n",
         letter(0, "reject"),
@@ -480,6 +483,39 @@ fn redriven_letters_are_there_no_more(rig: &Rig) {
         (&records[0]["record"]["headers"], &records[0]["record"]["key"]),
         (&headers, &"k3".into())
     );
+}
+
+/// Several at once, whatever became of some of them before.
+fn letters_by_name(rig: &Rig) {
+    rig.run(&["topic", "create", "hand.dead", "--partitions", "2"])
+        .success();
+    for partition in ["0", "1"] {
+        let lines = format!("{}\n{}\n", letter(5, "reject"), letter(6, "reject"));
+        let produce = ["produce", "hand.dead", "--ndjson", "-", "--partition", partition];
+        rig.folder.run_with_input(&produce, &lines).success();
+    }
+    let redrive = |ids: &[&str]| {
+        let ids: Vec<String> = ids.iter().map(|id| format!("hand.dead/{id}")).collect();
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        let arguments = [&["dead", "redrive"], &ids[..], &["--format", "json"]].concat();
+        let done: Value = serde_json::from_str(&rig.run(&arguments).stdout).unwrap();
+        let ids = |of: &str| {
+            let all = done[of].as_array().unwrap().iter();
+            all.map(|one| one["id"].as_str().unwrap().replace("hand.dead/", ""))
+                .collect::<Vec<_>>()
+        };
+        (ids("redriven"), ids("failed"))
+    };
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    assert_eq!(
+        redrive(&["1/0", "0/0", "0/0", "0/9"]),
+        (texts(&["1/0", "0/0"]), texts(&["0/9"]))
+    );
+    assert_eq!(
+        redrive(&["0/1", "0/0", "1/1", "1/0"]),
+        (texts(&["0/1", "1/1"]), texts(&["0/0", "1/0"]))
+    );
+    assert_eq!(letters(rig, &["--topic", "hand.dead"]), [""; 0]);
 }
 
 fn without_a_manifest(rig: &Rig) {
@@ -615,6 +651,8 @@ fn what_stops_a_command_is_said_with_a_way_out() {
     assert!(!refused.stderr.contains("wrong"), "{refused:?}");
     as_worker(PASSWORD, &["produce", "jobs", "x"]).failure(1, &["topic jobs"]);
 
+    what_a_page_needs_not_is_not_read(&rig, &|arguments| as_worker(PASSWORD, arguments));
+
     // What is said is done, until nothing is missing.
     let mut granted: Vec<String> = Vec::new();
     let found = until("every permission", || {
@@ -650,4 +688,36 @@ fn what_stops_a_command_is_said_with_a_way_out() {
     assert_eq!(found["archived"][0]["offset"], 0);
     // To read is not to write.
     as_worker(PASSWORD, &["produce", "jobs", "x"]).failure(1, &["may not write to topic jobs", "kafka-acls.sh"]);
+}
+
+/// Of two topics of letters, one may be read.
+fn what_a_page_needs_not_is_not_read(rig: &Rig, as_worker: &dyn Fn(&[&str]) -> Output) {
+    for (topic, operation) in [("a.dead", "Read"), ("b.dead", "Describe")] {
+        rig.run(&["topic", "create", topic]).success();
+        let lines = format!("{}\n{}\n", letter(1, "reject"), letter(2, "reject"));
+        rig.folder
+            .run_with_input(&["produce", topic, "--ndjson", "-"], &lines)
+            .success();
+        let granted = [
+            "--allow-principal",
+            "User:worker",
+            "--operation",
+            operation,
+            "--topic",
+            topic,
+        ];
+        rig.tool(ACLS, &[&["--add"], &granted[..]].concat());
+    }
+    let list = |limit| as_worker(&["dead", "list", "--limit", limit, "--format", "json"]);
+    // An ACL takes a moment to be known to all of the broker.
+    let refused = until("both are known", || {
+        let output = list("2");
+        output.stderr.contains("topic b.dead").then_some(output)
+    });
+    refused.failure(1, &["User:worker needs READ on topic b.dead"]);
+    let page = list("1").json();
+    assert_eq!(
+        (&page["dead_letters"][0]["id"], &page["more"]),
+        (&"a.dead/0/0".into(), &true.into())
+    );
 }

@@ -4,7 +4,7 @@
 mod mark;
 mod redrive;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -59,7 +59,7 @@ pub(super) struct Place {
 pub(super) struct Letters<'c> {
     walk: Walk<'c>,
     topic: String,
-    redriven: BTreeSet<u64>,
+    redriven: BTreeMap<u64, u64>,
 }
 
 impl Letters<'_> {
@@ -70,7 +70,7 @@ impl Letters<'_> {
 
     pub(super) async fn next(&mut self) -> Result<Option<Letter>, AdminError> {
         while let Some(taken) = self.walk.next().await? {
-            if self.redriven.contains(&taken.offset) {
+            if self.redriven.contains_key(&taken.offset) {
                 continue;
             }
             let letter = Letter::of(&self.topic, taken);
@@ -87,6 +87,10 @@ impl KafkaAdmin {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut dead_letters = Vec::new();
         for place in self.dead_places(&query.filter).await? {
+            // One more than asked for tells that there are more. To begin with a place is to read all of it.
+            if dead_letters.len() > limit {
+                break;
+            }
             let mut letters = self.letters(&place).await?;
             while dead_letters.len() <= limit {
                 let Some(letter) = letters.next().await? else { break };
@@ -148,16 +152,22 @@ impl KafkaAdmin {
     /// Reads the place once for the marks, and lets it be read again for the letters.
     pub(super) async fn letters(&self, place: &Place) -> Result<Letters<'_>, AdminError> {
         let Place { topic, partition, span } = place;
-        let mut redriven = BTreeSet::new();
-        let mut walk = Walk::new(&self.client, topic, *partition, span.clone());
-        while let Some(taken) = walk.next().await? {
-            redriven.extend(mark::read(topic, &taken));
-        }
         Ok(Letters {
             walk: Walk::new(&self.client, topic, *partition, span.clone()),
             topic: topic.clone(),
-            redriven,
+            redriven: self.marks(place).await?,
         })
+    }
+
+    /// Reads the place: offsets of letters that were redriven, and of the last mark of each.
+    pub(super) async fn marks(&self, place: &Place) -> Result<BTreeMap<u64, u64>, AdminError> {
+        let Place { topic, partition, span } = place;
+        let mut marks = BTreeMap::new();
+        let mut walk = Walk::new(&self.client, topic, *partition, span.clone());
+        while let Some(taken) = walk.next().await? {
+            marks.extend(mark::read(topic, &taken).map(|letter| (letter, taken.offset)));
+        }
+        Ok(marks)
     }
 
     /// The topics in which letters are looked for: those of the manifest, those that groups of the cluster are set to, and whatever is called

@@ -1,10 +1,13 @@
 //! Redrive in a cluster: the record is produced to where it came from, and when it is stored, the letter is marked. Between the two the
 //! process may end; then the letter is there still, and redriving it again produces the record again: at least once.
 
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+
 use share_engine::letter::{LOST, ORIGIN_HEADER};
 
 use super::super::KafkaAdmin;
-use super::super::read::{Taken, Walk, index, number};
+use super::super::read::{Taken, index, number};
 use super::{Letter, Place, mark};
 use crate::admin::letter::{fits, is_added};
 use crate::admin::{
@@ -17,19 +20,15 @@ use crate::source::{KafkaProducer, Produced, ToProduce};
 const AT_ONCE: usize = 500;
 const BYTES_AT_ONCE: usize = 4 << 20;
 
+/// By the offsets of their letters.
+type Marks = Result<BTreeMap<u64, u64>, AdminError>;
+
 impl KafkaAdmin {
     pub(in super::super) async fn redrive_all(&self, request: RedriveRequest) -> Result<RedriveResult, AdminError> {
         let producer = self.producer(None)?;
         let mut result = RedriveResult::default();
         match request {
-            RedriveRequest::Ids(ids) => {
-                for id in ids {
-                    match self.waiting(&id).await {
-                        Ok(letter) => self.redrive_some(&producer, vec![letter], &mut result).await,
-                        Err(error) => result.failed.push(RedriveFailure { id, error }),
-                    }
-                }
-            }
+            RedriveRequest::Ids(ids) => self.redrive_named(&producer, ids, &mut result).await,
             RedriveRequest::All(filter) => {
                 for place in self.dead_places(&filter).await? {
                     if let Err(error) = self.redrive_place(&producer, &place, &filter, &mut result).await {
@@ -86,24 +85,56 @@ impl KafkaAdmin {
         }
     }
 
-    /// A letter that was not redriven before.
-    async fn waiting(&self, id: &DeadLetterId) -> Result<Letter, AdminError> {
-        let letter = self.letter(id).await?;
-        let spans = self.client.spans(&id.topic).await?;
-        let end = spans.get(&index(id.partition)).map_or(id.offset, |span| span.end);
-        let mut behind = Walk::new(&self.client, &id.topic, index(id.partition), id.offset..end);
-        while let Some(taken) = behind.next().await? {
-            if mark::read(&id.topic, &taken) == Some(id.offset) {
-                let topic = &letter.summary.source_topic;
-                let message = format!("dead letter {id} has been redriven already");
-                let hint = format!(
-                    "its record is in {topic} again: the mark at offset {} says where",
-                    taken.offset
-                );
-                return Err(AdminError::new(ErrorCode::Conflict, message).hint(hint));
+    /// These, in their order; one that is named twice, once. What is behind them is read once for all of a partition.
+    async fn redrive_named(&self, producer: &KafkaProducer, ids: Vec<DeadLetterId>, result: &mut RedriveResult) {
+        let mut named = BTreeSet::new();
+        let ids: Vec<DeadLetterId> = ids.into_iter().filter(|id| named.insert(id.clone())).collect();
+        let mut known = BTreeMap::new();
+        for id in ids {
+            match self.waiting(&id, &named, &mut known).await {
+                Ok(letter) => self.redrive_some(producer, vec![letter], result).await,
+                Err(error) => result.failed.push(RedriveFailure { id, error }),
             }
         }
-        Ok(letter)
+    }
+
+    /// A letter that was not redriven before. `known`: the marks of the partitions that were read.
+    async fn waiting(
+        &self,
+        id: &DeadLetterId,
+        named: &BTreeSet<DeadLetterId>,
+        known: &mut BTreeMap<(String, u32), Marks>,
+    ) -> Result<Letter, AdminError> {
+        let letter = self.letter(id).await?;
+        let marks = match known.entry((id.topic.clone(), id.partition)) {
+            Entry::Occupied(marks) => marks.into_mut(),
+            Entry::Vacant(unread) => unread.insert(self.marks_behind(id, named).await),
+        };
+        let mark = marks.as_ref().map_err(AdminError::clone)?.get(&id.offset);
+        let Some(mark) = mark else {
+            return Ok(letter);
+        };
+        let topic = &letter.summary.source_topic;
+        let message = format!("dead letter {id} has been redriven already");
+        let hint = format!("its record is in {topic} again: the mark at offset {mark} says where");
+        Err(AdminError::new(ErrorCode::Conflict, message).hint(hint))
+    }
+
+    /// The marks behind the first of those that are named in the partition of this one.
+    async fn marks_behind(&self, id: &DeadLetterId, named: &BTreeSet<DeadLetterId>) -> Marks {
+        let beside = |other: &&DeadLetterId| other.topic == id.topic && other.partition == id.partition;
+        let first = named.iter().find(beside).map_or(id.offset, |first| first.offset);
+        let spans = self.client.spans(&id.topic).await?;
+        let partition = index(id.partition);
+        let span = spans
+            .get(&partition)
+            .map_or(0..0, |span| first.max(span.start)..span.end);
+        let place = Place {
+            topic: id.topic.clone(),
+            partition,
+            span,
+        };
+        self.marks(&place).await
     }
 
     async fn redrive_some(&self, producer: &KafkaProducer, letters: Vec<Letter>, result: &mut RedriveResult) {
