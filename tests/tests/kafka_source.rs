@@ -262,7 +262,8 @@ fn doctor_names_what_stands_in_the_way() {
     );
 
     kafka.create("jobs", 1);
-    kafka.produce("jobs", &["accept", "reject that"]);
+    // The other way round, the broker may keep a partition in which all that is left to be seen was given up.
+    kafka.produce("jobs", &["reject that", "accept"]);
     let folder = folder.manifest(|text| text.replace("start = \"earliest\"", ""));
     let (code, bad) = doctor(&folder, "BAD");
     let skipped = "BAD  jobs: group jobs has no start offset and begins at the end: the 2 records in jobs are skipped";
