@@ -233,10 +233,7 @@ pub(super) fn is_ready(common: &Common, now: Instant) -> bool {
 
 /// Makes the topic if it is missing.
 async fn make(common: &Common, topic: &str) {
-    let admin = &common.admin;
-    if admin.topic(topic).await.is_err_and(|error| error.is_missing())
-        && let Err(error) = admin.create_topic(&new_topic(topic)).await
-    {
+    if let Err(error) = common.admin.ensure_topic(&new_topic(topic)).await {
         tracing::warn!(%topic, %error, "the retry topic is not there and cannot be made; records that wait stay where they are");
     }
 }
