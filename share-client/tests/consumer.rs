@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use group::{Bench, acquire, acquire_all, leases, offsets, settle, settled, until, within};
-use share_client::consumer::{Event, JoinOptions, Lease, Outcome, RenewOutcome, Verb};
+use share_client::consumer::{Credit, Event, JoinOptions, Lease, Outcome, RenewOutcome, Verb};
 use share_client::net::Connection;
 use share_wire::kafka::list_offsets_request::{ListOffsetsPartition, ListOffsetsTopic};
 use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
@@ -76,7 +76,7 @@ async fn limits_are_kept_exactly(bench: &Bench) {
     bench.create("limits", &[&[1]]).await;
     bench.fill("limits", 0, 1000).await;
     let consumer = bench.join("limits", &["limits"]).await;
-    for count in [7, 1, 100, 499] {
+    for count in [7, 1, 100, Credit::EXACT_BELOW - 1] {
         let acquired = leases(&acquire(&consumer, count).await);
         assert_eq!(acquired.len(), usize::try_from(count).unwrap());
         settled(&consumer, &acquired, Verb::Accept).await;

@@ -128,6 +128,7 @@ impl Kafka {
             max_lease: options.max_lease,
             lock: options.lock,
             window: WINDOW,
+            window_is_known: true,
             deliveries: 5,
             from_the_start: true,
             slots: 10,

@@ -99,6 +99,12 @@ impl KafkaAdmin {
         if let Some(topic) = request.topic.as_deref().filter(|topic| !topics.contains(topic)) {
             return Err(not_read(name, topic, &topics));
         }
+        if let (None, ResetTo::Offset(offset), 2..) = (&request.topic, request.to, topics.len()) {
+            let all: Vec<&str> = topics.into_iter().collect();
+            let message = format!("offset {offset} of which topic? Group {name} reads {}", all.join(", "));
+            let hint = "name one with --topic; copies that wait in a retry topic are lost to the group below where it is set to";
+            return Err(AdminError::new(ErrorCode::Invalid, message).hint(hint));
+        }
         let mut partitions = Vec::new();
         for topic in topics {
             if request.topic.as_ref().is_some_and(|wanted| wanted != topic) {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use share_client::admin::states::{DeliveryState, ShareState};
-use share_client::admin::{Admin, AdminError, At, GroupState, Isolation, Limits, Reset, ShareSupport, Want};
+use share_client::admin::{Admin, AdminError, At, GroupState, Isolation, Limits, Offset, Reset, ShareSupport, Want};
 use share_client::config::ClientConfig;
 use share_client::consumer::{JoinError, JoinOptions, ShareConsumer};
 use share_client::membership::Refusal;
@@ -13,7 +13,7 @@ use share_client::net::Connector;
 use share_wire::code::ErrorCode;
 
 use super::limits::{assumption, changes, check};
-use crate::config::{Deployment, KafkaSource, Manifest, format_duration};
+use crate::config::{Deployment, KafkaSource, Manifest, Start, format_duration};
 
 /// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -343,6 +343,10 @@ async fn records(name: &str, deployment: &Deployment, admin: &Admin, limits: &Li
         .iter()
         .map(|(partition, end)| end.offset.unwrap_or(0).saturating_sub(begin_of(partition)))
         .sum();
+    if *limits.isolation.value() == Isolation::Committed {
+        let stable = admin.offsets(topic, At::Latest, Isolation::Committed).await;
+        open_transactions(name, topic, &ends, &stable.unwrap_or_default(), findings);
+    }
     if there == 0 {
         return findings.note(name, format!("topic {topic} has no records"), "");
     }
@@ -356,9 +360,13 @@ async fn records(name: &str, deployment: &Deployment, admin: &Admin, limits: &Li
         .filter_map(|one| Some((one.partition, one.start?)))
         .collect();
     if starts.is_empty() {
-        if *limits.reset.value() == Reset::Latest && deployment.start.is_none() {
+        let is_wished = deployment.start == Some(Start::Latest);
+        // Known and to be changed: the host does that, or says that it may not.
+        let is_left = deployment.start.is_none() || limits.reset.assumed().is_some();
+        if *limits.reset.value() == Reset::Latest && is_left && !is_wished {
             let hint = format!(
-                "write start = \"earliest\", or: kafka-configs.sh --alter --entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest"
+                "write start = \"earliest\" where the host may change the group; else sharemill group reset {group} --to earliest, or have it \
+                 changed: kafka-configs.sh --alter --entity-type groups --entity-name {group} --add-config share.auto.offset.reset=earliest"
             );
             let found = format!(
                 "group {group} has no start offset and begins at the end{}: the {there} records in {topic} are skipped",
@@ -382,6 +390,32 @@ async fn records(name: &str, deployment: &Deployment, admin: &Admin, limits: &Li
                 .map(|denied| format!("to see more: {}", denied.command()));
             let found = format!("states of records may not be read: {error}");
             findings.note(name, found, &hint.unwrap_or_default());
+        }
+    }
+}
+
+/// Records behind a transaction that nobody has ended are given to nobody.
+fn open_transactions(
+    name: &str,
+    topic: &str,
+    ends: &BTreeMap<i32, Offset>,
+    stable: &BTreeMap<i32, Offset>,
+    findings: &mut Findings,
+) {
+    for (partition, end) in ends {
+        let (Some(end), Some(stable)) = (end.offset, stable.get(partition).and_then(|one| one.offset)) else {
+            continue;
+        };
+        if stable < end {
+            let found = format!(
+                "an open transaction holds {topic}/{partition} from offset {stable} on: the {} records from there wait for its end",
+                end - stable
+            );
+            let hint = format!(
+                "its producer ends it, or the brokers do after its transaction.timeout.ms; by hand: kafka-transactions.sh abort --topic {topic} \
+                 --partition {partition} --start-offset {stable}"
+            );
+            findings.bad(name, found, Some(hint));
         }
     }
 }
@@ -428,11 +462,13 @@ fn states_of(
     let topic = &deployment.topic;
     let known: u64 = state.batches.iter().map(|batch| batch.last - batch.first + 1).sum();
     if archived > 0 && archived == known && archived == end.saturating_sub(start) {
-        let hint = format!("sharemill archived list --group {} shows them", deployment.group);
+        let hint = format!("sharemill archived --group {} shows them", deployment.group);
         // Nothing is left to be delivered, but whoever waits for these is to know.
         findings.note(
             name,
-            format!("all {archived} records of {topic}/{partition} behind the start offset {start} are archived"),
+            format!(
+                "the last {archived} records of {topic}/{partition}, from the start offset {start} on, are archived"
+            ),
             &hint,
         );
     }

@@ -121,6 +121,7 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
             max_lease: deployment.max_lease,
             lock: group.lock,
             window: group.window,
+            window_is_known: group.window_is_known,
             deliveries: group.deliveries,
             from_the_start: group.reset == Reset::Earliest,
             slots: deployment.concurrency,

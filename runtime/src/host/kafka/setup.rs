@@ -8,13 +8,14 @@ use share_client::admin::{
 
 use super::KafkaError;
 use super::limits::{Change, assumption, changes, check};
-use crate::config::{Deployment, KafkaSource, Manifest, Origin, Topic, format_duration};
+use crate::config::{Deployment, KafkaSource, Manifest, Origin, Start, Topic, format_duration};
 use crate::source::Letters;
 
 /// What holds for a deployment's group.
 pub(super) struct Group {
     pub(super) lock: Duration,
     pub(super) window: u32,
+    pub(super) window_is_known: bool,
     /// Partitions of the topic, if they may be known.
     pub(super) partitions: Option<u64>,
     /// Deliveries after which the broker ends a record.
@@ -102,7 +103,9 @@ pub(super) async fn group(
     if let Some(why) = limits.attempts.assumed() {
         tracing::warn!(
             deployment = name,
-            "the brokers' limits may not be read, Kafka's defaults are assumed: {why}"
+            "the brokers' limits may not be read, Kafka's defaults are assumed ({} deliveries, a window of {} records): {why}",
+            limits.attempts.value(),
+            limits.window.value()
         );
     }
     let topic = admin.topic(&deployment.topic).await.ok();
@@ -130,7 +133,7 @@ pub(super) async fn group(
             }
         }
     }
-    skipped(deployment, reset, admin).await;
+    skipped(deployment, reset, limits.reset.assumed().is_some(), admin).await;
     let letters = match (limits.dead_letters.value(), &deployment.dead_letter) {
         (Some(broker), _) => {
             tracing::info!(deployment = name, topic = %broker.topic, "the broker writes the dead letters of group {group}");
@@ -142,6 +145,7 @@ pub(super) async fn group(
     Ok(Group {
         lock,
         window: *limits.window.value(),
+        window_is_known: limits.window.assumed().is_none(),
         partitions,
         deliveries: u16::try_from(*limits.attempts.value()).unwrap_or(u16::MAX),
         reset,
@@ -185,8 +189,8 @@ fn not_changed(
 }
 
 /// Says which records a group that begins at the end will never see.
-async fn skipped(deployment: &Deployment, reset: Reset, admin: &Admin) {
-    if reset != Reset::Latest || deployment.start.is_some() {
+async fn skipped(deployment: &Deployment, reset: Reset, is_assumed: bool, admin: &Admin) {
+    if reset != Reset::Latest || deployment.start == Some(Start::Latest) {
         return;
     }
     let (group, topic) = (&deployment.group, &deployment.topic);
@@ -204,8 +208,13 @@ async fn skipped(deployment: &Deployment, reset: Reset, admin: &Admin) {
     };
     let skipped = sum(ends).saturating_sub(sum(begins));
     if skipped > 0 {
+        let begins = if is_assumed {
+            "and where it begins may not be read; at Kafka's default, the end,"
+        } else {
+            "and begins at the end:"
+        };
         tracing::warn!(
-            "group {group} has no start offset and begins at the end: the {skipped} records that are in {topic} are skipped; write start = \"earliest\" under the source or the deployment to have them"
+            "group {group} has no start offset {begins} the {skipped} records that are in {topic} are skipped; to have them, write start = \"earliest\" under the source or the deployment, or, where the host may not change the group, run sharemill group reset {group} --to earliest"
         );
     }
 }

@@ -195,7 +195,26 @@ async fn look_further(member: Arc<Member>) {
         Ok(ends) => ends,
         Err(error) => return tracing::debug!(topic = %member.topic, %error, "cannot look where the topic ends"),
     };
-    let window = u64::from(member.common.options.window);
+    let options = &member.common.options;
+    let window = u64::from(options.window);
+    if !options.window_is_known {
+        // The brokers count what is not finished: if that is more than is held here, and nothing comes, the window is smaller than assumed.
+        let left = match admin.group_offsets(&options.group, Some(&[&member.topic])).await {
+            Ok(offsets) => offsets,
+            Err(error) => return tracing::debug!(topic = %member.topic, %error, "cannot see what is left"),
+        };
+        let mut held = member.held();
+        for span in held.spans() {
+            let left = left
+                .iter()
+                .find(|one| one.partition == span.partition)
+                .and_then(|one| one.lag);
+            if left.is_some_and(|left| left > held.count(span.id.0)) {
+                held.presume_full(span.id.0, span.lowest, window);
+            }
+        }
+        return;
+    }
     let mut held = member.held();
     for span in held.spans() {
         if let Some(end) = ends.get(&span.partition).and_then(|end| end.offset) {
@@ -262,13 +281,18 @@ fn moves(member: &Member, now: Instant) -> bool {
 
 fn say(member: &Member, span: Span, slots: u64, now: Instant) {
     let (offsets, window) = (span.offsets(), member.common.options.window);
+    let assumed = if member.common.options.window_is_known {
+        ""
+    } else {
+        " (assumed: the brokers' limits may not be read)"
+    };
     tracing::warn!(
         topic = %member.topic,
         partition = span.partition,
         offset = %span.lowest,
         age = ?now.since(span.since),
         parked = span.is_parked,
-        "window full: {offsets} of {window}, {slots} slots waiting; the broker gives out no more before this record is settled"
+        "window full: {offsets} of {window}{assumed}, {slots} slots waiting; the broker gives out no more before this record is settled"
     );
 }
 

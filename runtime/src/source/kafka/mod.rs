@@ -49,6 +49,8 @@ pub struct KafkaOptions {
     pub lock: Duration,
     /// Offsets of a partition from the first unfinished record to the last that the broker gives out.
     pub window: u32,
+    /// `window` is the brokers' word, no assumption.
+    pub window_is_known: bool,
     /// Records that handlers work on at the same time.
     pub slots: u32,
     /// Nothing more is acquired while so many records wait here for a later time.

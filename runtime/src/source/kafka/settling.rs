@@ -299,7 +299,9 @@ impl Member {
                     .unwrap_or(stored);
             }
             if let Err(error) = &stored {
-                tracing::warn!(%topic, %error, "a dead letter is not written; its record is held, and it is tried again");
+                let delivery = &one.0;
+                let record = format!("{}/{}/{}", delivery.topic, delivery.partition, delivery.offset());
+                tracing::warn!(record, to = topic, %error, "a dead letter is not written; its record is held, and it is tried again");
             }
             self.common.letters_fail.store(stored.is_err(), Ordering::Relaxed);
             written.push(if stored.is_ok() { Written::Yes } else { Written::No });

@@ -30,19 +30,61 @@ impl KafkaAdmin {
         match request {
             RedriveRequest::Ids(ids) => self.redrive_named(&producer, ids, &mut result).await,
             RedriveRequest::All(filter) => {
-                for place in self.dead_places(&filter).await? {
-                    if let Err(error) = self.redrive_place(&producer, &place, &filter, &mut result).await {
-                        // What was done is told all the same.
-                        if result == RedriveResult::default() {
-                            return Err(error.error);
-                        }
-                        result.unreadable.push(error);
-                        break;
-                    }
+                if filter.topic.is_none() && filter.group.is_none() {
+                    return self.redrive_own(&producer, &filter).await;
                 }
+                let places = self.dead_places(&filter).await?;
+                self.redrive_places(&producer, places, &filter, &mut result).await?;
             }
         }
         Ok(result)
+    }
+
+    /// Those of the manifest's groups: a cluster is not one user's.
+    async fn redrive_own(&self, producer: &KafkaProducer, filter: &DeadFilter) -> Result<RedriveResult, AdminError> {
+        if self.dead_letters.is_empty() {
+            let message = "whose dead letters are to be redriven is not said, and the cluster may be others', too";
+            let hint = "name them by --group or --topic; sharemill dead list shows all";
+            return Err(AdminError::new(ErrorCode::Invalid, message).hint(hint));
+        }
+        let mut result = RedriveResult::default();
+        for (group, topic) in &self.dead_letters {
+            let filter = DeadFilter {
+                group: Some(group.clone()),
+                topic: Some(topic.clone()),
+                ..filter.clone()
+            };
+            let places = match self.dead_places(&filter).await {
+                // The first letter makes it.
+                Err(error) if error.code == ErrorCode::NotFound => continue,
+                other => other?,
+            };
+            if !self.redrive_places(producer, places, &filter, &mut result).await? {
+                break;
+            }
+        }
+        Ok(result)
+    }
+
+    /// `false` if some are left.
+    async fn redrive_places(
+        &self,
+        producer: &KafkaProducer,
+        places: Vec<Place>,
+        filter: &DeadFilter,
+        result: &mut RedriveResult,
+    ) -> Result<bool, AdminError> {
+        for place in places {
+            if let Err(error) = self.redrive_place(producer, &place, filter, result).await {
+                // What was done is told all the same.
+                if *result == RedriveResult::default() {
+                    return Err(error.error);
+                }
+                result.unreadable.push(error);
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The letters of a place; fails with those that are left.

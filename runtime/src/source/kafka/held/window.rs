@@ -98,6 +98,16 @@ impl Held {
         taken
     }
 
+    /// The lowest record of this member is in the way for certain, however large the window is.
+    pub(crate) fn presume_full(&mut self, share: ShareKey, lowest: Offset, window: u64) {
+        self.presume(share, lowest, Offset::MAX, window);
+    }
+
+    /// Records of a partition that this member holds.
+    pub(crate) fn count(&self, share: ShareKey) -> u64 {
+        self.records.keys().filter(|id| id.0 == share).count() as u64
+    }
+
     /// A partition goes on to before `end`, and nothing comes. For all that can be known here, the broker has given out the window that
     /// begins with the lowest record of this member, some of it to others.
     pub(crate) fn presume(&mut self, share: ShareKey, lowest: Offset, end: Offset, window: u64) {
