@@ -8,9 +8,17 @@
     reason = "tests"
 )]
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use kafka_cluster::Version;
+use share_client::admin::{ConfigOf, Isolation, Limit, NewTopic, Reset};
+use share_client::config::ClientConfig;
+use share_client::net::Connector;
+use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
+use share_wire::kafka::{ProduceRequest, StrBytes, TopicName};
+use share_wire::records::{Codec, NewBatch, NewRecord, PLAIN_MAX};
+use sharemill::source::ToProduce;
 use sharemill_tests::kafka::{Kafka, Stored, options};
 use sharemill_tests::{Folder, Host, until};
 
@@ -238,6 +246,187 @@ fn while_dead_letters_cannot_be_written_their_records_are_held_and_others_go_on(
     letters.sort();
     assert_eq!(letters, ["reject one", "reject two"], "{said}");
     assert!(said.contains("accepted=2 dead_letters=2"), "{said}");
+}
+
+const PROBE: &str = "probe";
+
+/// Whether the dead-letter topic takes anything.
+fn take_letters(kafka: &Kafka, take: bool) {
+    let of = ConfigOf::Topic("jobs.dead".to_owned());
+    let limit = (!take).then_some("1");
+    kafka
+        .wait(kafka.admin.set(&of, &[("max.message.bytes", limit)]))
+        .unwrap();
+    // The broker hears of it in its own time.
+    until("the limit holds", || {
+        let probe = ToProduce {
+            topic: "jobs.dead".to_owned(),
+            value: Some(PROBE.into()),
+            ..ToProduce::default()
+        };
+        (kafka.write(vec![probe])[0].is_ok() == take).then_some(())
+    });
+}
+
+fn letters(kafka: &Kafka) -> Vec<Stored> {
+    let mut letters = kafka.read("jobs.dead");
+    letters.retain(|letter| letter.text() != PROBE);
+    letters
+}
+
+/// The broker would end the record, and its letter would never be written.
+#[test]
+fn the_last_delivery_is_held_until_its_letter_is_written() {
+    let test = "kafka_source::the_last_delivery_is_held_until_its_letter_is_written";
+    let options = options(Version::default()).set("group.share.delivery.count.limit", "2");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 1\ndeadline = \"2s\"\nmax-lease = \"2s\"");
+    let host = Host::start(&folder, &[]);
+    host.wait_for("assignment changed");
+    take_letters(&kafka, false);
+    kafka.produce("jobs", &["reject one"]);
+    host.wait_for("within max-lease: its record is released, and comes again");
+    host.wait_for("within max-lease; its record is held on");
+    take_letters(&kafka, true);
+    kafka.finished("jobs", "jobs");
+    let said = host.stop();
+    let letters = letters(&kafka);
+    assert_eq!(texts(&letters), ["reject one"], "{said}");
+    let count = letters[0].header("__dlq.errors.delivery.count");
+    assert_eq!(count.as_deref(), Some("2"), "{said}");
+}
+
+#[test]
+fn who_leaves_writes_the_letters_that_are_owed_first() {
+    let Some(kafka) = start("who_leaves_writes_the_letters_that_are_owed_first") else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let folder = hostile(&kafka, "attempts = 1");
+    let host = Host::start(&folder, &[]);
+    host.wait_for("assignment changed");
+    take_letters(&kafka, false);
+    kafka.produce("jobs", &["reject one"]);
+    // The next try is further away by then than whoever leaves goes on.
+    until("four tries", || {
+        let tries = host.said().matches("a dead letter is not written").count();
+        (tries >= 4).then_some(())
+    });
+    take_letters(&kafka, true);
+    let said = host.stop();
+    assert_eq!(texts(&letters(&kafka)), ["reject one"], "{said}");
+    assert_eq!(kafka.left("jobs", "jobs"), 0, "{said}");
+}
+
+#[test]
+fn what_cannot_be_copied_waits_on_where_it_is() {
+    let test = "kafka_source::what_cannot_be_copied_waits_on_where_it_is";
+    let options = options(Version::default()).set("group.share.partition.max.record.locks", "100");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let small = NewTopic {
+        settings: [("max.message.bytes".to_owned(), "1".to_owned())].into(),
+        ..NewTopic::named("jobs.retry")
+    };
+    kafka.wait(kafka.admin.create_topic(&small)).unwrap();
+    let folder = hostile(&kafka, "attempts = 2");
+    let folder = folder.manifest(|text| text.replace("200ms", "8s"));
+    kafka.produce("jobs", &["release not yet"]);
+    for _ in 0..30 {
+        kafka.produce("jobs", &["accept"; 10]);
+    }
+    let host = Host::start(&folder, &[]);
+    host.wait_for("cannot be copied to the retry topic");
+    kafka.finished("jobs", "jobs");
+    let said = host.stop();
+    assert_eq!(kafka.read("jobs.retry"), [], "{said}");
+    assert_eq!(texts(&kafka.read("jobs.dead")), ["release not yet"], "{said}");
+}
+
+#[test]
+fn limits_of_the_brokers_are_kept_and_the_group_is_set_up() {
+    let test = "kafka_source::limits_of_the_brokers_are_kept_and_the_group_is_set_up";
+    let options = options(Version::default()).set("group.share.partition.max.record.locks", "100");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    for (line, limit) in [
+        (
+            "attempts = 5",
+            "attempts is 5: the brokers end a record after 5 deliveries",
+        ),
+        ("lock = \"2m\"", "lock is 2m: the brokers allow 1s to 1m"),
+        (
+            "concurrency = 101",
+            "concurrency is 101: the brokers give a group at most 100 records",
+        ),
+    ] {
+        let said = hostile(&kafka, line).run(&["run", "--until-idle"]);
+        assert_eq!(said.code, Some(1), "{said:?}");
+        assert!(said.stderr.contains(limit), "{said:?}");
+    }
+    let folder = hostile(&kafka, "attempts = 4\nlock = \"1m\"\nconcurrency = 100");
+    let folder = folder.manifest(|text| text.replace("earliest\"", "earliest\"\nisolation-level = \"read_committed\""));
+    folder.run(&["run", "--until-idle"]).success();
+    let limits = kafka.wait(kafka.admin.limits("jobs")).unwrap();
+    assert_eq!(limits.reset, Limit::Known(Reset::Earliest));
+    assert_eq!(limits.lock, Limit::Known(Duration::from_mins(1)));
+    assert_eq!(limits.isolation, Limit::Known(Isolation::Committed));
+}
+
+/// One batch that takes more bytes uncompressed than the host reads: few as it is stored.
+fn write_too_large_to_read(kafka: &Kafka) {
+    let value = vec![0; PLAIN_MAX];
+    let record = NewRecord {
+        value: Some(&value),
+        ..NewRecord::default()
+    };
+    let batch = NewBatch {
+        codec: Codec::Zstd,
+        ..NewBatch::default()
+    };
+    let data = PartitionProduceData::default().with_records(Some(batch.encode(&[record]).unwrap()));
+    let data = TopicProduceData::default()
+        .with_name(TopicName(StrBytes::from_static_str("jobs")))
+        .with_partition_data(vec![data]);
+    let request = ProduceRequest::default()
+        .with_acks(-1)
+        .with_timeout_ms(10_000)
+        .with_topic_data(vec![data]);
+    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), kafka.cluster.bootstrap())]);
+    let connector = Connector::new(&ClientConfig::new(&properties).unwrap()).unwrap();
+    let answer = kafka.wait(async {
+        let mut connection = connector.connect(&connector.bootstrap()[0]).await.unwrap();
+        connection.call(&request).await.unwrap()
+    });
+    assert_eq!(answer.responses[0].partition_responses[0].error_code, 0, "{answer:?}");
+}
+
+#[test]
+fn a_record_that_cannot_be_read_leaves_a_letter_that_says_so() {
+    let Some(kafka) = start("a_record_that_cannot_be_read_leaves_a_letter_that_says_so") else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    write_too_large_to_read(&kafka);
+    kafka.produce("jobs", &["accept"]);
+    let said = hostile(&kafka, "attempts = 2").run(&["run", "--until-idle"]);
+    assert_eq!(said.code, Some(0), "{said:?}");
+    assert_eq!(kafka.left("jobs", "jobs"), 0, "{said:?}");
+    let letters = kafka.read("jobs.dead");
+    assert_eq!(letters.len(), 1, "{said:?}");
+    let header = |name: &str| letters[0].header(name).unwrap_or_default();
+    assert_eq!(header("sharemill.origin"), "jobs/0/0");
+    assert_eq!(header("sharemill.cause"), "unreadable");
+    assert_eq!(header("sharemill.payload"), "lost");
+    assert_eq!(header("__dlq.errors.delivery.count"), "2");
+    assert!(header("__dlq.errors.message").contains("grows beyond"), "{letters:?}");
 }
 
 /// What it finds of a kind, and how it ends.
