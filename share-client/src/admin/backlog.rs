@@ -44,10 +44,20 @@ impl Backlog {
     /// In all partitions, and whether some of it is a guess.
     pub fn total(&self) -> (u64, bool) {
         let left = self.partitions.values();
-        left.fold((0, false), |(sum, guessed), left| match left {
-            Left::Counted(records) => (sum.saturating_add(*records), guessed),
-            Left::Guessed { offsets, .. } => (sum.saturating_add(*offsets), true),
+        left.fold((0, false), |(sum, guessed), left| {
+            let is_guess = matches!(left, Left::Guessed { .. });
+            (sum.saturating_add(left.offsets()), guessed || is_guess)
         })
+    }
+}
+
+impl Left {
+    /// Records, or offsets where that is all that is known.
+    pub const fn offsets(&self) -> u64 {
+        match self {
+            Self::Counted(records) => *records,
+            Self::Guessed { offsets, .. } => *offsets,
+        }
     }
 }
 

@@ -131,9 +131,11 @@ async fn take_up(common: &Common, member: &Member) {
         }
         // Whoever held one before and ended has used up a delivery of it. A new copy has them all.
         let later = member.now().after(BEGIN);
-        let tired = member.held().take_aside(Which::Delivered(2), later, usize::MAX);
-        if !tired.is_empty() {
-            put_aside(member, &member.topic, tired).await;
+        if is_ready(common, member.now()) {
+            let tired = member.held().take_aside(Which::Delivered(2), later, usize::MAX);
+            if !tired.is_empty() {
+                put_aside(member, &member.topic, tired).await;
+            }
         }
     }
 }
@@ -162,7 +164,10 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, T
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
     let (mut copies, mut copied, mut stay) = (Vec::new(), Vec::new(), Vec::new());
-    {
+    if partitions.is_empty() {
+        // Nobody knows that a copy would come.
+        stay = records;
+    } else {
         let held = member.held();
         for ((due, then, at), partition) in records.into_iter().zip(partitions.iter().cycle()) {
             let Some(delivery) = held.delivery(due) else {

@@ -132,7 +132,13 @@ fn put_off(member: &Member, letter: Letter) {
     };
     let (topic, partition, offset) = (&member.topic, delivery.partition, delivery.offset());
     let tries = letter.tries.saturating_add(1);
-    let delay = AGAIN.saturating_mul(1 << tries.min(5)).min(LONGEST);
+    // Whoever leaves has no time for more.
+    let most = if *member.common.leaving.borrow() {
+        AGAIN
+    } else {
+        LONGEST
+    };
+    let delay = AGAIN.saturating_mul(1 << tries.min(5)).min(most);
     let held_for = now.since(letter.since).saturating_add(delay);
     let is_last = u16::try_from(letter.due.lease.delivery_count).is_ok_and(|count| count >= options.deliveries);
     let max_lease = options.max_lease;

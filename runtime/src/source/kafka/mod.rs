@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use share_client::admin::Admin;
+use share_client::admin::{Admin, Guess, Left};
 use share_client::config::ClientConfig;
 use share_client::consumer::{self, ConsumerError, JoinError};
 use share_engine::ids::LeaseKey;
@@ -272,6 +272,14 @@ impl Source for KafkaSource {
         Box::pin(async move {
             let mut backlog = Backlog::default();
             let options = &self.common.options;
+            if self.main.consumer.snapshot().assignment.is_empty() {
+                // What the brokers give out is not known before, and nobody is to think that nothing is left.
+                let reason = format!(
+                    "group {} has assigned no partition of {} yet",
+                    options.group, options.topic
+                );
+                return Err(SourceError::Unavailable(reason));
+            }
             for topic in std::iter::once(&options.topic).chain(&options.retry_topic) {
                 let left = match self.common.admin.backlog(&options.group, topic).await {
                     // No record was copied yet.
@@ -279,6 +287,18 @@ impl Source for KafkaSource {
                     left => left.map_err(|error| SourceError::Unavailable(error.to_string()))?,
                 };
                 backlog.available += left.total().0;
+                let is_guess = |left: &Left| matches!(left, Left::Guessed { from, .. } if *from != Guess::Start);
+                if options.from_the_start && left.partitions.values().any(is_guess) {
+                    // The coordinator may not have heard yet that the group begins with the first record.
+                    let spans = self.common.admin.spans(topic).await;
+                    let spans = spans.map_err(|error| SourceError::Unavailable(error.to_string()))?;
+                    let guessed = left.partitions.iter().filter(|(_, left)| is_guess(left));
+                    let unseen = guessed.filter_map(|(partition, left)| {
+                        let span = spans.get(partition)?;
+                        Some((span.end - span.start).saturating_sub(left.offsets()))
+                    });
+                    backlog.available += unseen.sum::<u64>();
+                }
             }
             let now = self.main.now();
             for member in self.members() {
