@@ -32,6 +32,7 @@ use clap::Parser as _;
 
 pub use run::RunPlan;
 
+use crate::config::schema;
 use crate::output::{self, Exit, Failure};
 use args::{Cli, Command, ConfigCommand, ModuleCommand};
 
@@ -58,6 +59,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
     match command {
         Command::Config(ConfigCommand::Check(args)) => config::check(&args).await,
         Command::Config(ConfigCommand::Show(args)) => config::show(&args),
+        Command::Config(ConfigCommand::Schema) => output::json(&schema()),
         Command::Run(args) => run::run(args).await,
         Command::Produce(args) => produce::run(args).await,
         Command::Topic(command) => topic::run(command).await,

@@ -13,6 +13,7 @@ mod made;
 mod on_kafka;
 mod problem;
 mod reference;
+mod schema;
 mod section;
 mod shown;
 mod source;
@@ -31,6 +32,7 @@ pub use load::{LoadError, Loaded, load, parse};
 pub use made::{TopicError, TopicSettings, topic};
 pub use problem::{Problem, Problems, Severity};
 pub use reference::markdown;
+pub use schema::schema;
 pub use shown::Shown;
 pub use types::{
     Access, Backoff, Deployment, Durability, EmbeddedSource, EnvValue, FileGrant, Grants, Host, InstanceMode,

@@ -89,7 +89,7 @@ This page is generated from the table that the loader itself uses (`runtime/src/
 
 A manifest is a TOML file, by default `sharemill.toml` in the current folder. Relative paths start at its folder.
 Unknown keys and values out of range are errors. `sharemill config check` names everything that is wrong at once;
-`sharemill config show` prints the manifest with every default.
+`sharemill config show` prints the manifest with every default, `sharemill config schema` a JSON Schema for editors.
 
 Durations are text with units: `250ms`, `30s`, `5m`, `1h30m`, `7d` (`ms`, `s`, `m`, `h`, `d`, `w`).
 Sizes are text with a unit, or a whole number of bytes: `64MiB`, `1GB` (`KiB` is 1,024 bytes, `KB` is 1,000).
@@ -144,7 +144,7 @@ fn type_of(kind: Kind) -> String {
         Kind::Size { .. } => "size".to_owned(),
         Kind::Duration { .. } => "duration".to_owned(),
         Kind::Names(_) => "list of names".to_owned(),
-        Kind::Form(form) => form.to_owned(),
+        Kind::Form(shape) => shape.describe().to_owned(),
         Kind::Table => "table".to_owned(),
         Kind::Tables => "list of tables".to_owned(),
     }

@@ -593,9 +593,10 @@ fn commands() {
     Usage: sharemill config <COMMAND>
 
     Commands:
-      check  Name everything that is wrong with the manifest and its components, and what it has left
-             over
-      show   Print the manifest with every default
+      check   Name everything that is wrong with the manifest and its components, and what it has left
+              over
+      show    Print the manifest with every default
+      schema  Print a JSON Schema of the manifest, for editors
 
     Options:
       -h, --help  Print help

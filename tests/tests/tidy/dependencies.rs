@@ -23,7 +23,7 @@ pub(crate) struct Package {
 }
 
 /// Each of them is satisfied by shipping the notice; none asks anything of those who use Sharemill.
-const LICENCES: [&str; 12] = [
+const LICENCES: [&str; 13] = [
     "0BSD",
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
@@ -33,6 +33,7 @@ const LICENCES: [&str; 12] = [
     "CC0-1.0",
     "ISC",
     "MIT",
+    "MIT-0",
     "Unicode-3.0",
     "Unlicense",
     "Zlib",

@@ -165,6 +165,12 @@ pub enum ConfigCommand {
     Check(ConfigCheck),
     /// Print the manifest with every default
     Show(ConfigShow),
+    /// Print a JSON Schema of the manifest, for editors
+    #[command(
+        after_help = "Write it beside the manifest, sharemill config schema > sharemill.schema.json, and #:schema ./sharemill.schema.json as the \
+                      manifest's first line: editors that know TOML mark what is wrong then, and say what each key does."
+    )]
+    Schema,
 }
 
 /// `sharemill config check`.

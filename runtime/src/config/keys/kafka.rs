@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Fallback, Key, Kind, key};
+use super::{Fallback, Key, Kind, Shape, key};
 
 /// Who sees to it that a key of a topic or deployment holds on Kafka.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +46,7 @@ pub(super) const OTHERWISE: &[Key] = &[
     ),
     key(
         "topics.*.retention",
-        Kind::Form("`\"forever\"`, a duration, or `{ time, size }`"),
+        Kind::Form(Shape::RetentionOnKafka),
         Fallback::Derived("as the cluster has it"),
         "",
     ),
@@ -64,7 +64,7 @@ pub(super) const OTHERWISE: &[Key] = &[
     ),
     key(
         "deployments.*.start",
-        Kind::Form("`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`"),
+        Kind::Form(Shape::Start),
         Fallback::Derived("`start` of the source"),
         "",
     ),

@@ -32,12 +32,52 @@ pub(in crate::config) enum Kind {
     Duration { min: &'static str, max: &'static str },
     /// A list of names.
     Names(Rule),
-    /// A form of its own, read by [`super::values`]; the text describes it.
-    Form(&'static str),
+    /// A form of its own, read by [`super::values`].
+    Form(Shape),
     /// A table whose keys follow in this list.
     Table,
     /// A list of tables whose keys follow in this list.
     Tables,
+}
+
+/// Forms that are neither a plain value nor a table of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::config) enum Shape {
+    /// Where to listen.
+    Address,
+    /// Where a group begins.
+    Start,
+    /// Any plain value, taken as text.
+    Scalar,
+    /// Where a secret is read from.
+    Secret,
+    /// How long a topic keeps records.
+    Retention,
+    /// The same, where nobody knows of queues.
+    RetentionOnKafka,
+    /// A topic, or none.
+    TopicOrNone,
+    /// A path from the root on.
+    AbsolutePath,
+    /// A text, or the name of a variable that has it.
+    TextOrFrom,
+}
+
+impl Shape {
+    /// As references and hints describe it.
+    pub(in crate::config) const fn describe(self) -> &'static str {
+        match self {
+            Self::Address => "address and port",
+            Self::Start => "`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`",
+            Self::Scalar => "text, number or boolean",
+            Self::Secret => "`{ file = \"PATH\" }` or `{ env = \"NAME\" }`",
+            Self::Retention => "`\"queue\"`, `\"forever\"`, a duration, or `{ time, size }`",
+            Self::RetentionOnKafka => "`\"forever\"`, a duration, or `{ time, size }`",
+            Self::TopicOrNone => "a topic name or `false`",
+            Self::AbsolutePath => "absolute path",
+            Self::TextOrFrom => "text or `{ from = \"NAME\" }`",
+        }
+    }
 }
 
 /// What holds where the manifest is silent.

@@ -1,6 +1,6 @@
 //! Every key of the manifest, once.
 
-use super::{Fallback, Key, Kind, SourceKind, key};
+use super::{Fallback, Key, Kind, Shape, SourceKind, key};
 use crate::config::values::names::Rule;
 use Fallback::{Derived, Is, Nothing, Profiled, Required};
 use Kind::{Boolean, Choice, Duration, Form, Fraction, Integer, Name, Names, Path, Size, Table, Tables, Text};
@@ -35,7 +35,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "host.metrics",
-        Form("address and port"),
+        Form(Shape::Address),
         Nothing,
         "Serves Prometheus text at `http://ADDRESS/metrics`; port 0 takes a free one and logs it.",
     ),
@@ -115,7 +115,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     .only(Embedded),
     key(
         "sources.*.start",
-        Form("`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`"),
+        Form(Shape::Start),
         Nothing,
         "`start` of the deployments that have none of their own. Without either, a group begins as it or its cluster is set.",
     )
@@ -143,7 +143,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     .only(Kafka),
     key(
         "sources.*.properties.*",
-        Form("text, number or boolean"),
+        Form(Shape::Scalar),
         Nothing,
         "One property. Its name has dots: write it in quotes.",
     )
@@ -157,7 +157,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     .only(Kafka),
     key(
         "sources.*.secrets.*",
-        Form("`{ file = \"PATH\" }` or `{ env = \"NAME\" }`"),
+        Form(Shape::Secret),
         Nothing,
         "Where the value is read from at a start; a line end behind it is cut off. It is never printed.",
     )
@@ -183,7 +183,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "topics.*.retention",
-        Form("`\"queue\"`, `\"forever\"`, a duration, or `{ time, size }`"),
+        Form(Shape::Retention),
         Derived("`queue` with a deployment and for dead letters, else `7d`"),
         "`queue` keeps a record until every group has finished with it. A duration (1s to 3650d) or size of each partition (1MiB to 1024TiB) drops whole segments older or beyond it, never one with acquired or parked records.",
     ),
@@ -317,20 +317,20 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "deployments.*.dead-letter",
-        Form("a topic name or `false`"),
+        Form(Shape::TopicOrNone),
         Derived("`GROUP.dead`"),
         "Topic for records that were rejected or ran out of attempts, created on demand. `false`: they are dropped.",
     ),
     key(
         "deployments.*.retry-topic",
-        Form("a topic name or `false`"),
+        Form(Shape::TopicOrNone),
         Derived("`GROUP.retry`"),
         "Topic of the same group, of no other deployment, to which a record is copied that is held for later and keeps the window of its partition from moving on; created on demand. `false`: it stays, and the window stands still.",
     )
     .only(Kafka),
     key(
         "deployments.*.start",
-        Form("`\"earliest\"`, `\"latest\"` or `\"by-duration:AGE\"`"),
+        Form(Shape::Start),
         Is("earliest"),
         "Where the group begins when it is created: `by-duration:1h` (or `PT1H`) takes records not older than that.",
     ),
@@ -342,7 +342,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "deployments.*.settings.*",
-        Form("text, number or boolean"),
+        Form(Shape::Scalar),
         Nothing,
         "One setting; passed as text.",
     ),
@@ -372,7 +372,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "deployments.*.grants.files[].guest",
-        Form("absolute path"),
+        Form(Shape::AbsolutePath),
         Required,
         "Where the handler sees it; no two may overlap.",
     ),
@@ -390,7 +390,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "deployments.*.grants.config.*",
-        Form("text, number or boolean"),
+        Form(Shape::Scalar),
         Nothing,
         "One value; answered as text.",
     ),
@@ -402,7 +402,7 @@ pub(in crate::config) const KEYS: &[Key] = &[
     ),
     key(
         "deployments.*.grants.env.*",
-        Form("text or `{ from = \"NAME\" }`"),
+        Form(Shape::TextOrFrom),
         Nothing,
         "The value, or the name of a variable of the host whose value is passed on (secrets need not stand in the manifest).",
     ),

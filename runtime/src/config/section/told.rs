@@ -97,7 +97,7 @@ impl<'i> Section<'_, 'i> {
             Kind::Fraction { min, max } => format!("choose {min:?} to {max:?}"),
             Kind::Size { min, max } | Kind::Duration { min, max } => format!("choose {min} to {max}"),
             Kind::Choice(words) => format!("choose one of {}", quoted(words)),
-            Kind::Form(form) => format!("write {}", form.replace('`', "")),
+            Kind::Form(shape) => format!("write {}", shape.describe().replace('`', "")),
             Kind::Table => format!("write [{}]", key.path.replace('*', "NAME")),
             Kind::Tables => format!("write {} = [{{ ... }}]", key.name()),
             Kind::Names(_) => format!("write {} = [\"NAME\"]", key.name()),
