@@ -381,7 +381,8 @@ async fn a_parked_record_outlasts_its_lock(case: Case) {
     member.applied(&taken, park(5_000, Some("so far"))).await;
     other.finds_nothing(Duration::from_millis(4_500)).await;
     let again = member.take(2).await;
-    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
+    // An engine reads its clock once a turn, before it hears of the renewal.
+    assert!(began.elapsed() >= Duration::from_millis(4_980), "{:?}", began.elapsed());
     assert_eq!(attempts(&again), [1, 1]);
     assert_eq!(checkpoint(&again[0]), Some("so far"));
     member.accept(&again).await;
