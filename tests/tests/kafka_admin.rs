@@ -469,7 +469,10 @@ fn redriven_letters_are_there_no_more(rig: &Rig) {
             "its record is in jobs again",
         ],
     );
-    let redriven = rig.json(&["dead", "redrive", "--all"]);
+    // A cluster is not one user's, and this manifest has no group.
+    rig.run(&["dead", "redrive", "--all"])
+        .failure(1, &["whose dead letters are to be redriven is not said", "--topic"]);
+    let redriven = rig.json(&["dead", "redrive", "--all", "--topic", "jobs.dead"]);
     assert_eq!(redriven["redriven"].as_array().unwrap().len(), 2);
     assert!(letters(rig, &[]).is_empty() && letters(rig, &["--topic", "jobs.dead"]).is_empty());
     let from = before.to_string();
