@@ -87,5 +87,6 @@ fn every_login_produces_and_a_wrong_one_does_not() {
 fn properties_that_make_no_producer_are_named() {
     let wrong = owned(&[("bootstrap.servers", "localhost:9092"), ("compression.type", "zip")]);
     let error = KafkaProducer::new(&wrong).err().unwrap().to_string();
-    assert!(error.contains("compression") && error.contains("zip"), "{error}");
+    // A value may be a secret.
+    assert!(error.contains("compression.type") && !error.contains("zip"), "{error}");
 }
