@@ -83,7 +83,7 @@ impl Desk {
     /// One turn of the shard. What it leaves for the journal it commits here, if nothing else waits for it and nobody is at it; else the
     /// journal thread does. `false` if there was nothing to do.
     pub(crate) fn turn(&self, shard: &mut Shard, clock: &dyn Clock) -> bool {
-        let worked = shard.step(clock.now());
+        let worked = shard.step(clock);
         if self.counter.journal.is_empty() {
             return worked;
         }
@@ -98,7 +98,7 @@ impl Desk {
         };
         // A group that was committed a moment ago comes before what is sequenced now.
         if !shard.is_idle() {
-            shard.step(clock.now());
+            shard.step(clock);
         }
         sequencer.gather();
         if shard.has_credit() && sequencer.let_ride(|appended| shard.handle_sequenced(appended, clock.now())) {

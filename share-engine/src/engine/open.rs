@@ -245,7 +245,7 @@ impl Pump {
         match part {
             Part::Journal => self.parts.desk.step(),
             Part::Shard if self.together => self.parts.desk.turn(&mut self.parts.shard, &*self.clock),
-            Part::Shard => self.parts.shard.step(self.clock.now()),
+            Part::Shard => self.parts.shard.step(&*self.clock),
             Part::Drain => self.parts.drainer.step(),
             Part::Reader => self.parts.reader.step(),
         }

@@ -103,8 +103,7 @@ async fn a_delayed_release_is_not_early(case: Case) {
     let mut came = Vec::new();
     while came.len() < 2 {
         let one = member.take(1).await;
-        // An engine reads its clock once a turn, before it hears of the release.
-        let early = began.elapsed() < Duration::from_millis(780);
+        let early = began.elapsed() < Duration::from_millis(800);
         assert!(!early || texts(&one) == ["new"], "{one:?}");
         came.extend(one);
     }
@@ -381,8 +380,7 @@ async fn a_parked_record_outlasts_its_lock(case: Case) {
     member.applied(&taken, park(5_000, Some("so far"))).await;
     other.finds_nothing(Duration::from_millis(4_500)).await;
     let again = member.take(2).await;
-    // An engine reads its clock once a turn, before it hears of the renewal.
-    assert!(began.elapsed() >= Duration::from_millis(4_980), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(attempts(&again), [1, 1]);
     assert_eq!(checkpoint(&again[0]), Some("so far"));
     member.accept(&again).await;

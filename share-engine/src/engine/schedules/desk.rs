@@ -15,7 +15,6 @@ use crate::engine::{Engine, block_on};
 use crate::hook::Hook;
 use crate::share::AcquireMode;
 use crate::testing::ManualClock;
-use crate::time::Clock;
 
 /// Tries the schedules of a scenario from where it calls `loom::explore` on. How many there were.
 fn check(preemptions: usize, scenario: impl Fn() + Send + Sync + 'static) -> usize {
@@ -49,7 +48,7 @@ fn wait<F: Future>(parts: &mut Parts, future: F) -> F::Output {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
             return output;
         }
-        parts.shard.step(ManualClock::default().now());
+        parts.shard.step(&ManualClock::default());
         parts.desk.step();
     }
 }
@@ -63,7 +62,7 @@ fn produces(producers: usize, waits: bool) {
     if waits {
         let pending = acquired.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert!(pending.is_pending());
-        parts.shard.step(ManualClock::default().now());
+        parts.shard.step(&ManualClock::default());
     }
     let Parts {
         desk, mut shard, ways, ..

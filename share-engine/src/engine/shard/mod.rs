@@ -34,7 +34,7 @@ use crate::hook::{Hook, Load, Phase};
 use crate::ids::{MemberIndex, Offset, PartitionKey, ShareKey};
 use crate::journal::Position;
 use crate::share::SharePartition;
-use crate::time::{Instant, Now};
+use crate::time::{Clock, Instant, Now};
 
 pub(crate) use deliver::AcquiredPart;
 pub(crate) use message::{
@@ -226,8 +226,10 @@ impl Shard {
     }
 
     /// Handles everything that waits and everything that is due. `false` if there was nothing to do.
-    pub(crate) fn step(&mut self, now: Now) -> bool {
+    pub(crate) fn step(&mut self, clock: &dyn Clock) -> bool {
         self.inbox.take(&mut self.queue);
+        // Not before: a delay counts from when the engine has heard of it.
+        let now = clock.now();
         let mut worked = !self.queue.is_empty();
         while let Some(message) = self.queue.pop_front() {
             match message {
