@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use group::{Bench, credit, leases, until, within};
+use group::{Bench, acquire_all, credit, leases, settled, until, within};
 use kafka_cluster::Options;
 use share_client::consumer::{Event, Outcome, ShareConsumer, Verb};
 
@@ -126,6 +126,51 @@ async fn leaders_and_coordinators_may_die() {
     for worker in workers {
         within("the worker", worker).await.unwrap();
     }
+}
+
+/// Nothing tells of it but what the old leader answers: its connection stays.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_broker_may_lead_while_all_are_well() {
+    let options = Options {
+        brokers: 3,
+        ..group::options()
+    };
+    let Some(mut bench) = Bench::start("failover::another_broker_may_lead_while_all_are_well", options) else {
+        return;
+    };
+    bench.create("orders", &[&[1, 2, 3]]).await;
+    let consumer = bench.join("packers", &["orders"]).await;
+    tokio::task::block_in_place(|| bench.cluster.stop(1)).unwrap();
+    bench.fill("orders", 0, 1).await;
+    settled(&consumer, &acquire_all(&consumer, 1).await, Verb::Accept).await;
+    let connects = |id| {
+        let brokers = consumer.snapshot().brokers;
+        brokers
+            .iter()
+            .find(|broker| broker.id == id)
+            .map(|broker| broker.connects)
+    };
+    let before = connects(2);
+    tokio::task::block_in_place(|| bench.cluster.restart(1)).unwrap();
+    let servers = bench.cluster.bootstrap();
+    let arguments = ["--bootstrap-server", &servers, "--election-type", "preferred"];
+    let arguments = [&arguments[..], &["--topic", "orders", "--partition", "0"]].concat();
+    until("broker 1 leads again", async || {
+        let elected = tokio::task::block_in_place(|| {
+            bench
+                .cluster
+                .tool("org.apache.kafka.tools.LeaderElectionCommand", &arguments)
+        });
+        // Not before it has caught up.
+        elected.ok()
+    })
+    .await;
+    bench.fill("orders", 1, 1).await;
+    let held = acquire_all(&consumer, 1).await;
+    assert_eq!((held[0].offset, held[0].delivery_count), (1, 1));
+    settled(&consumer, &held, Verb::Accept).await;
+    assert_eq!(connects(2), before);
+    within("the end", consumer.close()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

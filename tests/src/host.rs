@@ -180,10 +180,21 @@ impl Host {
 
 impl Drop for Host {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("the host said last:\n{}", last_lines(&self.said(), SHOWN));
+        }
         // Ended already in a test that went well.
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Lines of a host that are shown when its test fails.
+const SHOWN: usize = 200;
+
+fn last_lines(said: &str, count: usize) -> &str {
+    let from = said.rmatch_indices('\n').nth(count).map_or(0, |(at, _)| at + 1);
+    &said[from..]
 }
 
 /// Said when the admin socket listens.

@@ -96,12 +96,16 @@ grants = {{ emit = ["order-lines"] }}
     let servers = kafka.cluster.bootstrap();
     let confirmed = std::thread::scope(|scope| {
         let load = scope.spawn(|| load(&servers, &sent, &ending));
+        let accepted = || Trail::default().with(0, &host.said()).accepted().len();
         let grows = |what: &str, by: u64| {
             let wanted = sent.load(Ordering::Relaxed) + by;
             until(what, || {
                 assert!(!load.is_finished(), "the load ended");
                 (sent.load(Ordering::Relaxed) >= wanted).then_some(())
             });
+            // Consumed, too: a broker that dies before the group has its partitions tries little.
+            let wanted = accepted() + usize::try_from(by).unwrap() / 2;
+            until(&format!("{what}, accepted"), || (accepted() >= wanted).then_some(()));
         };
         grows("orders before the kill", 300);
         let keeper = leader(&kafka, "__share_group_state");

@@ -69,6 +69,9 @@ pub struct Membership {
     state: State,
     coordinator: Option<Address>,
     epoch: i32,
+    /// Whether the next heartbeat says everything, for an answer that says everything: a coordinator names an assignment once, and
+    /// again only to who tells it the subscription (`GroupMetadataManager.shareGroupHeartbeat`).
+    is_full: bool,
     assignment: BTreeSet<TopicPartition>,
     interval: Option<Duration>,
     /// When the next thing is to be asked.
@@ -96,6 +99,7 @@ impl Membership {
             state: State::Joining,
             coordinator: None,
             epoch: 0,
+            is_full: true,
             assignment: BTreeSet::new(),
             interval: None,
             due: now,
@@ -122,7 +126,10 @@ impl Membership {
             );
         }
         self.sent = Some(now);
-        Step::Beat(self.heartbeat())
+        let request = self.heartbeat();
+        // Until this one is answered well: its answer may be lost, and an assignment with it.
+        self.is_full = true;
+        Step::Beat(request)
     }
 
     /// A broker's answer to [`Step::Find`].
@@ -241,9 +248,10 @@ impl Membership {
             .with_member_id(text(member));
         match self.state {
             State::Leaving => request.with_member_epoch(LEAVE),
-            _ if self.epoch == 0 => {
+            _ if self.is_full => {
                 let topics = topics.iter().map(|topic| TopicName(text(topic)));
                 request
+                    .with_member_epoch(self.epoch)
                     .with_rack_id(rack.as_ref().map(text))
                     .with_subscribed_topic_names(Some(topics.collect()))
             }
@@ -253,6 +261,7 @@ impl Membership {
 
     fn accepted(&mut self, response: &ShareGroupHeartbeatResponse, sent: Instant, now: Instant) {
         self.backoff.succeeded();
+        self.is_full = false;
         let millis = |millis: i32| Duration::from_millis(u64::try_from(millis).unwrap_or(0));
         let interval = millis(response.heartbeat_interval_ms).clamp(INTERVAL_MIN, INTERVAL_MAX);
         self.interval = Some(interval);

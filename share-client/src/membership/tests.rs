@@ -230,6 +230,38 @@ fn whoever_cannot_be_reached_is_looked_for_again() {
 }
 
 #[test]
+fn an_assignment_whose_answer_was_lost_is_asked_for_again() {
+    let lost: [(&str, fn(&mut Bench)); 3] = [
+        ("no answer", |bench| {
+            bench.member.unreachable(bench.now, EVEN);
+            bench.wait();
+            bench.find();
+        }),
+        ("another coordinator", |bench| {
+            bench.answer(ErrorCode::NOT_COORDINATOR, 0, None);
+            bench.find();
+        }),
+        ("one that is not ready", |bench| {
+            bench.answer(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS, 0, None);
+            bench.wait();
+        }),
+    ];
+    for (name, lose) in lost {
+        let mut bench = Bench::joined();
+        bench.wait();
+        assert_eq!(bench.beat().subscribed_topic_names, None, "{name}");
+        lose(&mut bench);
+        let request = bench.beat();
+        assert_eq!((request.member_epoch, request.rack_id.as_deref()), (3, Some("r1")), "{name}");
+        assert_eq!(request.subscribed_topic_names.unwrap()[0].0.as_str(), "orders", "{name}");
+        bench.answer(ErrorCode::NONE, 4, Some(&[0, 1]));
+        assert_eq!(bench.member.take_events(), [Event::Assigned(places(&[0, 1]))], "{name}");
+        bench.wait();
+        assert_eq!(bench.beat().subscribed_topic_names, None, "{name}: said once");
+    }
+}
+
+#[test]
 fn what_is_refused_for_good_says_why() {
     for (code, said, message) in [
         (
