@@ -252,8 +252,16 @@ fn an_assignment_whose_answer_was_lost_is_asked_for_again() {
         assert_eq!(bench.beat().subscribed_topic_names, None, "{name}");
         lose(&mut bench);
         let request = bench.beat();
-        assert_eq!((request.member_epoch, request.rack_id.as_deref()), (3, Some("r1")), "{name}");
-        assert_eq!(request.subscribed_topic_names.unwrap()[0].0.as_str(), "orders", "{name}");
+        assert_eq!(
+            (request.member_epoch, request.rack_id.as_deref()),
+            (3, Some("r1")),
+            "{name}"
+        );
+        assert_eq!(
+            request.subscribed_topic_names.unwrap()[0].0.as_str(),
+            "orders",
+            "{name}"
+        );
         bench.answer(ErrorCode::NONE, 4, Some(&[0, 1]));
         assert_eq!(bench.member.take_events(), [Event::Assigned(places(&[0, 1]))], "{name}");
         bench.wait();
