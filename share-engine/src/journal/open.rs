@@ -135,8 +135,13 @@ impl Journal {
         };
         let old = self.ring.slots.get(index).map(|slot| slot.header);
         let header = match old {
-            // A header left over from a cut tail does not know where the file before it was left this time.
-            Some(old) if claimed.is_none() || (old.sequence == Some(sequence) && old.generation >= floor) => {
+            // A header left over from a cut tail does not know where the file before it was left this time; one whose groups were
+            // read does, whatever generation they say.
+            Some(old)
+                if claimed.is_none()
+                    || (old.sequence == Some(sequence)
+                        && (old.generation >= floor || self.tail > geometry.start(sequence))) =>
+            {
                 FileHeader {
                     generation: self.generation,
                     valid_from: self.tail,

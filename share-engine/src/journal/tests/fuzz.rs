@@ -37,3 +37,17 @@ proptest! {
         fuzz_journal(&input);
     }
 }
+
+/// The second file's header is older than the group in it: the open that takes the group must leave the header's word on where the
+/// first file ended, or the next open does not come by the group.
+#[test]
+fn a_group_newer_than_its_header_is_found_again() {
+    let (both_headers, groups_of_the_second) = (3, 16);
+    let half = 512 + 4;
+    let mut input = vec![0; 1 + 2 * half];
+    input[0] = both_headers | groups_of_the_second;
+    // Generation 1, and 64 bytes that were synced.
+    input[1 + half + 512 + 1] = 1;
+    input[1 + half + 512 + 2] = 1;
+    fuzz_journal(&input);
+}
