@@ -20,6 +20,7 @@ use share_wire::kafka::{ProduceRequest, StrBytes, TopicName};
 use share_wire::records::{Codec, NewBatch, NewRecord, PLAIN_MAX};
 use sharemill::source::ToProduce;
 use sharemill_tests::kafka::{Kafka, Stored, options};
+use sharemill_tests::trail::{self, Trail};
 use sharemill_tests::{Folder, Host, until};
 
 fn start(test: &str) -> Option<Kafka> {
@@ -246,6 +247,41 @@ fn while_dead_letters_cannot_be_written_their_records_are_held_and_others_go_on(
     letters.sort();
     assert_eq!(letters, ["reject one", "reject two"], "{said}");
     assert!(said.contains("accepted=2 dead_letters=2"), "{said}");
+}
+
+#[test]
+fn while_a_topic_takes_nothing_who_emits_there_holds_up_nobody() {
+    let test = "kafka_source::while_a_topic_takes_nothing_who_emits_there_holds_up_nobody";
+    let options = options(Version::default()).set("auto.create.topics.enable", "false");
+    let Some(kafka) = Kafka::start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    let source = kafka.source("");
+    let manifest = format!(
+        "{source}\n[deployments.jobs]\ncomponent = \"hostile.wasm\"\ntopic = \"jobs\"\nattempts = 1\ngrants = {{ emit = [\"out\"] }}\n"
+    );
+    let folder = Folder::with_host(trail::LOG, &manifest).guest("hostile");
+    let host = Host::start(&folder, &[]);
+    host.wait_for("assignment changed");
+    kafka.wait(kafka.admin.delete_topic("out")).unwrap();
+    kafka.produce("jobs", &["emit out"; 8]);
+    // librdkafka waits half a minute for the topic.
+    host.wait_for("the source refused an outcome");
+    let began = Instant::now();
+    for _ in 0..25 {
+        kafka.produce("jobs", &["accept"; 20]);
+    }
+    until("most of the others are accepted", || {
+        (Trail::default().with(0, &host.said()).accepted().len() >= 400).then_some(())
+    });
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(20), "others waited with them: {took:?}");
+    kafka.create("out", 1);
+    kafka.finished("jobs", "jobs");
+    let said = host.stop();
+    assert_eq!(kafka.read("out").len(), 8, "{said}");
+    assert!(said.contains("accepted=508 dead_letters=0"), "{said}");
 }
 
 const PROBE: &str = "probe";

@@ -231,7 +231,8 @@ fn whoever_cannot_be_reached_is_looked_for_again() {
 
 #[test]
 fn an_assignment_whose_answer_was_lost_is_asked_for_again() {
-    let lost: [(&str, fn(&mut Bench)); 3] = [
+    type Lose = fn(&mut Bench);
+    let lost: [(&str, Lose); 3] = [
         ("no answer", |bench| {
             bench.member.unreachable(bench.now, EVEN);
             bench.wait();

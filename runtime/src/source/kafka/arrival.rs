@@ -133,34 +133,15 @@ impl Member {
             delivery.appended_at = back.fields.timestamp;
             delivery.payload = Payload::Fields(Arc::new(back.fields));
             if let Some(standing) = back.standing {
-                // Whoever had it before from this topic has had an attempt each time, unless it is not due yet.
-                let is_due = standing.due <= wall;
-                let more = if is_due {
-                    found.at.delivery_count.saturating_sub(1)
-                } else {
-                    0
-                };
-                delivery.lease.delivery_count = DeliveryCount(standing.attempt.saturating_add(more));
-                delivery.checkpoint = standing.checkpoint;
-                due = due.after(standing.due.since(wall));
-                if let Some(begun) = standing.begun.filter(|_| more == 0) {
-                    delivery.attempt_age = wall.since(begun);
-                    then = Then::Continue;
-                }
-                held.notes.learn(
-                    (arrival.share, found.at.offset),
-                    standing.notes,
-                    delivery.checkpoint.as_ref(),
-                );
+                let (wait, resumed, notes) = standing.resume(&mut delivery, wall);
+                due = due.after(wait);
+                then = resumed;
+                let id = (arrival.share, found.at.offset);
+                held.notes.learn(id, notes, delivery.checkpoint.as_ref());
             }
         }
-        if delivery.attempt() > self.common.options.attempts {
-            let why = Why::Exhausted;
-            then = Then::Letter {
-                why,
-                tries: 0,
-                since: arrival.now,
-            };
+        if let Some(letter) = exhausted(&delivery, self.common.options.attempts, arrival.now) {
+            then = letter;
             due = arrival.now;
         }
         held.keep(&delivery, lease, then, due);
@@ -174,14 +155,8 @@ impl Member {
             let note = held.notes.of((arrival.share, delivery.offset()));
             delivery.checkpoint = note.and_then(|note| note.checkpoint.clone());
         }
-        if delivery.attempt() > self.common.options.attempts {
-            let why = Why::Exhausted;
-            let then = Then::Letter {
-                why,
-                tries: 0,
-                since: arrival.now,
-            };
-            held.keep(&delivery, lease, then, arrival.now);
+        if let Some(letter) = exhausted(&delivery, self.common.options.attempts, arrival.now) {
+            held.keep(&delivery, lease, letter, arrival.now);
             return None;
         }
         let LeaseKey {
@@ -214,4 +189,11 @@ impl Member {
         };
         held.keep(&delivery, arrival.lease(at), then, arrival.now);
     }
+}
+
+/// What becomes of a record that has had all its attempts.
+fn exhausted(delivery: &Delivery, attempts: u16, since: Instant) -> Option<Then> {
+    let why = Why::Exhausted;
+    let letter = Then::Letter { why, tries: 0, since };
+    (delivery.attempt() > attempts).then_some(letter)
 }

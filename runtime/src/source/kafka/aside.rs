@@ -173,15 +173,8 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, T
             let Some(delivery) = held.delivery(due) else {
                 continue;
             };
-            let attempt = delivery.attempt();
-            let note = held.notes.of(due.id);
-            let standing = Standing {
-                due: wall.after(at.since(now)),
-                attempt: if then == Then::Release { attempt + 1 } else { attempt },
-                begun: (then == Then::Continue).then(|| wall.before(delivery.age(now))),
-                checkpoint: delivery.checkpoint.clone(),
-                notes: note.map(|note| note.lines.clone()).unwrap_or_default(),
-            };
+            let notes = held.notes.of(due.id).map(|note| note.lines.clone());
+            let standing = Standing::of(delivery, notes.unwrap_or_default(), &then, at, now, wall);
             match copy(topic, *partition, delivery, &standing) {
                 Some(record) => {
                     copies.push(record);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use share_client::admin::{At, Isolation};
-use share_client::consumer::{Outcome, Verb};
+use share_client::consumer::Verb;
 use share_engine::ids::Offset;
 use share_engine::time::Instant;
 use tokio::task::JoinSet;
@@ -167,14 +167,10 @@ pub(super) async fn end(member: &Member, due: Vec<(Due, Verb)>) {
         return;
     }
     let outcomes = member.settle_due(due.clone()).await;
-    let now = member.now();
+    let again = member.now().after(AGAIN);
     let mut held = member.held();
     for ((due, verb), outcome) in due.into_iter().zip(outcomes) {
-        if matches!(outcome, Outcome::Failed(_)) {
-            held.put_back(due, Then::Tell(verb), now.after(AGAIN));
-        } else {
-            held.settled(due, verb, outcome);
-        }
+        held.answered(due, verb, outcome, true, again);
     }
     drop(held);
     member.common.room.notify_waiters();

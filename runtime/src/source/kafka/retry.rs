@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use share_engine::ids::DeliveryCount;
 use share_engine::letter::ORIGIN_HEADER;
-use share_engine::time::WallTime;
+use share_engine::time::{Instant, WallTime};
 
 use super::super::{Delivery, Header, Payload, RecordFields};
+use super::held::Then;
 use super::producer::ToProduce;
 
 /// Where a record stood when it was copied.
@@ -24,6 +26,45 @@ pub(super) struct Standing {
     pub(super) checkpoint: Option<Bytes>,
     /// A line for each attempt that failed.
     pub(super) notes: Vec<Bytes>,
+}
+
+impl Standing {
+    /// Of a record that waits for `then` until `at`, both clocks being at `now` and `wall`.
+    pub(super) fn of(
+        delivery: &Delivery,
+        notes: Vec<Bytes>,
+        then: &Then,
+        at: Instant,
+        now: Instant,
+        wall: WallTime,
+    ) -> Self {
+        let attempt = delivery.attempt();
+        Self {
+            due: wall.after(at.since(now)),
+            attempt: if *then == Then::Release { attempt + 1 } else { attempt },
+            begun: (*then == Then::Continue).then(|| wall.before(delivery.age(now))),
+            checkpoint: delivery.checkpoint.clone(),
+            notes,
+        }
+    }
+
+    /// Puts a delivery of the copy where the record stood: how long it is to wait, and for what; the notes of it. Whoever had it before from
+    /// this topic has had an attempt each time, unless it is not due yet.
+    pub(super) fn resume(self, delivery: &mut Delivery, wall: WallTime) -> (Duration, Then, Vec<Bytes>) {
+        let more = if self.due <= wall {
+            delivery.attempt().saturating_sub(1)
+        } else {
+            0
+        };
+        delivery.lease.delivery_count = DeliveryCount(self.attempt.saturating_add(more));
+        delivery.checkpoint = self.checkpoint;
+        let mut then = Then::Begin;
+        if let Some(begun) = self.begun.filter(|_| more == 0) {
+            delivery.attempt_age = wall.since(begun);
+            then = Then::Continue;
+        }
+        (self.due.since(wall), then, self.notes)
+    }
 }
 
 /// A record of a retry topic.
@@ -158,8 +199,7 @@ fn is_ours(header: &Header<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
-    use share_engine::ids::{Continuation, DeliveryCount, LeaseKey, Offset, ShareKey, StateEpoch};
-    use share_engine::time::Instant;
+    use share_engine::ids::{Continuation, LeaseKey, Offset, ShareKey, StateEpoch};
 
     use super::*;
 
@@ -257,5 +297,48 @@ mod tests {
         let copied = copy("g.retry", 1, &delivery(RecordFields::default()), &standing).unwrap();
         let back = returned(&payload(&copied), &foreign, WallTime::from_millis(1)).unwrap();
         assert_eq!(back.standing.unwrap().due, WallTime::from_millis(1).after(LONGEST));
+    }
+
+    #[test]
+    fn an_attempt_that_waits_goes_on_elsewhere_at_its_age() {
+        let seconds = |seconds| Instant::default().after(Duration::from_secs(seconds));
+        let (wall, later) = (WallTime::from_millis(100_000), WallTime::from_millis(107_000));
+        let mut here = delivery(RecordFields::default());
+        here.attempt_age = Duration::from_secs(3);
+        here.acquired_at = seconds(50);
+        here.checkpoint = Some(Bytes::from_static(b"half"));
+        let standing = |then| {
+            Standing::of(
+                &here,
+                vec![Bytes::from_static(b"one")],
+                &then,
+                seconds(70),
+                seconds(60),
+                wall,
+            )
+        };
+        let there = |standing: Standing, count, wall| {
+            let mut there = delivery(RecordFields::default());
+            there.lease.delivery_count = DeliveryCount(count);
+            let (wait, then, notes) = standing.resume(&mut there, wall);
+            assert_eq!(notes, [Bytes::from_static(b"one")]);
+            assert_eq!(there.checkpoint, here.checkpoint);
+            (there.attempt(), there.attempt_age, wait, then)
+        };
+        // 3 s from before, 10 s since it was acquired, 7 s on the way.
+        let continued = there(standing(Then::Continue), 1, later);
+        assert_eq!(
+            continued,
+            (2, Duration::from_secs(20), Duration::from_secs(3), Then::Continue)
+        );
+        let released = there(standing(Then::Release), 1, later);
+        assert_eq!(released, (3, Duration::ZERO, Duration::from_secs(3), Then::Begin));
+        // Given out before it was due: nobody has begun it. Later: somebody has.
+        assert_eq!(there(standing(Then::Continue), 3, later).0, 2);
+        let due = WallTime::from_millis(110_000);
+        assert_eq!(
+            there(standing(Then::Continue), 3, due),
+            (4, Duration::ZERO, Duration::ZERO, Then::Begin)
+        );
     }
 }

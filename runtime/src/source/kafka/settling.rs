@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use share_client::consumer::{Outcome, Verb};
+use share_engine::time::Instant;
 
 use super::super::{Delivery, Evidence, RefusedBy, SettleResult, Settlement, Verdict};
 use super::Letters;
@@ -16,6 +17,7 @@ use super::producer::{ProduceFailure, ToProduce};
 use super::retry::origin;
 
 /// A settlement on its way: its place in the call, and the record.
+#[derive(Clone, Copy)]
 struct Way {
     place: usize,
     due: Due,
@@ -27,10 +29,17 @@ struct Plan {
     verbs: Vec<(Way, Verb)>,
     emits: Vec<(Way, Vec<ToProduce>)>,
     letters: Vec<(Way, Why)>,
+    /// To be kept here for a later time.
+    stays: Vec<(Way, Stay)>,
     /// Known at once.
     results: Vec<Option<SettleResult>>,
-    /// Somebody waits for a later time.
-    parks: bool,
+}
+
+/// How a record is kept here.
+struct Stay {
+    then: Then,
+    due: Instant,
+    checkpoint: Option<Bytes>,
 }
 
 /// What a record does whose settlement the brokers refuse for now.
@@ -56,16 +65,14 @@ pub(super) enum Written {
 impl Member {
     pub(super) async fn settle(&self, batch: Vec<Settlement>) -> Vec<SettleResult> {
         let plan = self.plan(batch);
-        if plan.parks {
-            self.stirred.notify_one();
-        }
         let mut results = plan.results;
         let (told, emitted, given_up) = tokio::join!(
             self.tell(plan.verbs, Refused::Told),
             self.emit(plan.emits),
             self.give_up(plan.letters)
         );
-        for (place, result) in told.into_iter().chain(emitted).chain(given_up) {
+        let stayed = self.stay(plan.stays);
+        for (place, result) in told.into_iter().chain(emitted).chain(given_up).chain(stayed) {
             if let Some(slot) = results.get_mut(place) {
                 *slot = Some(result);
             }
@@ -92,15 +99,16 @@ impl Member {
                 place,
                 due: Due { id, lease },
             };
-            let stays = match settlement.verdict {
-                Verdict::Accept if settlement.emitted.is_empty() => {
-                    plan.verbs.push((way, Verb::Accept));
-                    None
-                }
+            plan.results.push(None);
+            let mut stay = |then, delay, checkpoint| {
+                let due = now.after(delay);
+                plan.stays.push((way, Stay { then, due, checkpoint }));
+            };
+            match settlement.verdict {
+                Verdict::Accept if settlement.emitted.is_empty() => plan.verbs.push((way, Verb::Accept)),
                 Verdict::Accept => {
                     let records = settlement.emitted.into_iter().map(ToProduce::from).collect();
                     plan.emits.push((way, records));
-                    None
                 }
                 Verdict::Release { delay } if key.delivery_count.get() < self.common.options.attempts => {
                     let line = settlement.evidence.as_deref().map(Evidence::note);
@@ -108,9 +116,8 @@ impl Member {
                     held.notes.add(id, line, checkpoint.as_ref());
                     if delay.is_zero() {
                         plan.verbs.push((way, Verb::Release));
-                        None
                     } else {
-                        Some((Then::Release, delay, None))
+                        stay(Then::Release, delay, None);
                     }
                 }
                 Verdict::Reject | Verdict::Release { .. } => {
@@ -118,25 +125,39 @@ impl Member {
                     if self.common.letters_fail.load(Ordering::Relaxed) {
                         // Others are not to wait until the next one fails, too.
                         let tries = 0;
-                        Some((Then::Letter { why, tries, since: now }, Duration::ZERO, None))
+                        stay(Then::Letter { why, tries, since: now }, Duration::ZERO, None);
                     } else {
                         plan.letters.push((way, why));
-                        None
                     }
                 }
-                Verdict::Park { delay, checkpoint } => Some((Then::Continue, delay, checkpoint)),
+                Verdict::Park { delay, checkpoint } => stay(Then::Continue, delay, checkpoint),
                 // Kafka counts every acquisition: whoever keeps the record here keeps its count.
-                Verdict::GiveBack { delay } => Some((Then::Continue, delay, None)),
-                Verdict::Untouched => Some((Then::Continue, Duration::ZERO, None)),
-            };
-            let known = stays.map(|(then, delay, checkpoint)| {
-                held.park(id, then, now.after(delay), checkpoint);
-                plan.parks = true;
-                SettleResult::Applied
-            });
-            plan.results.push(known);
+                Verdict::GiveBack { delay } => stay(Then::Continue, delay, None),
+                Verdict::Untouched => stay(Then::Continue, Duration::ZERO, None),
+            }
         }
         plan
+    }
+
+    /// Keeps records here. Done when the rest of the batch is: until the host has the results, it renews the leases and is not to be told
+    /// that they are lost.
+    fn stay(&self, stays: Vec<(Way, Stay)>) -> Vec<(usize, SettleResult)> {
+        if stays.is_empty() {
+            return Vec::new();
+        }
+        let mut held = self.held();
+        let results = stays.into_iter().map(|(way, stay)| {
+            if !held.is_out(way.due) {
+                // Lost meanwhile.
+                return (way.place, SettleResult::Stale);
+            }
+            held.park(way.due.id, stay.then, stay.due, stay.checkpoint);
+            (way.place, SettleResult::Applied)
+        });
+        let results = results.collect();
+        drop(held);
+        self.stirred.notify_one();
+        results
     }
 
     /// Verbs to the brokers.
@@ -146,16 +167,13 @@ impl Member {
         }
         let due = verbs.iter().map(|(way, verb)| (way.due, *verb)).collect();
         let outcomes = self.settle_due(due).await;
+        let again = self.now().after(AGAIN);
         let mut held = self.held();
         let results = verbs.into_iter().zip(outcomes).map(|((way, verb), outcome)| {
-            let is_refused = matches!(outcome, Outcome::Failed(_));
-            if is_refused && (if_refused == Refused::Stays || verb == Verb::Release) {
-                held.put_back(way.due, Then::Tell(verb), self.now().after(AGAIN));
+            let stays = if_refused == Refused::Stays || verb == Verb::Release;
+            if held.answered(way.due, verb, outcome, stays, again) {
                 self.stirred.notify_one();
                 return (way.place, SettleResult::Applied);
-            }
-            if !is_refused {
-                held.settled(way.due, verb, outcome);
             }
             (way.place, result(outcome))
         });
@@ -331,3 +349,28 @@ const LOT_BYTES: u64 = 4 << 20;
 
 /// Bytes of a letter that any topic takes.
 const SMALL: u64 = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use share_wire::code::ErrorCode;
+
+    use super::*;
+
+    #[test]
+    fn the_host_hears_what_the_brokers_said() {
+        let told = [Outcome::Applied, Outcome::Stale, Outcome::Lost, Outcome::Unknown].map(result);
+        let wanted = [
+            SettleResult::Applied,
+            SettleResult::Stale,
+            SettleResult::Stale,
+            SettleResult::Unknown,
+        ];
+        assert_eq!(told, wanted);
+        let failed = result(Outcome::Failed(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        let SettleResult::Refused { by, reason } = failed else {
+            panic!("{failed:?}")
+        };
+        assert_eq!(by, RefusedBy::Backend);
+        assert!(reason.contains("NOT_LEADER_OR_FOLLOWER"), "{reason}");
+    }
+}

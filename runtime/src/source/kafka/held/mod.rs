@@ -374,11 +374,29 @@ impl Held {
         }
     }
 
+    /// What the brokers said of a verb. Where they refuse it for now and it `stays`, they are told again then; else whoever decided hears of
+    /// it. Whether the record stays.
+    pub(super) fn answered(&mut self, due: Due, verb: Verb, outcome: Outcome, stays: bool, again: Instant) -> bool {
+        let is_refused = matches!(outcome, Outcome::Failed(_));
+        if is_refused && stays {
+            self.put_back(due, Then::Tell(verb), again);
+        } else if !is_refused {
+            self.settled(due, verb, outcome);
+        }
+        is_refused && stays
+    }
+
     /// As [`Held::park`], for what was carried out in vain. A delivery that has come meanwhile stays as it is.
     pub(super) fn put_back(&mut self, due: Due, then: Then, at: Instant) {
         if self.is_held(due) {
             self.stay(due.id, then, at);
         }
+    }
+
+    /// Whether the host has this delivery.
+    pub(super) fn is_out(&self, due: Due) -> bool {
+        let record = self.records.get(&due.id);
+        record.is_some_and(|record| record.lease == due.lease && matches!(record.stage, Stage::Out))
     }
 
     fn is_held(&self, due: Due) -> bool {

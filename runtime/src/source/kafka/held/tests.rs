@@ -304,3 +304,17 @@ fn a_record_that_comes_again_before_its_release_is_answered_stays() {
     held.end(due(&newer));
     assert_eq!(held.len(), 0);
 }
+
+#[test]
+fn what_the_brokers_refuse_for_now_is_told_again_if_it_stays() {
+    let refused = Outcome::Failed(share_wire::code::ErrorCode::NOT_LEADER_OR_FOLLOWER);
+    let (mut held, records) = taken(&[7, 8, 9]);
+    let due: Vec<Due> = records.iter().map(due).collect();
+    assert!(held.answered(due[0], Verb::Reject, refused, true, at(1)));
+    assert!(held.turn(at(0)).tell.is_empty());
+    assert_eq!(held.turn(at(1)).tell, [(due[0], Verb::Reject)]);
+    assert!(!held.answered(due[1], Verb::Accept, refused, false, at(1)));
+    assert!(held.is_out(due[1]), "the host has it, and decides");
+    assert!(!held.answered(due[2], Verb::Accept, Outcome::Unknown, true, at(1)));
+    assert!(held.delivery(due[2]).is_none());
+}
