@@ -7,6 +7,7 @@
 //! * [`net`]: connections to brokers.
 //! * [`membership`]: a member with its coordinator: heartbeats and assignment. Sans-IO.
 //! * [`metadata`]: who leads what.
+//! * [`tools`]: commands for whoever may do what we may not.
 //! * [`session`]: one member with one broker: what to ask next, and what answers mean. Sans-IO.
 
 #![cfg_attr(
@@ -22,3 +23,4 @@ pub mod metadata;
 pub mod net;
 mod sasl;
 pub mod session;
+pub mod tools;

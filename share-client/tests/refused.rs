@@ -153,7 +153,7 @@ async fn a_cluster_without_share_groups() {
     };
     let joined = ShareConsumer::join(&config(&bench.cluster.bootstrap()), JoinOptions::new("g", &["t"])).await;
     let error = joined.unwrap_err();
-    assert_eq!(error, JoinError::Refused(Refusal::Off), "{error}");
+    assert!(matches!(error, JoinError::Refused(Refusal::Off { .. })), "{error}");
 }
 
 /// First the group, then its topic, then nothing is in the way.

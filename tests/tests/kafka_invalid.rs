@@ -112,7 +112,7 @@ fn addresses_listeners_and_logins() {
     let output = run(&folder(&login(&kafka, "worker", PASSWORD), ""));
     let parts = [
         "error: deployment jobs cannot join group jobs: not allowed: User:worker needs the operation READ on the group `jobs`",
-        "kafka-acls.sh --add --allow-principal User:worker --operation Read --group jobs",
+        " --add --allow-principal User:worker --operation Read --group jobs)",
         "hint: have it granted",
     ];
     output.failure(1, &parts);
@@ -156,10 +156,11 @@ fn topics_that_may_not_be_read_or_are_not_there() {
     host.wait_for("the topic is not there, and may not be made: User:worker needs CREATE on topic jobs");
     host.wait_for("there is no topic `jobs`, or User:worker may not know of it");
     fill(&kafka);
-    host.wait_for(
-        "not allowed: User:worker needs the operations DESCRIBE and READ on the topic `jobs` (kafka-acls.sh --add --allow-principal \
-         User:worker --operation Describe --operation Read --topic jobs)",
-    );
+    let servers = kafka.cluster.bootstrap_tls_sasl().unwrap();
+    host.wait_for(&format!(
+        "not allowed: User:worker needs the operations DESCRIBE and READ on the topic `jobs` (kafka-acls.sh --bootstrap-server {servers} --add \
+         --allow-principal User:worker --operation Describe --operation Read --topic jobs)"
+    ));
     // It goes on by itself.
     grant(&kafka, "Read", &["--topic", "jobs"]);
     kafka.finished("jobs", "jobs");
@@ -181,6 +182,138 @@ fn topics_that_may_not_be_read_or_are_not_there() {
     ] {
         assert!(end.stderr.contains(part), "{}", end.stderr);
     }
+}
+
+/// What it finds of a kind, and what it hints at.
+fn doctor(folder: &Folder, mark: &str) -> (Option<i32>, Vec<String>, Vec<String>) {
+    let output = folder.run(&["doctor"]);
+    let (mut found, mut hints) = (Vec::new(), Vec::new());
+    let mut lines = output.stdout.lines().peekable();
+    while let Some(line) = lines.next() {
+        if let Some(line) = line.strip_prefix(mark) {
+            found.push(line.trim_start().to_owned());
+            hints.extend(lines.next_if(|line| line.starts_with("     hint: ")).map(str::to_owned));
+        }
+    }
+    (output.code, found, hints)
+}
+
+#[test]
+fn doctor_says_what_may_not_be_written_and_how_it_is_allowed() {
+    let test = "doctor_says_what_may_not_be_written_and_how_it_is_allowed";
+    let options = Options {
+        tls_sasl: true,
+        ..options(Version::default())
+    };
+    let Some(kafka) = start(test, options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    kafka.create("jobs.dead", 1);
+    grant(&kafka, "Read", &["--group", "jobs"]);
+    grant(&kafka, "Read", &["--topic", "jobs"]);
+    let worker = folder(&login(&kafka, "worker", PASSWORD), "grants = { emit = [\"out\"] }");
+    let (code, bad, hints) = doctor(&worker, "BAD");
+    let needs = |topic: &str, rest: &str| format!("jobs: User:worker needs WRITE on topic {topic} for {rest}");
+    let expected = [
+        needs(
+            "jobs.dead",
+            "dead letters: what is given up is held instead, and comes again",
+        ),
+        needs("out", "emitted records: whatever emits there fails"),
+        needs(
+            "jobs.retry",
+            "records that wait: records that wait stay where they are, and may keep others from coming",
+        ),
+    ];
+    assert_eq!((code, bad), (Some(1), expected.to_vec()));
+    let servers = kafka.cluster.bootstrap_tls_sasl().unwrap();
+    assert_eq!(
+        hints[0],
+        format!(
+            "     hint: have it granted: kafka-acls.sh --bootstrap-server {servers} --add --allow-principal User:worker --operation Write --topic \
+             jobs.dead; and made, if it is not there: kafka-topics.sh --bootstrap-server {servers} --create --topic jobs.dead"
+        )
+    );
+    what_it_hints_at_helps(&kafka, &worker);
+    the_retry_topic_is_looked_at(&kafka, &worker);
+}
+
+/// It is done, until nothing stands in the way.
+fn what_it_hints_at_helps(kafka: &Kafka, worker: &Folder) {
+    let mut done = Vec::new();
+    until("nothing in the way", || {
+        let (code, bad, hints) = doctor(worker, "BAD");
+        assert_eq!(code, Some(i32::from(!bad.is_empty())), "{bad:?}");
+        for hint in hints {
+            let command = hint
+                .split_once(": ")
+                .and_then(|(_, said)| said.split_once("have it "))
+                .unwrap()
+                .1;
+            let command = command.split(';').next().unwrap().to_owned();
+            // An ACL takes a moment to be known to all of the broker.
+            if !done.contains(&command) {
+                carry_out(kafka, &command);
+                done.push(command);
+            }
+        }
+        bad.is_empty().then_some(())
+    });
+    assert!(
+        done.iter().any(|command| command.ends_with("--create --topic out")),
+        "{done:?}"
+    );
+}
+
+fn the_retry_topic_is_looked_at(kafka: &Kafka, worker: &Folder) {
+    let (_, notes, _) = doctor(worker, "note");
+    let is_noted = |notes: &[String], part: &str| notes.iter().any(|note| note.contains(part));
+    assert!(
+        is_noted(
+            &notes,
+            "topic jobs.retry for records that wait is not there and cannot be made, User:worker needs CREATE on topic jobs.retry"
+        ),
+        "{notes:?}"
+    );
+    kafka.create("jobs.retry", 1);
+    kafka.produce("jobs.retry", &["a", "b"]);
+    let (code, notes, _) = doctor(worker, "note");
+    assert_eq!(code, Some(0));
+    assert!(
+        is_noted(&notes, "User:worker needs READ on topic jobs.retry"),
+        "{notes:?}"
+    );
+    let everything = folder(&servers_of(kafka), "");
+    let (code, notes, _) = doctor(&everything, "note");
+    assert_eq!(code, Some(0));
+    assert!(!is_noted(&notes, "needs READ"), "{notes:?}");
+    // The group has not begun there: what it will be given is a guess.
+    let earliest = [("share.auto.offset.reset", Some("earliest"))];
+    kafka.wait(kafka.admin.set_group("jobs", &earliest)).unwrap();
+    let (_, notes, _) = doctor(&everything, "note");
+    assert!(
+        is_noted(&notes, "about 2 copies wait in the retry topic jobs.retry"),
+        "{notes:?}"
+    );
+}
+
+fn servers_of(kafka: &Kafka) -> String {
+    servers(&kafka.cluster.bootstrap())
+}
+
+/// A command of Kafka's, as somebody who may.
+fn carry_out(kafka: &Kafka, command: &str) {
+    let (_, command) = command.split_once(": ").unwrap();
+    let words: Vec<&str> = command.split(' ').collect();
+    let class = match words[0] {
+        "kafka-acls.sh" => "org.apache.kafka.tools.AclCommand",
+        "kafka-topics.sh" => "org.apache.kafka.tools.TopicCommand",
+        other => panic!("{other} in {command}"),
+    };
+    let servers = kafka.cluster.bootstrap();
+    let arguments = [&["--bootstrap-server", &servers][..], &words[3..]].concat();
+    kafka.cluster.tool(class, &arguments).unwrap();
 }
 
 #[test]

@@ -11,9 +11,10 @@ use share_wire::code::ErrorCode;
 use share_wire::kafka::{BrokerId, FindCoordinatorRequest, MetadataRequest, MetadataResponse, StrBytes};
 use tokio::time::Instant;
 
-use super::error::{AdminError, Operation, Question, Resource};
-use crate::config::{Address, Login, OAuth};
+use super::error::{AdminError, Question, Resource};
+use crate::config::Address;
 use crate::net::{Connection, Connector, Failure, NetError};
+use crate::tools::{Operation, Who};
 
 /// The connections, and what is known of the cluster.
 #[derive(Debug)]
@@ -46,11 +47,7 @@ impl Asker {
 
     /// As whom we are logged in, in Kafka's words; brokers may be told to call us otherwise.
     pub(super) fn principal(&self) -> Option<String> {
-        match self.connector.config().login()? {
-            // What the broker makes of a token, nobody else knows.
-            Login::OAuthBearer(OAuth::Oidc(_)) => None,
-            login => Some(format!("User:{}", login.user())),
-        }
+        Who::of(self.connector.config()).principal
     }
 
     /// Asks this broker. A connection that was closed while nobody used it is made anew.

@@ -6,9 +6,10 @@ use share_wire::kafka::{ApiVersionsRequest, ApiVersionsResponse, DescribeCluster
 
 use super::Admin;
 use super::ask::{Answered, address, broker, text};
-use super::error::{AdminError, Operation, Question, Resource};
+use super::error::{AdminError, Question, Resource};
 use crate::config::Address;
 use crate::net::NetError;
+use crate::tools::Operation;
 
 /// Who belongs to the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]

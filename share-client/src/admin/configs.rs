@@ -9,7 +9,8 @@ use share_wire::kafka::{DescribeConfigsRequest, IncrementalAlterConfigsRequest};
 
 use super::Admin;
 use super::ask::{Answered, text};
-use super::error::{AdminError, Operation, Question, Resource};
+use super::error::{AdminError, Question, Resource};
+use crate::tools::Operation;
 
 /// Whose settings.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use share_wire::code::ErrorCode;
 use super::states::StateError;
 use crate::config::Address;
 use crate::net::{Failure, NetError};
+use crate::tools::{On, Operation, Who};
 
 /// Why there is no answer. Can be cloned, so that one failure can be told to all who wait.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +49,7 @@ pub enum AdminError {
         partition: i32,
     },
     /// The brokers know share groups, but `share.version` is 0.
-    #[error(
-        "share groups are off at {broker}: have them switched on with \
-         kafka-features.sh --bootstrap-server {broker} upgrade --feature share.version=1"
-    )]
+    #[error("share groups are off at {broker}: have them switched on with {}", Who::from(broker).share_groups_on())]
     SharesOff {
         /// Who said so.
         broker: Address,
@@ -117,26 +115,6 @@ pub struct Denied {
     pub broker: Address,
 }
 
-/// What an ACL allows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Operation {
-    /// To read records, or to be a member.
-    Read,
-    /// To know of it.
-    Describe,
-    /// To remove it.
-    Delete,
-    /// To make topics.
-    Create,
-    /// To change it.
-    Alter,
-    /// To read settings.
-    DescribeConfigs,
-    /// To change settings.
-    AlterConfigs,
-}
-
 /// What a question is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -192,31 +170,32 @@ impl AdminError {
 }
 
 impl Denied {
-    /// The command that grants it, for whoever may. The principal's name stands as `User:NAME` where it is not known.
+    /// The command that grants it, for whoever may.
     pub fn command(&self) -> String {
-        let principal = self.principal.as_deref().unwrap_or("User:NAME");
-        let resource = match &self.resource {
-            Resource::Topic(name) | Resource::Partition(name, _) => format!("--topic {}", quoted(name)),
-            Resource::Group(name) => format!("--group {}", quoted(name)),
-            Resource::TopicsOf(_) => "--topic '*'".to_owned(),
-            Resource::Cluster | Resource::Broker(_) => "--cluster".to_owned(),
+        let on = match &self.resource {
+            Resource::Topic(name) | Resource::Partition(name, _) => On::Topics(&[name]),
+            Resource::Group(name) => On::Group(name),
+            Resource::TopicsOf(_) => On::EveryTopic,
+            Resource::Cluster | Resource::Broker(_) => On::Cluster,
         };
-        format!(
-            "kafka-acls.sh --bootstrap-server {} --add --allow-principal {} --operation {} {resource}",
-            self.broker,
-            quoted(principal),
-            self.operation.word(),
-        )
+        self.who().grant(&[self.operation], on)
+    }
+
+    /// Whom it was refused, and where.
+    pub fn who(&self) -> Who {
+        Who {
+            principal: self.principal.clone(),
+            ..Who::from(&self.broker)
+        }
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let principal = self.principal.as_deref().unwrap_or("the principal of this connection");
         let Self {
             operation, resource, ..
         } = self;
-        write!(f, "{principal} needs {operation} on ")?;
+        write!(f, "{} needs {operation} on ", self.who())?;
         match resource {
             Resource::Broker(_) => Resource::Cluster.fmt(f),
             Resource::Partition(name, _) => Resource::Topic(name.clone()).fmt(f),
@@ -226,35 +205,6 @@ impl fmt::Display for Denied {
 }
 
 impl std::error::Error for Denied {}
-
-impl Operation {
-    /// As `kafka-acls.sh` takes it.
-    const fn word(self) -> &'static str {
-        match self {
-            Self::Read => "Read",
-            Self::Describe => "Describe",
-            Self::Delete => "Delete",
-            Self::Create => "Create",
-            Self::Alter => "Alter",
-            Self::DescribeConfigs => "DescribeConfigs",
-            Self::AlterConfigs => "AlterConfigs",
-        }
-    }
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "READ",
-            Self::Describe => "DESCRIBE",
-            Self::Delete => "DELETE",
-            Self::Create => "CREATE",
-            Self::Alter => "ALTER",
-            Self::DescribeConfigs => "DESCRIBE_CONFIGS",
-            Self::AlterConfigs => "ALTER_CONFIGS",
-        })
-    }
-}
 
 impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -367,15 +317,6 @@ impl fmt::Display for Said<'_> {
     }
 }
 
-/// For a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:=,@/".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -426,6 +367,5 @@ mod tests {
                 .command()
                 .ends_with("--operation Describe --group 'pack it'")
         );
-        assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -18,8 +18,9 @@ use share_wire::message::{DescribeShareGroupOffsetsRequest, GroupTopics, TopicPa
 
 use super::Admin;
 use super::ask::{Answered, text};
-use super::error::{AdminError, Operation, Question, Resource};
+use super::error::{AdminError, Question, Resource};
 use super::offsets::{At, Isolation};
+use crate::tools::Operation;
 
 /// A share group in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 //! moment is asked again for at most `socket.timeout.ms`; what changes something is asked over a new connection and once, as long
 //! as nobody has refused it.
 
+mod access;
 mod ask;
 mod backlog;
 mod cluster;
@@ -23,10 +24,11 @@ use crate::config::{ClientConfig, ConfigError};
 use crate::net::Connector;
 use ask::Asker;
 
+pub use access::{Access, Presence};
 pub use backlog::{Backlog, Guess, Left};
 pub use cluster::{Broker, Cluster, Release, ShareSupport, Support};
 pub use configs::{ConfigOf, Origin, Setting};
-pub use error::{AdminError, Denied, Operation, Resource};
+pub use error::{AdminError, Denied, Resource};
 pub use groups::{Group, GroupListing, GroupOffset, GroupState, Member, MoveTo};
 pub use limits::{DeadLetters, Limit, Limits};
 pub use offsets::{At, Isolation, Offset};

@@ -9,8 +9,9 @@ use share_wire::kafka::{BrokerId, ListOffsetsRequest, TopicName};
 
 use super::Admin;
 use super::ask::text;
-use super::error::{AdminError, Operation};
+use super::error::AdminError;
 use super::topics::{Topic, of_topic};
+use crate::tools::Operation;
 
 /// A place in a partition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

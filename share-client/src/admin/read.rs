@@ -10,10 +10,11 @@ use share_wire::kafka::{BrokerId, FetchRequest};
 use share_wire::records::{Batch, Batches, RecordsError, batches};
 
 use super::Admin;
-use super::error::{AdminError, Operation, Question, Resource};
+use super::error::{AdminError, Question, Resource};
 use super::offsets::Isolation;
 use super::topics::Topic;
 use crate::config::Address;
+use crate::tools::Operation;
 
 /// What to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

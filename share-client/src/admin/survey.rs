@@ -7,11 +7,12 @@ use share_wire::code::ErrorCode;
 use share_wire::records::{Batch, PLAIN_MAX};
 
 use super::Admin;
-use super::error::{AdminError, Operation, Resource};
+use super::error::{AdminError, Resource};
 use super::offsets::{At, Isolation};
 use super::read::{Fetched, Want};
 use super::states::{Entry, History, Key, STATE_TOPIC, ShareState, place};
 use super::topics::Topic;
+use crate::tools::Operation;
 
 /// Whose states are looked for, in one partition of the state topic.
 struct Wanted<'a> {

@@ -15,8 +15,9 @@ use share_wire::kafka::{
 
 use super::Admin;
 use super::ask::{Answered, broker, text};
-use super::error::{AdminError, Operation, Question, Resource};
+use super::error::{AdminError, Question, Resource};
 use crate::config::Address;
+use crate::tools::Operation;
 
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,7 +144,7 @@ impl Admin {
     /// Makes a topic, waits until each of its partitions has a leader, and says its id. A broker that was not asked may not know of it
     /// for a moment longer.
     pub async fn create_topic(&self, topic: &NewTopic) -> Result<Uuid, AdminError> {
-        let id = self.asker.patiently(|| self.create_topic_once(topic)).await?;
+        let id = self.asker.patiently(|| self.try_create(topic, false)).await?;
         self.asker.patiently(|| self.is_there(&topic.name)).await?;
         Ok(id)
     }
@@ -181,7 +182,7 @@ impl Admin {
         without.map_or(Ok(()), |one| Err(no_leader(one.partition)))
     }
 
-    async fn create_topic_once(&self, topic: &NewTopic) -> Result<Uuid, AdminError> {
+    pub(super) async fn try_create(&self, topic: &NewTopic, only_check: bool) -> Result<Uuid, AdminError> {
         let setting = |(name, value): (&String, &String)| {
             CreatableTopicConfig::default()
                 .with_name(text(name))
@@ -194,6 +195,7 @@ impl Admin {
             .with_configs(topic.settings.iter().map(setting).collect());
         let request = CreateTopicsRequest::default()
             .with_topics(vec![wanted])
+            .with_validate_only(only_check)
             .with_timeout_ms(self.change_timeout_ms());
         let Answered { broker, response } = self.asker.ask_any(&request, true).await?;
         let question = of_topic("CreateTopics", Operation::Create, &topic.name);

@@ -18,6 +18,7 @@ use crate::config::Address;
 use crate::membership::Backoff;
 use crate::metadata::Metadata;
 use crate::session::TopicPartition;
+use crate::tools::{On, Operation, Who};
 
 /// The task that directs brokers.
 pub(super) struct Leaders {
@@ -161,13 +162,13 @@ impl Leaders {
         let reason = match code {
             ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => format!(
                 "there is no topic `{topic}`, or {} may not know of it (operation DESCRIBE); it is consumed as soon as it is there",
-                super::principal(&self.shared.connector)
+                Who::of(self.shared.connector.config())
             ),
-            ErrorCode::TOPIC_AUTHORIZATION_FAILED => format!(
-                "not allowed: {principal} needs the operations DESCRIBE and READ on the topic `{topic}` (kafka-acls.sh --add \
-                 --allow-principal {principal} --operation Describe --operation Read --topic {topic})",
-                principal = super::principal(&self.shared.connector)
-            ),
+            ErrorCode::TOPIC_AUTHORIZATION_FAILED => {
+                let who = Who::of(self.shared.connector.config());
+                let command = who.grant(&[Operation::Describe, Operation::Read], On::Topics(&[&topic]));
+                format!("not allowed: {who} needs the operations DESCRIBE and READ on the topic `{topic}` ({command})")
+            }
             code => format!("topic `{topic}` cannot be consumed: {code}"),
         };
         self.shared.board().snapshot.last_error = Some(reason.clone());

@@ -50,7 +50,6 @@ pub use options::{Credit, JoinOptions};
 pub use snapshot::{AssignedPartition, BrokerSnapshot, Link, Snapshot};
 
 use crate::config::ClientConfig;
-use crate::net::Connector;
 use calls::{Done, Message};
 use shared::Shared;
 
@@ -241,13 +240,4 @@ struct Part {
     /// Where in the call.
     indices: Vec<usize>,
     batch: Vec<(Lease, AcknowledgeType)>,
-}
-
-/// How messages name whoever is refused: as Kafka does, where it can be told from here.
-fn principal(connector: &Connector) -> String {
-    let login = connector.config().login();
-    login.map_or_else(
-        || "the client's principal".to_owned(),
-        |login| format!("User:{}", login.user()),
-    )
 }

@@ -12,10 +12,11 @@ use super::desk::{Desk, Waits};
 use super::leaders::Leaders;
 use super::member::Member;
 use super::shared::{Shared, Stage, member_id, now};
-use super::{ConsumerError, Inner, JoinError, JoinOptions, Snapshot, principal};
+use super::{ConsumerError, Inner, JoinError, JoinOptions, Snapshot};
 use crate::config::ClientConfig;
 use crate::membership::{self, Membership};
 use crate::net::Connector;
+use crate::tools::Who;
 
 /// Says whether the member was taken.
 type Joined = oneshot::Receiver<Result<(), JoinError>>;
@@ -43,7 +44,7 @@ pub(super) fn start(
             member,
             topics: options.topics.clone(),
             rack: config.client_rack().map(str::to_owned),
-            principal: principal(&connector),
+            who: Who::of(config),
         },
         now(),
     );

@@ -18,6 +18,7 @@ use share_wire::kafka::{
 
 use crate::config::Address;
 use crate::session::TopicPartition;
+use crate::tools::Who;
 pub use backoff::Backoff;
 pub use refusal::Refusal;
 
@@ -32,8 +33,8 @@ pub struct Options {
     pub topics: Vec<String>,
     /// Where the member stands.
     pub rack: Option<String>,
-    /// How messages name who is refused: `User:` and a name, if it is known.
-    pub principal: String,
+    /// Who that is to the brokers.
+    pub who: Who,
 }
 
 /// What to do next.
@@ -329,26 +330,21 @@ impl Membership {
     }
 
     fn refusal(&self, code: ErrorCode, said: Option<String>) -> Refusal {
-        let Options {
-            group,
-            principal,
-            topics,
-            ..
-        } = &self.options;
-        let (group, principal) = (group.clone(), principal.clone());
+        let Options { group, who, topics, .. } = &self.options;
+        let (group, who) = (group.clone(), who.clone());
         let after = || said.as_ref().map_or_else(String::new, |said| format!(": {said}"));
         match code {
             ErrorCode::GROUP_MAX_SIZE_REACHED => Refusal::GroupFull {
                 group,
                 said: said.unwrap_or_else(|| "it has as many members as it may".to_owned()),
             },
-            ErrorCode::GROUP_AUTHORIZATION_FAILED => Refusal::GroupDenied { group, principal },
+            ErrorCode::GROUP_AUTHORIZATION_FAILED => Refusal::GroupDenied { group, who },
             ErrorCode::TOPIC_AUTHORIZATION_FAILED => Refusal::TopicDenied {
-                topics: topics.join(", "),
-                principal,
+                topics: topics.clone(),
+                who,
                 said: after(),
             },
-            ErrorCode::UNSUPPORTED_VERSION => Refusal::Off,
+            ErrorCode::UNSUPPORTED_VERSION => Refusal::Off { who },
             ErrorCode::GROUP_ID_NOT_FOUND => Refusal::OtherKind { group },
             code => Refusal::Other {
                 group,

@@ -2,6 +2,8 @@
 
 use share_wire::code::ErrorCode;
 
+use crate::tools::{On, Operation, Who};
+
 /// Why a coordinator refuses a member for good.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -16,34 +18,38 @@ pub enum Refusal {
     },
     /// The principal may not use the group.
     #[error(
-        "not allowed: {principal} needs the operation READ on the group `{group}` (kafka-acls.sh --add --allow-principal {principal} \
-         --operation Read --group {group})"
+        "not allowed: {who} needs the operation READ on the group `{group}` ({})",
+        .who.grant(&[Operation::Read], On::Group(.group))
     )]
     GroupDenied {
         /// The group.
         group: String,
-        /// `User:` and the name, or what stands for it.
-        principal: String,
+        /// Who it is.
+        who: Who,
     },
     /// The principal may not see a topic.
     #[error(
-        "not allowed: {principal} needs the operations DESCRIBE and READ on each of the topics {topics} (kafka-acls.sh --add \
-         --allow-principal {principal} --operation Describe --operation Read --topic TOPIC){said}"
+        "not allowed: {who} needs the operations DESCRIBE and READ on each of the topics {} ({}){said}",
+        .topics.join(", "),
+        to_read(.who, .topics)
     )]
     TopicDenied {
         /// The topics of the subscription: the broker does not always say which.
-        topics: String,
-        /// `User:` and the name, or what stands for it.
-        principal: String,
+        topics: Vec<String>,
+        /// Who it is.
+        who: Who,
         /// What the broker says, if anything, after `: `.
         said: String,
     },
     /// The cluster has share groups off.
     #[error(
-        "share groups are off in this cluster (kafka-features.sh upgrade --feature share.version=1 turns them on; they need \
-         Apache Kafka 4.2 or newer)"
+        "share groups are off in this cluster ({} turns them on; they need Apache Kafka 4.2 or newer)",
+        .who.share_groups_on()
     )]
-    Off,
+    Off {
+        /// Who asked.
+        who: Who,
+    },
     /// The id belongs to a group of another kind.
     #[error("`{group}` is not a share group: a consumer group or another one has this id")]
     OtherKind {
@@ -60,4 +66,9 @@ pub enum Refusal {
         /// What the broker says, if anything, after `: `.
         said: String,
     },
+}
+
+fn to_read(who: &Who, topics: &[String]) -> String {
+    let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+    who.grant(&[Operation::Describe, Operation::Read], On::Topics(&topics))
 }

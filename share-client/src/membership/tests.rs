@@ -44,7 +44,10 @@ impl Bench {
             member: "m".to_owned(),
             topics: vec!["orders".to_owned()],
             rack: Some("r1".to_owned()),
-            principal: "User:bob".to_owned(),
+            who: Who {
+                principal: Some("User:bob".to_owned()),
+                servers: "k1:9092".to_owned(),
+            },
         };
         let now = Instant::now();
         let member = Membership::new(options, now);

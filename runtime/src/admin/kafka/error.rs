@@ -15,7 +15,7 @@ impl From<ClientError> for AdminError {
             ClientError::Missing { about } => {
                 let missing = Self::new(ErrorCode::NotFound, text);
                 match about {
-                    Resource::Topic(_) => missing.hint("sharemill topic list shows the topics there are"),
+                    Resource::Topic(topic) => missing.hint(no_topic(topic)),
                     Resource::Partition(topic, _) => {
                         missing.hint(format!("sharemill topic describe {topic} shows its partitions"))
                     }
@@ -34,6 +34,11 @@ impl From<ClientError> for AdminError {
             _ => Self::new(ErrorCode::Unavailable, text),
         }
     }
+}
+
+/// What to do about a topic that is not there.
+pub(super) fn no_topic(topic: &str) -> String {
+    format!("sharemill topic list shows the topics there are, sharemill topic create {topic} makes it")
 }
 
 /// What to do about members, who alone can end their work.

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use share_client::tools::{On, Operation};
 use tokio::sync::mpsc;
 
 use super::KafkaAdmin;
+use super::error::no_topic;
 use super::read::{index, number};
 use crate::admin::{AdminError, ErrorCode, ProduceOutcome, ProduceResult, Record};
 use crate::source::{KafkaProducer, ProduceFailure, Produced, ToProduce};
@@ -148,10 +150,12 @@ impl From<ProduceFailure> for AdminError {
         match failure {
             ProduceFailure::TooLarge { .. } => Self::new(ErrorCode::TooLarge, text)
                 .hint("keep what is large in a file, and send where it lies; or raise the limit here and at the topic"),
-            ProduceFailure::Missing { .. } => {
-                Self::new(ErrorCode::NotFound, text).hint("sharemill topic list shows the topics there are")
+            ProduceFailure::Missing { topic } => Self::new(ErrorCode::NotFound, text).hint(no_topic(&topic)),
+            ProduceFailure::Denied { topic, who } => {
+                let message = format!("{who} may not write to topic {topic}");
+                let command = who.grant(&[Operation::Write], On::Topics(&[&topic]));
+                Self::new(ErrorCode::Denied, message).hint(format!("whoever may, allows it by: {command}"))
             }
-            ProduceFailure::Denied { .. } => Self::new(ErrorCode::Denied, text),
             ProduceFailure::Refused { .. } => Self::new(ErrorCode::Invalid, text),
             _ => Self::new(ErrorCode::Unavailable, text),
         }

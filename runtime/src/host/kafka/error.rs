@@ -5,6 +5,7 @@ use share_client::config::{Address, ConfigError};
 use share_client::consumer::JoinError;
 use share_client::membership::Refusal;
 use share_client::net::Failure;
+use share_client::tools::Who;
 
 use crate::config::SecretError;
 use crate::source::PropertiesError;
@@ -65,6 +66,8 @@ pub enum KafkaError {
         deployment: String,
         /// Its group.
         group: String,
+        /// Who would join.
+        who: Box<Who>,
         /// Why not.
         source: Box<JoinError>,
     },
@@ -83,16 +86,15 @@ impl KafkaError {
                 "upgrade the brokers to Kafka 4.2.1 or newer, or use a source of type \"embedded\", which needs none"
                     .to_owned(),
             ),
-            Self::SharesOff { broker } => Some(format!(
-                "switch them on: kafka-features.sh --bootstrap-server {broker} upgrade --feature share.version=1"
-            )),
+            Self::SharesOff { broker } => Some(format!("switch them on: {}", Who::from(broker).share_groups_on())),
             Self::Limit { hint, .. } => Some(hint.clone()),
-            Self::Join { group, source, .. } => joined(group, source),
+            Self::Join { group, who, source, .. } => joined(group, source, who),
         }
     }
 }
 
-fn asked(error: &AdminError) -> Option<String> {
+/// What to do about an answer that did not come, or says no.
+pub(super) fn asked(error: &AdminError) -> Option<String> {
     match error {
         AdminError::Denied(denied) => Some(format!("have it granted: {}", denied.command())),
         AdminError::Unreachable { tried, .. } => tried.first().map(|error| reached(&error.failure)),
@@ -101,17 +103,20 @@ fn asked(error: &AdminError) -> Option<String> {
     }
 }
 
-fn joined(group: &str, error: &JoinError) -> Option<String> {
+/// What to do about a group that takes nobody.
+pub(super) fn joined(group: &str, error: &JoinError, who: &Who) -> Option<String> {
     match error {
         JoinError::Net(error) => Some(reached(&error.failure)),
         JoinError::Refused(Refusal::GroupFull { .. }) => {
-            Some("raise group.share.max.size at the brokers, or end another member".to_owned())
+            let hint = "raise it at the brokers (group.share.max.size), or end another member; a host whose deployment has a retry topic counts as two";
+            Some(hint.to_owned())
         }
         JoinError::Refused(Refusal::GroupDenied { .. } | Refusal::TopicDenied { .. }) => {
             Some("have it granted by whoever administers the cluster".to_owned())
         }
         JoinError::Refused(Refusal::OtherKind { .. }) => Some(format!(
-            "write another group for the deployment, or delete the old one: kafka-groups.sh --delete --group {group}"
+            "write another group for the deployment, or delete the old one: {}",
+            who.delete_group(group)
         )),
         JoinError::TimedOut { .. } => Some("see what the coordinator of the group says in its log".to_owned()),
         _ => None,
@@ -119,7 +124,7 @@ fn joined(group: &str, error: &JoinError) -> Option<String> {
 }
 
 /// The way to a broker.
-fn reached(failure: &Failure) -> String {
+pub(super) fn reached(failure: &Failure) -> String {
     let way = match failure {
         Failure::Resolve { .. } => "correct the name in bootstrap.servers of the source, or the resolver",
         Failure::Connect { .. } => {

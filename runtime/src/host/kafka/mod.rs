@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use share_client::admin::{Admin, Reset};
 use share_client::config::ClientConfig;
+use share_client::tools::Who;
 use share_engine::engine::{SystemClock, SystemEntropy};
 use tokio::task::JoinSet;
 
@@ -98,7 +99,7 @@ const BATCH_BYTES: u64 = 1_024;
 const LOOKAHEAD: Duration = Duration::from_millis(25);
 
 async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) -> Result<Host, HostError> {
-    setup::topics(&plan.manifest, &cluster.admin).await?;
+    setup::topics(&plan.manifest, &cluster.admin, &Who::of(&cluster.config)).await?;
     let context = HostContext::new(Arc::new(SystemClock), Arc::new(SystemEntropy));
     let options = HostOptions {
         lanes: usize::try_from(plan.manifest.host.lanes.unwrap_or(0)).unwrap_or(0),
@@ -146,6 +147,7 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
         let source = joining.await.map_err(|source| KafkaError::Join {
             deployment: name.clone(),
             group: deployment.group.clone(),
+            who: Box::new(Who::of(&cluster.config)),
             source: Box::new(source),
         })?;
         tracing::info!(deployment = %name, group = %deployment.group, topic = %deployment.topic, member = %source.member(), "joined");

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use share_client::admin::{
-    Admin, AdminError, At, Ensured, Isolation, Limits, NewTopic, Operation, Reset, ShareSupport,
-};
+use share_client::admin::{Admin, AdminError, At, Ensured, Isolation, Limits, NewTopic, Reset, ShareSupport};
+use share_client::tools::{Operation, Who};
 
 use super::KafkaError;
 use super::limits::{Change, assumption, changes, check};
@@ -43,17 +42,17 @@ pub(super) async fn check_cluster(admin: &Admin) -> Result<(), KafkaError> {
 }
 
 /// Makes topics that are missing.
-pub(super) async fn topics(manifest: &Manifest, admin: &Admin) -> Result<(), KafkaError> {
+pub(super) async fn topics(manifest: &Manifest, admin: &Admin, who: &Who) -> Result<(), KafkaError> {
     for (name, topic) in &manifest.topics {
         // The first record that is moved makes it.
         if topic.origin != Origin::Retry {
-            make_topic(name, topic, admin).await?;
+            make_topic(name, topic, admin, who).await?;
         }
     }
     Ok(())
 }
 
-async fn make_topic(name: &str, topic: &Topic, admin: &Admin) -> Result<(), KafkaError> {
+async fn make_topic(name: &str, topic: &Topic, admin: &Admin, who: &Who) -> Result<(), KafkaError> {
     let wanted = NewTopic {
         partitions: topic.kafka_partitions(),
         settings: topic.kafka_settings(),
@@ -70,15 +69,15 @@ async fn make_topic(name: &str, topic: &Topic, admin: &Admin) -> Result<(), Kafk
                     topic = name,
                     partitions,
                     wished,
-                    "the topic stays as it is: kafka-topics.sh --alter adds partitions"
+                    command = %who.grow_topic(name, wished.unsigned_abs().into()),
+                    "the topic stays as it is: Kafka's own command adds partitions, none can be taken away"
                 );
             }
         }
         Err(AdminError::Denied(denied)) if denied.operation == Operation::Create => {
-            let broker = &denied.broker;
             tracing::warn!(
                 topic = name,
-                command = %format!("kafka-topics.sh --bootstrap-server {broker} --create --topic {name}"),
+                command = %denied.who().create_topic(name),
                 "the topic is not there, and may not be made: {denied}"
             );
         }
@@ -124,7 +123,7 @@ pub(super) async fn group(
                     _ => {}
                 }
             }
-            Err(AdminError::Denied(denied)) => not_changed(name, group, &change, &denied.broker.to_string(), &limits)?,
+            Err(AdminError::Denied(denied)) => not_changed(name, group, &change, &denied.who(), &limits)?,
             Err(error) => {
                 return Err(ask(
                     format!("deployments.{name}.{} of group {group}", change.key),
@@ -154,17 +153,9 @@ pub(super) async fn group(
 }
 
 /// A lock that is not as the manifest has it is refused; the rest is said.
-fn not_changed(
-    deployment: &str,
-    group: &str,
-    change: &Change,
-    broker: &str,
-    limits: &Limits,
-) -> Result<(), KafkaError> {
+fn not_changed(deployment: &str, group: &str, change: &Change, who: &Who, limits: &Limits) -> Result<(), KafkaError> {
     let Change { name, value, key, .. } = change;
-    let command = format!(
-        "kafka-configs.sh --bootstrap-server {broker} --alter --entity-type groups --entity-name {group} --add-config {name}={value}"
-    );
+    let command = who.set_group(group, name, value);
     if *key == "lock" {
         let now = format_duration(*limits.lock.value());
         return Err(KafkaError::Limit {

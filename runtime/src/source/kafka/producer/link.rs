@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -13,6 +14,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer as _};
 use share_client::net::Connector;
+use share_client::tools::Who;
 use share_engine::engine::SystemClock;
 use share_engine::time::Clock as _;
 use tokio::runtime::Handle;
@@ -60,6 +62,11 @@ impl Maker {
         single
     }
 
+    /// As whom records are written, and where.
+    pub(super) fn who(&self) -> Arc<Who> {
+        self.context.who.clone()
+    }
+
     pub(super) fn make(&self) -> Result<Link, PropertiesError> {
         let made = self.config.create_with_context(self.context.clone());
         made.map_err(|error| PropertiesError { reason: told(error) })
@@ -68,7 +75,12 @@ impl Maker {
     /// An idempotent producer that lost its place says no to everything for ever: it is replaced.
     pub(super) fn renew_if_lost(&self, producer: &mut Link) {
         if let Some((code, reason)) = producer.client().fatal_error() {
-            tracing::warn!(%code, reason, "the producer is begun anew");
+            if code == RDKafkaErrorCode::TopicAuthorizationFailed {
+                // Whose record it was has been told already.
+                tracing::debug!(%code, reason, "the producer is begun anew");
+            } else {
+                tracing::warn!(%code, reason, "the producer is begun anew");
+            }
             match self.make() {
                 Ok(fresh) => *producer = fresh,
                 Err(error) => tracing::error!(%error, "the producer cannot be begun anew"),
@@ -95,9 +107,14 @@ fn told(error: KafkaError) -> String {
 /// How lines of librdkafka are marked in the log.
 const PRODUCER: &str = "sharemill::producer";
 
+/// The facility of a producer that has lost its place.
+const FATAL: &str = "FATAL";
+
 /// librdkafka's log among the host's, and tokens from where the other connections have theirs.
 #[derive(Clone)]
 pub(super) struct Context {
+    /// As whom records are written, and where.
+    who: Arc<Who>,
     /// Of those that log in with tokens, and what waits for them.
     tokens: Option<(Connector, Handle)>,
 }
@@ -110,17 +127,28 @@ impl Context {
         let mechanism = ["sasl.mechanism", "sasl.mechanisms"]
             .iter()
             .find_map(|name| properties.get(*name));
-        if mechanism.is_none_or(|name| name != "OAUTHBEARER") {
-            return Ok(Self { tokens: None });
-        }
         let mut of_client = properties.clone();
         of_client.retain(|name, _| !PRODUCING.contains(&name.as_str()));
-        let config = share_client::config::ClientConfig::new(&of_client).map_err(|error| failed(&error))?;
+        let config = share_client::config::ClientConfig::new(&of_client);
+        let who = Arc::new(config.as_ref().map_or_else(|_| nobody(properties), Who::of));
+        if mechanism.is_none_or(|name| name != "OAUTHBEARER") {
+            return Ok(Self { who, tokens: None });
+        }
+        let config = config.map_err(|error| failed(&error))?;
         let connector = Connector::new(&config).map_err(|error| failed(&error))?;
         let runtime = Handle::try_current().map_err(|error| failed(&error))?;
         Ok(Self {
+            who,
             tokens: Some((connector, runtime)),
         })
+    }
+}
+
+/// Somebody whom librdkafka knows better.
+fn nobody(properties: &BTreeMap<String, String>) -> Who {
+    Who {
+        principal: None,
+        servers: properties.get("bootstrap.servers").cloned().unwrap_or_default(),
     }
 }
 
@@ -141,7 +169,10 @@ impl ClientContext for Context {
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         use RDKafkaLogLevel as Level;
-        if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
+        // Each of its records says why it was not written, and whoever begins a producer anew says that.
+        if facility == FATAL {
+            tracing::debug!(target: PRODUCER, facility, "{message}");
+        } else if matches!(level, Level::Emerg | Level::Alert | Level::Critical | Level::Error) {
             tracing::error!(target: PRODUCER, facility, "{message}");
         } else if matches!(level, Level::Warning) {
             tracing::warn!(target: PRODUCER, facility, "{message}");
@@ -182,14 +213,20 @@ pub(super) fn begin(producer: &Link, record: &ToProduce) -> Started {
 }
 
 /// Waits for what became of it.
-pub(super) async fn stored(producer: &Link, record: &ToProduce, started: Started) -> Result<Produced, ProduceFailure> {
-    let delivered = started.map_err(|error| failure(record, &error))?.await;
+pub(super) async fn stored(
+    producer: &Link,
+    who: &Who,
+    record: &ToProduce,
+    started: Started,
+) -> Result<Produced, ProduceFailure> {
+    let failure = |error: &KafkaError| failure(who, record, error);
+    let delivered = started.map_err(|error| failure(&error))?.await;
     match delivered {
         Ok(Ok(delivery)) => Ok(Produced {
             partition: delivery.partition,
             offset: delivery.offset,
         }),
-        Ok(Err((error, _))) => Err(failure(record, &cause(producer, error))),
+        Ok(Err((error, _))) => Err(failure(&cause(producer, error))),
         Err(_) => Err(ProduceFailure::Unavailable {
             topic: record.topic.clone(),
             reason: "the producer ended".to_owned(),
@@ -206,7 +243,7 @@ fn cause(producer: &Link, error: KafkaError) -> KafkaError {
     fatal.map_or(error, |(code, _)| KafkaError::MessageProduction(code))
 }
 
-fn failure(record: &ToProduce, error: &KafkaError) -> ProduceFailure {
+fn failure(who: &Who, record: &ToProduce, error: &KafkaError) -> ProduceFailure {
     use RDKafkaErrorCode as Code;
     let topic = record.topic.clone();
     match error.rdkafka_error_code() {
@@ -218,7 +255,10 @@ fn failure(record: &ToProduce, error: &KafkaError) -> ProduceFailure {
         Some(Code::UnknownTopic | Code::UnknownTopicOrPartition | Code::UnknownPartition) => {
             ProduceFailure::Missing { topic }
         }
-        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => ProduceFailure::Denied { topic },
+        Some(Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed) => {
+            let who = Box::new(who.clone());
+            ProduceFailure::Denied { topic, who }
+        }
         Some(Code::InvalidTopic | Code::InvalidRecord | Code::InvalidTimestamp | Code::PolicyViolation) => {
             ProduceFailure::Refused {
                 topic,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use share_client::tools::{On, Operation, Who};
 
 use crate::handler::{BoxFuture, OutgoingRecord, ProducerError};
 use crate::lane::RecordProducer;
@@ -70,10 +71,15 @@ pub enum ProduceFailure {
         topic: String,
     },
     /// The principal may not write there.
-    #[error("may not write to topic {topic}: allow it by kafka-acls.sh --add --operation Write --topic {topic}")]
+    #[error(
+        "{who} may not write to topic {topic}: whoever may, allows it by {}",
+        to_write(who, topic)
+    )]
     Denied {
         /// The topic.
         topic: String,
+        /// Who it is.
+        who: Box<Who>,
     },
     /// What is on its way fills the client's memory.
     #[error(
@@ -98,6 +104,10 @@ pub enum ProduceFailure {
         /// What librdkafka says.
         reason: String,
     },
+}
+
+fn to_write(who: &Who, topic: &str) -> String {
+    who.grant(&[Operation::Write], On::Topics(&[topic]))
 }
 
 impl ProduceFailure {
@@ -143,11 +153,11 @@ impl KafkaProducer {
             .into_iter()
             .map(|record| (begin(&producer, &record), record))
             .collect();
-        let single = self.single.clone();
+        let (single, who) = (self.single.clone(), self.maker.who());
         started.into_iter().map(move |(started, record)| {
-            let (producer, single) = (producer.clone(), single.clone());
+            let (producer, single, who) = (producer.clone(), single.clone(), who.clone());
             async move {
-                match stored(&producer, &record, started).await {
+                match stored(&producer, &who, &record, started).await {
                     // A topic takes a batch or refuses it, and whoever shared it with others may be small enough.
                     Err(ProduceFailure::TooLarge { .. }) => single.send(&record).await,
                     result => result,
@@ -178,7 +188,7 @@ impl Single {
     async fn send(&self, record: &ToProduce) -> Result<Produced, ProduceFailure> {
         let producer = self.producer(&record.topic)?;
         let started = begin(&producer, record);
-        stored(&producer, record, started).await
+        stored(&producer, &self.maker.who(), record, started).await
     }
 
     fn producer(&self, topic: &str) -> Result<Link, ProduceFailure> {
