@@ -191,6 +191,7 @@ fn a_record_that_waits_here_is_taken_out_of_the_way_of_other_hosts() {
     other.stop();
     let said = one.stop();
     assert!(said.contains("window full: 100 of 100, 16 slots waiting"), "{said}");
+    assert!(said.contains("before this record is settled: "), "{said}");
     assert_eq!(texts(&kafka.read("jobs.retry")), ["release not yet"], "{said}");
 }
 

@@ -43,7 +43,10 @@ async fn join(common: &Arc<Common>, topic: &str) -> Member {
         match common.admin.topic(topic).await {
             Ok(_) => match Member::join(common.clone(), Kind::Retry).await {
                 Ok(member) => return member,
-                Err(error) => tracing::warn!(%topic, %error, "cannot join the group for its retry topic"),
+                Err(error) => tracing::warn!(
+                    %topic, %error,
+                    "cannot join the group a second time, for its retry topic; records that wait stay where they are"
+                ),
             },
             Err(error) if error.is_missing() => {}
             Err(error) if said => tracing::debug!(%topic, %error, "cannot look for the retry topic"),
@@ -221,12 +224,25 @@ pub(super) async fn put_aside(member: &Member, topic: &str, records: Vec<(Due, T
 /// Whether what is copied to the retry topic comes back from there: a member works on it, and may read it. If there is none, one is
 /// asked for.
 pub(super) fn is_ready(common: &Common, now: Instant) -> bool {
+    not_ready(common, now).is_none()
+}
+
+/// Why nothing can be copied there now, if it cannot.
+pub(super) fn not_ready(common: &Common, now: Instant) -> Option<&'static str> {
     let Some(second) = common.second.get().and_then(Weak::upgrade) else {
         common.second_wanted.notify_one();
-        return false;
+        return Some(
+            "this host is not in the group for the retry topic yet: it makes the topic, if it may, and joins a second time",
+        );
     };
-    let begun = common.begun.lock().unwrap_or_else(PoisonError::into_inner);
-    !begun.is_empty() && !second.was_refused(now) && !second.consumer.snapshot().assignment.is_empty()
+    if second.was_refused(now) {
+        return Some("the retry topic may not be read");
+    }
+    if common.begun.lock().unwrap_or_else(PoisonError::into_inner).is_empty() {
+        return Some("the group has no start in the retry topic yet");
+    }
+    let is_idle = second.consumer.snapshot().assignment.is_empty();
+    is_idle.then_some("this host has no partition of the retry topic yet")
 }
 
 /// Makes the topic if it is missing.

@@ -11,7 +11,7 @@ use share_engine::time::Instant;
 use tokio::task::JoinSet;
 
 use super::LOOK;
-use super::aside::{is_ready, put_aside};
+use super::aside::{is_ready, not_ready, put_aside};
 use super::held::{Due, Id, Letter, Span, Then, Turn, Which};
 use super::member::Member;
 use super::settling::{AGAIN, Written};
@@ -281,6 +281,20 @@ fn moves(member: &Member, now: Instant) -> bool {
     member.common.options.retry_topic.is_some() && !member.asides().rests(now) && is_ready(&member.common, now)
 }
 
+/// What becomes of a record that is in the way.
+fn way(member: &Member, is_parked: bool, now: Instant) -> &'static str {
+    if !is_parked {
+        return "a handler has it, so that it cannot be copied elsewhere";
+    }
+    if member.common.options.retry_topic.is_none() {
+        return "it waits, and there is no retry-topic that it could be copied to";
+    }
+    if member.asides().rests(now) {
+        return "it waits, and is copied to the retry topic within half a minute: records were, or could not be, just now";
+    }
+    not_ready(&member.common, now).unwrap_or("it waits, and is copied to the retry topic")
+}
+
 fn say(member: &Member, span: Span, slots: u64, now: Instant) {
     let (offsets, window) = (span.offsets(), member.common.options.window);
     let assumed = if member.common.options.window_is_known {
@@ -294,7 +308,8 @@ fn say(member: &Member, span: Span, slots: u64, now: Instant) {
         offset = %span.lowest,
         age = ?now.since(span.since),
         parked = span.is_parked,
-        "window full: {offsets} of {window}{assumed}, {slots} slots waiting; the broker gives out no more before this record is settled"
+        "window full: {offsets} of {window}{assumed}, {slots} slots waiting; the broker gives out no more before this record is settled: {}",
+        way(member, span.is_parked, now)
     );
 }
 
