@@ -98,6 +98,8 @@ grants = { files = [{ host = "jobs", guest = "/jobs", access = "read" }] }
     until("the parked record", || {
         (share(&folder, "jobs")["parked"] == 1).then_some(())
     });
+    // What it waits for is said before long.
+    host.wait_for("not idle yet: records are ");
     folder.file("jobs/late", "done");
     let end = host.end();
     assert_eq!(end.code, Some(0), "{}", end.stderr);

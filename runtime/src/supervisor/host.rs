@@ -153,11 +153,19 @@ impl Host {
     }
 
     /// Resolves when no deployment has anything left to do: nothing held, nothing being settled, no backlog, parked records included.
-    /// Deployments may feed each other: all have to be found idle twice in a row, with nothing acquired in between.
+    /// Deployments may feed each other: all have to be found idle twice in a row, with nothing acquired in between. What it waits for is said
+    /// now and then.
     pub async fn until_idle(&self) {
         let mut before: Option<u64> = None;
+        let mut say_at = self.context.clock.now().monotonic.after(SAY_FIRST);
         loop {
             let seen = self.idle_mark().await;
+            let now = self.context.clock.now().monotonic;
+            if let (Err(left), true) = (&seen, now >= say_at) {
+                left.tell();
+                say_at = now.after(SAY_AGAIN);
+            }
+            let seen = seen.ok();
             if seen.is_some() && seen == before {
                 return;
             }
@@ -199,15 +207,19 @@ impl Host {
     }
 
     /// How much was acquired so far, if nothing is left to do.
-    async fn idle_mark(&self) -> Option<u64> {
+    async fn idle_mark(&self) -> Result<u64, Unfinished<'_>> {
         let mut acquired = 0;
         for deployment in &self.deployments {
-            if !deployment.is_quiet() || !deployment.looked_at().await?.is_empty() || !deployment.is_quiet() {
-                return None;
+            let unfinished = |left| Unfinished { deployment, left };
+            if !deployment.is_quiet() {
+                return Err(unfinished(None));
             }
-            acquired += deployment.totals().deliveries;
+            match deployment.looked_at().await {
+                Ok(left) if left.is_empty() && deployment.is_quiet() => acquired += deployment.totals().deliveries,
+                left => return Err(unfinished(Some(left))),
+            }
         }
-        Some(acquired)
+        Ok(acquired)
     }
 
     fn check(&self, spec: &DeploymentSpec) -> Result<(), DeployError> {
@@ -301,19 +313,53 @@ impl DeploymentHandle {
     }
 
     /// The backlog, if it can be had. A source that is gone for good is noticed here too: one that is paused is asked nothing else.
-    async fn looked_at(&self) -> Option<Backlog> {
-        match self.source.backlog().await {
-            Ok(backlog) => Some(backlog),
-            Err(SourceError::Unavailable(_)) => None,
-            Err(error @ (SourceError::Closed | SourceError::Failed(_))) => {
-                self.shared.fail(&error.to_string());
-                None
-            }
+    async fn looked_at(&self) -> Result<Backlog, SourceError> {
+        let looked = self.source.backlog().await;
+        if let Err(error @ (SourceError::Closed | SourceError::Failed(_))) = &looked {
+            self.shared.fail(&error.to_string());
         }
+        looked
     }
 
     fn is_quiet(&self) -> bool {
         self.shared.held() == 0 && self.shared.settling() == 0
+    }
+}
+
+/// A deployment that has something left to do.
+struct Unfinished<'h> {
+    deployment: &'h DeploymentHandle,
+    /// `None`: it is at work.
+    left: Option<Result<Backlog, SourceError>>,
+}
+
+impl Unfinished<'_> {
+    fn tell(&self) {
+        let shared = &self.deployment.shared;
+        let deployment = &*shared.spec.name;
+        match &self.left {
+            None => {
+                let (held, settling) = (shared.held(), shared.settling());
+                tracing::info!(deployment, held, settling, "not idle yet: records are worked on");
+            }
+            Some(Ok(left)) => {
+                let Backlog {
+                    available,
+                    acquired,
+                    parked,
+                    next_due,
+                } = left;
+                tracing::info!(
+                    deployment,
+                    available,
+                    acquired,
+                    parked,
+                    ?next_due,
+                    "not idle yet: records are left"
+                );
+            }
+            Some(Err(reason)) => tracing::info!(deployment, %reason, "not idle yet: what is left cannot be seen"),
+        }
     }
 }
 
@@ -322,7 +368,7 @@ async fn observe(deployment: DeploymentHandle, context: HostContext) {
     loop {
         let now = context.clock.now().monotonic;
         deployment.shared.endings.tell_rest(now, deployment.spec());
-        if let Some(backlog) = deployment.looked_at().await {
+        if let Ok(backlog) = deployment.looked_at().await {
             deployment.shared.metrics.set_parked(backlog.parked);
         }
         tokio::time::sleep(OBSERVE).await;
@@ -340,3 +386,7 @@ const OBSERVE: Duration = Duration::from_secs(5);
 
 /// Between looks whether everything is done.
 const IDLE_LOOK: Duration = Duration::from_millis(10);
+
+/// Before it is said for the first time what is left to do, and before it is said again.
+const SAY_FIRST: Duration = Duration::from_secs(5);
+const SAY_AGAIN: Duration = Duration::from_secs(30);
