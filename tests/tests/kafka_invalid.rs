@@ -296,6 +296,31 @@ fn the_retry_topic_is_looked_at(kafka: &Kafka, worker: &Folder) {
         is_noted(&notes, "about 2 copies wait in the retry topic jobs.retry"),
         "{notes:?}"
     );
+    what_may_not_be_written_is_said_once(kafka, worker);
+}
+
+/// In our words alone, and it goes on by itself.
+fn what_may_not_be_written_is_said_once(kafka: &Kafka, worker: &Folder) {
+    let of = ["--topic", "jobs.dead"];
+    permissions(kafka, &["--remove", "--force", "--operation", "Write"], &of);
+    until("the broker knows", || {
+        (doctor(worker, "BAD").1.len() == 1).then_some(())
+    });
+    kafka.produce("jobs", &["reject one"]);
+    let host = Host::start(worker, &[]);
+    host.wait_for(
+        "User:worker may not write to topic jobs.dead: whoever may, allows it by kafka-acls.sh --bootstrap-server",
+    );
+    assert!(!host.said().contains(" dead letter deployment="), "{}", host.said());
+    grant(kafka, "Write", &of);
+    host.wait_for(" dead letter deployment=");
+    kafka.finished("jobs", "jobs");
+    let said = host.stop();
+    assert!(
+        !said.contains("[thrd:") && !said.contains("FATAL") && !said.contains("anew"),
+        "{said}"
+    );
+    assert!(said.contains("accepted=0 dead_letters=1"), "{said}");
 }
 
 fn servers_of(kafka: &Kafka) -> String {

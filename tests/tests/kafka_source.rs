@@ -287,6 +287,9 @@ fn while_a_topic_takes_nothing_who_emits_there_holds_up_nobody() {
 
 const PROBE: &str = "probe";
 
+/// In the line that tells of a dead letter.
+const TOLD: &str = " dead letter deployment=";
+
 /// Whether the dead-letter topic takes anything.
 fn take_letters(kafka: &Kafka, take: bool) {
     let of = ConfigOf::Topic("jobs.dead".to_owned());
@@ -334,6 +337,7 @@ fn the_last_delivery_is_held_until_its_letter_is_written() {
     assert_eq!(texts(&letters), ["reject one"], "{said}");
     let count = letters[0].header("__dlq.errors.delivery.count");
     assert_eq!(count.as_deref(), Some("2"), "{said}");
+    assert!(said.contains("dead_letters=1"), "{said}");
 }
 
 #[test]
@@ -352,10 +356,14 @@ fn who_leaves_writes_the_letters_that_are_owed_first() {
         let tries = host.said().matches("a dead letter is not written").count();
         (tries >= 4).then_some(())
     });
+    // What is not written is not told, and not counted.
+    assert!(!host.said().contains(TOLD), "{}", host.said());
     take_letters(&kafka, true);
     let said = host.stop();
     assert_eq!(texts(&letters(&kafka)), ["reject one"], "{said}");
     assert_eq!(kafka.left("jobs", "jobs"), 0, "{said}");
+    assert_eq!(said.matches(TOLD).count(), 1, "{said}");
+    assert!(said.contains("dead_letters=1"), "{said}");
 }
 
 #[test]

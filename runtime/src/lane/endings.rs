@@ -78,6 +78,29 @@ impl Failed {
     }
 }
 
+impl Failed {
+    /// A record that was given up some time ago, or was never handled, has its dead letter now.
+    pub(crate) fn buried(delivery: &Delivery, cause: &'static str, reason: Option<&str>) -> Self {
+        let ending = Ending {
+            topic: delivery.topic.clone(),
+            partition: delivery.partition,
+            offset: delivery.offset().get(),
+            attempt: delivery.attempt(),
+            cause,
+            reason: reason.map(shortened),
+            delay: Duration::ZERO,
+        };
+        let dead = Counted {
+            records: 1,
+            first: vec![ending],
+        };
+        Self {
+            dead,
+            again: Counted::default(),
+        }
+    }
+}
+
 impl Endings {
     /// Says as much as the second still holds, and what was left out of the one before.
     pub(crate) fn tell(&self, now: Instant, spec: &DeploymentSpec, failed: &Failed) {

@@ -21,6 +21,7 @@ mod wasm;
 mod worker;
 
 pub use chunk::{Chunk, Item, Phase};
+pub(crate) use endings::Failed;
 pub(crate) use shared::Notice;
 pub use shared::{DeploymentShared, LANE_SILENCE, Stage, StationShared};
 pub(crate) use slot::Staff;

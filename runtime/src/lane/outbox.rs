@@ -149,6 +149,11 @@ impl Outbox {
                     }
                     entry.item.chunk.finish(entry.item.index);
                 }
+                SettleResult::Kept => {
+                    worked = true;
+                    self.tally.verdicts.add(entry.verdict);
+                    entry.item.chunk.finish(entry.item.index);
+                }
                 SettleResult::Stale => {
                     self.tally.stale += 1;
                     entry.item.chunk.finish(entry.item.index);

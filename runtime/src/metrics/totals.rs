@@ -108,6 +108,12 @@ impl DeploymentMetrics {
         self.with(|totals| totals.absorb(tally));
     }
 
+    /// A record was given up that had been settled before.
+    pub(crate) fn add_archived(&self, cause: &'static str) {
+        counter!(names::ARCHIVED, "deployment" => self.name(), "cause" => cause).increment(1);
+        self.with(|totals| totals.archived.add(cause));
+    }
+
     pub(crate) fn add_deliveries(&self, count: usize) {
         let count = count as u64;
         self.count(names::DELIVERIES, count);

@@ -70,7 +70,7 @@ pub enum RenewResult {
 }
 
 /// What a source tells without being asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum SourceEvent {
     /// These deliveries are no longer this member's: their outcomes would be stale.
     LeasesLost(Vec<LeaseKey>),
@@ -86,6 +86,15 @@ pub enum SourceEvent {
     },
     /// It can be used again.
     Available,
+    /// The dead letter of a record is written that was [kept](SettleResult::Kept), or was given up without being handled.
+    Buried {
+        /// The record's last delivery.
+        delivery: Box<Delivery>,
+        /// Why: a name of [`crate::metrics::CAUSES`].
+        cause: &'static str,
+        /// What is known of it beside.
+        reason: Option<String>,
+    },
 }
 
 /// What a group still has to do with a topic.

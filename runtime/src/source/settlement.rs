@@ -166,6 +166,9 @@ impl fmt::Display for Cause {
 pub enum SettleResult {
     /// Durable.
     Applied,
+    /// Given up, but its dead letter cannot be written yet: the source keeps the record, and tells by
+    /// [`SourceEvent::Buried`](super::SourceEvent::Buried) when it is.
+    Kept,
     /// Not of the newest delivery of that record: changed nothing.
     Stale,
     /// Rolled back; the record is still leased and may be settled again.

@@ -134,7 +134,7 @@ async fn a_lost_lease_is_found_out(case: Case) {
     let member = case.join().await;
     let held = member.take(1).await;
     let again = member.take(1).await;
-    assert_eq!(member.heard(), []);
+    assert!(member.heard().is_empty());
     assert_eq!(member.renew(&held).await, [RenewResult::Lost]);
     member.accept(&again).await;
 }

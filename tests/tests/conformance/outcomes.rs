@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sharemill::handler::OutgoingRecord;
-use sharemill::source::{Delivery, SettleResult, Settlement, Verdict};
+use sharemill::source::{Delivery, SettleResult, Settlement, SourceEvent, Verdict};
 use sharemill_tests::conformance::{Case, Codec, Member, New, On, Options, Scenario, Stage, attempts, offsets, texts};
 use sharemill_tests::kafka::Stored;
 
@@ -241,13 +241,22 @@ async fn no_record_ends_while_its_letter_is_refused(case: Case) {
     let (member, other) = (case.join().await, case.join().await);
     let taken = member.take(2).await;
     case.take_letters(false).await;
-    member.applied(&taken[..1], Verdict::Reject).await;
+    // Told when it is so.
+    let results = member.settle(&taken[..1], Verdict::Reject).await;
+    assert_eq!(results, [SettleResult::Kept]);
     member.accept(&taken[1..]).await;
     case.leaves(1).await;
     // More than two locks, and nobody else has it.
     other.finds_nothing(Duration::from_millis(4_500)).await;
     assert_eq!(case.left().await, 1);
     case.take_letters(true).await;
+    let told = member
+        .hears("the letter", |event| match event {
+            SourceEvent::Buried { delivery, cause, .. } => Some((delivery.offset().get(), *cause)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(told, (0, "reject"));
     assert_eq!(case.letters(1).await[0].text(), "0");
     case.leaves(0).await;
 }

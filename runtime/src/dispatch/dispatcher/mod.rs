@@ -16,7 +16,7 @@ use super::breaker::Breaker;
 use super::pace::Pace;
 use super::rate::RateLimit;
 use super::spread::spread;
-use crate::lane::{Chunk, DeploymentShared, Notice, Stage, StationShared};
+use crate::lane::{Chunk, DeploymentShared, Failed, Notice, Stage, StationShared};
 use crate::lease::{Keeper, KeeperLimits, Lost, Renewal};
 use crate::settle::{Desk, HostFaultBackoff};
 use crate::source::{BoxFuture, Credit, Delivery, RenewResult, Settlement, Source, SourceError, SourceEvent};
@@ -129,7 +129,15 @@ impl Dispatcher {
         if !unwanted.is_empty() {
             let _ = source.settle(unwanted).await;
         }
-        source.leave().await;
+        // What is written on the way out is told, too.
+        let mut leave = source.leave();
+        loop {
+            tokio::select! {
+                biased;
+                told = source.event() => self.handle_event(told),
+                () = &mut leave => break,
+            }
+        }
     }
 
     async fn wait(&mut self, event: &mut BoxFuture<'_, SourceEvent>, now: Instant) -> Woken {
@@ -394,6 +402,18 @@ impl Dispatcher {
                 self.quiet_until = Some(self.parts.context.clock.now().monotonic.after(OUTAGE));
             }
             SourceEvent::Available => self.quiet_until = None,
+            SourceEvent::Buried {
+                delivery,
+                cause,
+                reason,
+            } => {
+                let shared = &self.parts.shared;
+                shared.metrics.add_archived(cause);
+                let now = self.parts.context.clock.now().monotonic;
+                shared
+                    .endings
+                    .tell(now, &shared.spec, &Failed::buried(&delivery, cause, reason.as_deref()));
+            }
         }
     }
 

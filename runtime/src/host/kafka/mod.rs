@@ -111,6 +111,7 @@ async fn start(plan: &RunPlan<Settings>, cluster: &Cluster, handlers: Handlers) 
         let mut spec = specs::deployment_spec(&name, &deployment);
         spec.lock = group.lock;
         spec.lookahead = LOOKAHEAD;
+        spec.dead_letter = group.dead_letter.as_deref().map(Into::into);
         // The brokers give out no more: to ask for it brings many small answers.
         let windows = u64::from(group.window).saturating_mul(group.partitions.unwrap_or(1).max(1));
         let ahead = windows.saturating_sub(deployment.concurrency.into());

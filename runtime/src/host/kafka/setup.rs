@@ -21,6 +21,8 @@ pub(super) struct Group {
     pub(super) deliveries: u16,
     pub(super) reset: Reset,
     pub(super) letters: Letters,
+    /// Where they go, whoever writes them.
+    pub(super) dead_letter: Option<String>,
 }
 
 /// Whether somebody answers who has share groups.
@@ -133,9 +135,14 @@ pub(super) async fn group(
         }
     }
     skipped(deployment, reset, limits.reset.assumed().is_some(), admin).await;
+    let mut dead_letter = deployment.dead_letter.clone();
     let letters = match (limits.dead_letters.value(), &deployment.dead_letter) {
         (Some(broker), _) => {
-            tracing::info!(deployment = name, topic = %broker.topic, "the broker writes the dead letters of group {group}");
+            tracing::info!(
+                deployment = name, topic = %broker.topic,
+                "the broker writes the dead letters of group {group}, without a handler's reason and log"
+            );
+            dead_letter = Some(broker.topic.clone());
             Letters::Broker
         }
         (None, Some(topic)) => Letters::Host(topic.clone()),
@@ -149,6 +156,7 @@ pub(super) async fn group(
         deliveries: u16::try_from(*limits.attempts.value()).unwrap_or(u16::MAX),
         reset,
         letters,
+        dead_letter,
     })
 }
 

@@ -148,7 +148,7 @@ async fn hear(common: Arc<Common>, member: Arc<Member>) {
     loop {
         let event = member.consumer.event().await;
         match member.event(event) {
-            Some(SourceEvent::LeasesLost(lost)) => drop(common.lost.send(lost).await),
+            Some(lost @ SourceEvent::LeasesLost(_)) => drop(common.events.send(lost).await),
             Some(SourceEvent::Unavailable { reason }) => {
                 tracing::warn!(topic = %member.topic, reason, "the retry topic cannot be reached");
             }

@@ -110,15 +110,22 @@ async fn write(member: &Member, letters: Vec<Letter>) {
     let written = member
         .write_letters(letters.iter().map(|letter| (letter.due, &letter.why)).collect())
         .await;
-    let mut done = Vec::new();
+    let (mut done, mut buried) = (Vec::new(), Vec::new());
     for (letter, written) in letters.into_iter().zip(written) {
         match written {
-            Written::Yes => done.push((letter.due, Verb::Reject)),
+            Written::Yes => {
+                done.push((letter.due, Verb::Reject));
+                buried.extend(member.buried(letter));
+            }
             Written::No => put_off(member, letter),
             Written::Gone => {}
         }
     }
     end(member, done).await;
+    for event in buried {
+        // Last, since it waits for whoever listens; nobody listens to a source that was dropped.
+        drop(member.common.events.send(event).await);
+    }
 }
 
 /// Tried again later, as long as an attempt may take; after that the record comes again. The last delivery that the broker allows is kept

@@ -12,7 +12,7 @@ use share_engine::time::{Clock, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::super::{RenewResult, SourceEvent};
-use super::held::Held;
+use super::held::{Held, Letter, Why};
 use super::{KafkaOptions, KafkaProducer};
 
 /// What the members of a source share.
@@ -30,8 +30,8 @@ pub(super) struct Common {
     pub(super) begun: Mutex<Vec<i32>>,
     /// There are records to be copied there.
     pub(super) second_wanted: Notify,
-    /// Leases that it has lost.
-    pub(super) lost: mpsc::Sender<Vec<LeaseKey>>,
+    /// What the host is to hear beside what the client of the first member tells.
+    pub(super) events: mpsc::Sender<SourceEvent>,
     /// Set when the members are to finish what they owe, and leave.
     pub(super) leaving: watch::Sender<bool>,
     /// The last dead letter could not be written.
@@ -214,6 +214,22 @@ impl Member {
             RenewOutcome::Unavailable => RenewResult::Unavailable,
         });
         told.collect()
+    }
+
+    /// What the host is to hear of a record whose letter is written, and that it settled before or was never given.
+    pub(super) fn buried(&self, letter: Letter) -> Option<SourceEvent> {
+        let (cause, reason) = match letter.why {
+            Why::Failed(Some(evidence)) => (evidence.cause.name(), evidence.reason),
+            Why::Failed(None) => ("reject", None),
+            Why::Exhausted => ("delivery-limit", None),
+            Why::Unreadable(reason) => ("unreadable", Some(reason.to_string())),
+        };
+        let delivery = Box::new(self.held().delivery(letter.due)?.clone());
+        Some(SourceEvent::Buried {
+            delivery,
+            cause,
+            reason,
+        })
     }
 
     /// What the host is to hear.

@@ -82,8 +82,8 @@ pub enum Letters {
 pub struct KafkaSource {
     common: Arc<Common>,
     main: Arc<Member>,
-    /// Of the second member.
-    lost: tokio::sync::Mutex<mpsc::Receiver<Vec<LeaseKey>>>,
+    /// What is told beside what the client of the first member tells.
+    events: tokio::sync::Mutex<mpsc::Receiver<SourceEvent>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -109,7 +109,7 @@ impl KafkaSource {
             producer,
             clock,
         } = context;
-        let (lost, lost_of_second) = mpsc::channel(LOST);
+        let (events, heard) = mpsc::channel(EVENTS);
         let common = Arc::new(Common {
             config,
             admin,
@@ -120,7 +120,7 @@ impl KafkaSource {
             second: OnceLock::new(),
             second_wanted: Notify::new(),
             begun: Mutex::default(),
-            lost,
+            events,
             leaving: watch::Sender::default(),
             letters_fail: AtomicBool::new(false),
         });
@@ -133,7 +133,7 @@ impl KafkaSource {
         Ok(Self {
             common,
             main,
-            lost: tokio::sync::Mutex::new(lost_of_second),
+            events: tokio::sync::Mutex::new(heard),
             tasks: Mutex::new(tasks),
         })
     }
@@ -191,8 +191,8 @@ impl KafkaSource {
 /// Between two looks at what stands still.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Batches of lost leases of the second member that nobody has heard of yet.
-const LOST: usize = 1_024;
+/// Events that nobody has heard of yet; what tells of more waits.
+const EVENTS: usize = 1_024;
 
 impl Source for KafkaSource {
     fn acquire(&self, credit: Credit) -> BoxFuture<'_, Result<Vec<Delivery>, SourceError>> {
@@ -254,7 +254,7 @@ impl Source for KafkaSource {
 
     fn event(&self) -> BoxFuture<'_, SourceEvent> {
         Box::pin(async move {
-            let mut lost = self.lost.lock().await;
+            let mut events = self.events.lock().await;
             loop {
                 tokio::select! {
                     event = self.main.consumer.event() => {
@@ -262,7 +262,7 @@ impl Source for KafkaSource {
                             return event;
                         }
                     }
-                    Some(leases) = lost.recv() => return SourceEvent::LeasesLost(leases),
+                    Some(event) = events.recv() => return event,
                 }
             }
         })

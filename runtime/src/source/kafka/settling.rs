@@ -151,8 +151,12 @@ impl Member {
                 // Lost meanwhile.
                 return (way.place, SettleResult::Stale);
             }
+            let result = match &stay.then {
+                Then::Letter { .. } => SettleResult::Kept,
+                _ => SettleResult::Applied,
+            };
             held.park(way.due.id, stay.then, stay.due, stay.checkpoint);
-            (way.place, SettleResult::Applied)
+            (way.place, result)
         });
         let results = results.collect();
         drop(held);
@@ -247,7 +251,7 @@ impl Member {
                     let then = Then::Letter { why, tries, since: now };
                     self.held().put_back(way.due, then, at);
                     self.stirred.notify_one();
-                    results.push((way.place, SettleResult::Applied));
+                    results.push((way.place, SettleResult::Kept));
                 }
             }
         }
