@@ -393,7 +393,11 @@ fn brokers_without_share_groups() {
         kafka.create("jobs", 1);
         kafka.produce("jobs", &["accept"]);
         let parts = ["has no share groups", "hint: ", "4.2.1"];
-        run(&folder(&servers(&kafka.cluster.bootstrap()), "")).failure(1, &parts);
+        let folder = folder(&servers(&kafka.cluster.bootstrap()), "");
+        run(&folder).failure(1, &parts);
+        // There being none is not the same.
+        let parts = ["is Kafka 3.8 or 3.9, which has no share groups; 4.2.1 or newer is needed"];
+        folder.run(&["group", "list"]).failure(1, &parts);
         assert_eq!(kafka.read("jobs").len(), 1);
     }
 }

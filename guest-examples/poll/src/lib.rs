@@ -55,7 +55,7 @@ fn handle(record: Record) -> Result {
     Ok(Renew::after(interval).checkpoint_json(&progress)?.into())
 }
 
-/// The deployment's setting `poll-interval-ms`, or 200 ms.
+/// What the deployment is granted as `poll-interval-ms` in `grants.config`, or 200 ms.
 fn interval() -> Result<Duration> {
     let setting = config::get("poll-interval-ms")?;
     let millis = setting.map_or(Ok(200), |text| text.parse())?;

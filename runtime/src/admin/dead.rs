@@ -200,6 +200,9 @@ pub struct DeadLetterDetail {
     pub log: Vec<String>,
     /// Size of its checkpoint.
     pub checkpoint_bytes: Option<u32>,
+    /// A broker wrote it by itself, and knows neither what the handler said nor its log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_broker: bool,
 }
 
 /// Which dead letters to redrive.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::{AdminError, ErrorCode};
 use crate::config::{Start, StartError, UnitError};
 
 /// One share group in a list.
@@ -22,8 +23,8 @@ pub struct GroupSummary {
     pub acquired: Option<u64>,
     /// Records that wait for a due time; `None`: nobody says.
     pub parked: Option<u64>,
-    /// Records of a cluster's group that are not finished, as far as the cluster counts them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Records that are not finished; `None`: a cluster does not count them.
+    #[serde(default)]
     pub lag: Option<u64>,
 }
 
@@ -33,8 +34,11 @@ pub struct GroupDetail {
     /// What the list shows.
     #[serde(flatten)]
     pub summary: GroupSummary,
-    /// Delivery count limit; `None`: nobody says.
+    /// Attempts that the engine allows; `None`: a cluster's host has them in its manifest.
     pub attempts: Option<u32>,
+    /// Deliveries after which a cluster's brokers end a record; `None`: nobody says.
+    #[serde(default)]
+    pub delivery_count_limit: Option<u32>,
     /// Acquisition lock, milliseconds; `None`: nobody says.
     pub lock_ms: Option<u64>,
     /// Where it began; `None`: nobody says.
@@ -91,8 +95,8 @@ pub struct SharePartitionView {
     pub acquired: Option<u64>,
     /// Records that wait for a due time; `None`: nobody says.
     pub parked: Option<u64>,
-    /// Records of a cluster's group that are not finished, as far as the cluster counts them.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Records that are not finished; `None`: a cluster does not count them.
+    #[serde(default)]
     pub lag: Option<u64>,
     /// The offset that keeps the window from moving, if the window is full.
     pub pinned_by: Option<u64>,
@@ -275,6 +279,18 @@ pub struct ResetGroup {
 pub struct ResetResult {
     /// By topic and number.
     pub partitions: Vec<ResetPartition>,
+    /// Retry topics of a cluster's group that were left as they are, since nobody named them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left: Vec<LeftAlone>,
+}
+
+/// A topic that a reset did not touch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftAlone {
+    /// Topic.
+    pub topic: String,
+    /// Records that wait there for the group; `None`: the cluster does not count them.
+    pub records: Option<u64>,
 }
 
 /// What a reset did to one share partition.
@@ -296,6 +312,19 @@ pub struct ResetPartition {
     /// The topic does not keep what all its groups have settled.
     #[serde(default)]
     pub is_queue: bool,
+}
+
+/// Fails unless one of these partitions gets as far as an offset from which records are to be shown. The next record's counts.
+pub(super) fn within(from: Option<u64>, ends: &[(&str, u32, u64)]) -> Result<(), AdminError> {
+    let Some(from) = from.filter(|from| ends.iter().all(|(.., end)| end < from)) else {
+        return Ok(());
+    };
+    let mut furthest = ends.iter().max_by_key(|(.., end)| *end).into_iter();
+    let Some((topic, partition, end)) = furthest.next() else {
+        return Ok(());
+    };
+    let message = format!("offset {from} is behind the end: {topic}/{partition} goes on to {end}");
+    Err(AdminError::new(ErrorCode::Invalid, message).hint(format!("give --from {end} or less")))
 }
 
 /// How a group is deleted.

@@ -58,7 +58,6 @@ impl Added {
     }
 
     /// Whether a broker wrote it, which may have left the record out.
-    #[cfg(feature = "kafka")]
     pub(super) fn is_of_broker(&self) -> bool {
         self.get("sharemill.cause").is_none()
     }
@@ -73,6 +72,7 @@ impl Added {
             attempts: self.lines("sharemill.attempts"),
             log: self.lines("sharemill.log"),
             checkpoint_bytes: checkpoint,
+            by_broker: self.is_of_broker(),
         }
     }
 }

@@ -34,11 +34,11 @@ pub use dead::{
 pub use embedded::{Deployed, EmbeddedAdmin};
 pub use error::{AdminError, ErrorCode};
 pub use group::{
-    DeleteGroup, GroupDeleted, GroupDetail, GroupSummary, Member, RecordState, RecordView, RecordsPage, RecordsQuery,
-    ResetGroup, ResetPartition, ResetResult, ResetTo, SharePartitionView,
+    DeleteGroup, GroupDeleted, GroupDetail, GroupSummary, LeftAlone, Member, RecordState, RecordView, RecordsPage,
+    RecordsQuery, ResetGroup, ResetPartition, ResetResult, ResetTo, SharePartitionView,
 };
 #[cfg(feature = "kafka")]
-pub use kafka::KafkaAdmin;
+pub use kafka::{Beside, KafkaAdmin};
 pub use record::{Header, ProduceOutcome, ProduceResult, ReadPage, ReadQuery, Record, StoredRecord};
 pub use server::router;
 pub use socket::{AdminSocket, SocketError, socket_path};

@@ -1,6 +1,6 @@
 //! `sharemill archived`.
 
-use super::args::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedRecover};
+use super::args::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedList, ArchivedRecover};
 use super::open::{Absent, with};
 use super::shown::{self, or_dash, shortened};
 use crate::admin::{Admin, ArchivedQuery, Forgotten, RecoverFailure, RecoverRequest};
@@ -10,11 +10,12 @@ use crate::output::{self, Align, Failure, Format, Table, counted, timestamp};
 pub(super) async fn run(args: ArchivedArgs) -> Result<(), Failure> {
     match args.command {
         Some(ArchivedCommand::Recover(args)) => recover(args).await,
-        None => list(args).await,
+        Some(ArchivedCommand::List(args)) => list(args).await,
+        None => list(args.list).await,
     }
 }
 
-async fn list(args: ArchivedArgs) -> Result<(), Failure> {
+async fn list(args: ArchivedList) -> Result<(), Failure> {
     let (group, query) = query(args.filter, args.limit);
     let ask = async |admin: &dyn Admin| Ok(admin.archived(&group, query.clone()).await?);
     let page = with(&args.query.data, Absent::Refuse, ask).await?;

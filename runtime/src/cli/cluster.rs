@@ -96,9 +96,9 @@ pub(super) fn groups(groups: &[GroupSummary]) -> String {
 /// One group.
 pub(super) fn group(group: &GroupDetail) -> String {
     let mut text = format!(
-        "group        {}\nattempts     {}\nlock         {}\nstart        {}\ndead letter  {}\n\n",
+        "group                 {}\ndelivery count limit  {}\nlock                  {}\nstart                 {}\ndead letter           {}\n\n",
         group.summary.name,
-        or_dash(group.attempts),
+        or_dash(group.delivery_count_limit),
         or_dash(group.lock_ms.map(milliseconds)),
         or_dash(group.start),
         or_dash(group.dead_letter.as_deref()),

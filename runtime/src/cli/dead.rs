@@ -156,6 +156,12 @@ fn described(letter: &DeadLetterDetail) -> String {
     line("when", &timestamp(summary.timestamp));
     line("cause", &summary.cause);
     line("reason", summary.reason.as_deref().unwrap_or("-"));
+    if letter.by_broker {
+        line(
+            "written by",
+            "the broker, which has neither the handler's reason nor its log",
+        );
+    }
     line("deliveries", &summary.delivery_count.to_string());
     line("module", letter.module.as_deref().unwrap_or("-"));
     if let Some(size) = letter.checkpoint_bytes {

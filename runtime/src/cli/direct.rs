@@ -45,7 +45,7 @@ pub(super) async fn open_cluster(
     let resolved = tokio::task::spawn_blocking(move || read.resolve()).await;
     let resolved = resolved.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
     let properties = resolved.map_err(|error| Failure::new(error.to_string()).hint(SECRETS))?;
-    let admin = KafkaAdmin::new(&properties, place.dead_letters())?;
+    let admin = KafkaAdmin::new(&properties, place.beside())?;
     if let (Absent::CreateFor(name), Some(manifest)) = (absent, &place.manifest)
         && let Some(topic) = manifest.topics.get(name)
         && admin.ensure_topic(name, topic).await?

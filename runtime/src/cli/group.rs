@@ -89,6 +89,28 @@ async fn reset(args: GroupReset) -> Result<(), Failure> {
         ]);
     }
     output::data(&table.render())?;
+    for one in &result.left {
+        let (topic, group) = (&one.topic, &args.group);
+        let waits = match one.records {
+            Some(1) => "1 copy still waits there".to_owned(),
+            Some(records) => format!("{records} copies still wait there"),
+            None => "nobody knows how many copies wait there".to_owned(),
+        };
+        output::message(&format!(
+            "note: retry topic {topic} is left as it is: {waits}; sharemill group reset {group} --topic {topic} moves it, and below where it is \
+             set to they are lost to the group"
+        ));
+    }
+    if let ResetTo::Offset(offset) = args.to {
+        for one in result.partitions.iter().filter(|one| one.to > offset) {
+            let ResetPartition {
+                topic, partition, to, ..
+            } = one;
+            output::message(&format!(
+                "note: offset {offset} is not in {topic}/{partition} any more: the group begins at {to}, the first that is"
+            ));
+        }
+    }
     if result.partitions.iter().any(|one| is_short(one, args.to)) {
         output::message(
             "note: a topic with retention queue does not keep what its groups have settled; that is not delivered again",

@@ -14,10 +14,12 @@ use tokio::time::Instant;
 
 use super::args::DataArgs;
 use super::{direct, environment, manifest};
-use crate::admin::{Admin, AdminClient, AdminError, ErrorCode};
 #[cfg(feature = "kafka")]
-use crate::config::KafkaSource;
+use crate::admin::Beside;
+use crate::admin::{Admin, AdminClient, AdminError, ErrorCode};
 use crate::config::{EmbeddedSource, Manifest, Profile, Severity, Source, nearest};
+#[cfg(feature = "kafka")]
+use crate::config::{KafkaSource, RetryTopic};
 use crate::output::{self, Failure};
 
 /// A data directory with the settings of its source.
@@ -61,12 +63,21 @@ impl Place {
         }
     }
 
-    /// The topics of dead letters by group, as the manifest has them.
+    /// Topics beside the main ones, as the manifest has them.
     #[cfg(feature = "kafka")]
-    pub(super) fn dead_letters(&self) -> BTreeMap<String, String> {
-        let deployments = self.manifest.iter().flat_map(|manifest| manifest.deployments.values());
-        let named = deployments.filter_map(|one| Some((one.group.clone(), one.dead_letter.clone()?)));
-        named.collect()
+    pub(super) fn beside(&self) -> Beside {
+        let mut beside = Beside::default();
+        for one in self.manifest.iter().flat_map(|manifest| manifest.deployments.values()) {
+            let letters = one.dead_letter.clone();
+            beside
+                .dead_letters
+                .extend(letters.map(|topic| (one.group.clone(), topic)));
+            let retry = one.retry_topic.as_ref().and_then(RetryTopic::topic);
+            beside
+                .retries
+                .extend(retry.map(|topic| (one.group.clone(), topic.to_owned())));
+        }
+        beside
     }
 }
 

@@ -220,6 +220,15 @@ fn groups() {
     TOPIC   PARTITION  FROM  TO  EPOCH  TO DELIVER
     orders          0     2   4      2           3
     ");
+    insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "offset:1", "--force"]), @"
+    exit 0
+    --- stdout
+    TOPIC   PARTITION  FROM  TO  EPOCH  TO DELIVER
+    orders          0     2   2      2           5
+    --- stderr
+    note: offset 1 is not in orders/0 any more: the group begins at 2, the first that is
+    note: a topic with retention queue does not keep what its groups have settled; that is not delivered again
+    ");
     insta::assert_snapshot!(folder.run(&["group", "reset", "enrich", "--to", "by-duration:1hh"]), @r#"
     exit 2
     --- stderr

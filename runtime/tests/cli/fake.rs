@@ -76,9 +76,10 @@ fn group() -> GroupDetail {
             available: Some(1),
             acquired: Some(1),
             parked: Some(1),
-            lag: None,
+            lag: Some(3),
         },
         attempts: Some(5),
+        delivery_count_limit: None,
         lock_ms: Some(30_000),
         start: Some(Start::Earliest),
         dead_letter: Some("orders.dead".to_owned()),
@@ -100,7 +101,7 @@ fn group() -> GroupDetail {
             available: Some(1),
             acquired: Some(1),
             parked: Some(1),
-            lag: None,
+            lag: Some(3),
             pinned_by: None,
             failure: None,
         }],
@@ -167,6 +168,7 @@ fn dead_letter() -> DeadLetterDetail {
         attempts: vec!["release: later".to_owned()],
         log: vec!["warn no price".to_owned()],
         checkpoint_bytes: None,
+        by_broker: false,
     }
 }
 
@@ -306,7 +308,7 @@ impl Admin for FakeAdmin {
             return failed(error.hint("add --force to pause it for the reset"));
         }
         let to = if let ResetTo::Offset(offset) = request.to {
-            offset
+            offset.max(2)
         } else {
             0
         };
@@ -322,6 +324,7 @@ impl Admin for FakeAdmin {
                 unsettled: 7 - to,
                 is_queue: true,
             }],
+            left: Vec::new(),
         })
     }
 

@@ -279,13 +279,15 @@ fn commands() {
               earliest, latest, by-duration:AGE (such as by-duration:1h) or offset:NUMBER
 
           --topic <TOPIC>
-              Only this topic [default: every topic of the group]
+              Only this topic [default: every topic of the group, on a cluster but for its retry topic]
 
           --partition <NUMBER>
               Only this partition; needs --topic [default: every partition]
 
           --force
-              Reset it while a host works on it: pause, drain, reset, resume
+              Reset it while a host works on it: nothing new begins, what runs has 30 s to end, and
+              counts for nothing afterwards if it has not. A cluster's group has to be empty all the
+              same
 
           --manifest <FILE>
               Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
@@ -322,6 +324,7 @@ fn commands() {
            sharemill archived <COMMAND>
 
     Commands:
+      list     List them, as archived does by itself
       recover  Copy them to a topic: key, value, headers and timestamp as they are
 
     Options:
@@ -580,6 +583,9 @@ fn commands() {
 
       -h, --help
               Print help (see a summary with '-h')
+
+    The record goes to the end of its topic, for every group that reads it, with all its attempts before
+    it, and a header sharemill.origin that names where it was first.
 
     On a Kafka cluster it takes two steps: the record is produced, then the letter is marked. A process
     that ends between them leaves the letter where it is, and redriving it again produces the record

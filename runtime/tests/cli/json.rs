@@ -43,7 +43,12 @@ const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
 ];
 
 /// Queries that only a Kafka cluster answers: `tests/tests/kafka_admin.rs` reads what they print.
-const ON_CLUSTERS: &[&[&str]] = &[&["archived"], &["archived", "recover"], &["doctor"]];
+const ON_CLUSTERS: &[&[&str]] = &[
+    &["archived"],
+    &["archived", "list"],
+    &["archived", "recover"],
+    &["doctor"],
+];
 
 #[test]
 fn every_query_prints_one_object() {

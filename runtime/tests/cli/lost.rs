@@ -137,6 +137,11 @@ fn what_is_not_there_is_an_error_that_names_what_is() {
             "there are partitions 0 to 0",
         ),
         (
+            &["records", "work", "--from", "4"],
+            "offset 4 is behind the end: orders/0 goes on to 3",
+            "give --from 3 or less",
+        ),
+        (
             &["records", "wrok"],
             "unknown group \"wrok\"",
             "sharemill group list shows the groups there are",

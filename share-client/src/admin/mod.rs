@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use crate::config::{ClientConfig, ConfigError};
 use crate::net::Connector;
+use crate::tools::Who;
 use ask::Asker;
 
 pub use access::{Access, Presence};
@@ -49,6 +50,11 @@ impl Admin {
     /// If what the configuration names cannot be read: certificates, keys.
     pub fn new(config: &ClientConfig) -> Result<Self, ConfigError> {
         Connector::new(config).map(Self::over)
+    }
+
+    /// As whom it asks, and where.
+    pub fn who(&self) -> Who {
+        Who::of(self.asker.connector().config())
     }
 
     /// Over connections that are made like this.

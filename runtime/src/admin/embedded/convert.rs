@@ -99,7 +99,7 @@ pub(in crate::admin) fn group_summary(group: &GroupDescription) -> GroupSummary 
         available: Some(sum(|share| share.available + share.struck)),
         acquired: Some(sum(|share| share.acquired)),
         parked: Some(sum(|share| share.parked)),
-        lag: None,
+        lag: Some(sum(|share| share.lag)),
     }
 }
 
@@ -107,6 +107,7 @@ pub(super) fn group_detail(group: &GroupDescription, member_list: Vec<Member>) -
     GroupDetail {
         summary: group_summary(group),
         attempts: Some(u32::from(group.config.attempts)),
+        delivery_count_limit: None,
         lock_ms: Some(u64::from(group.config.lock_millis)),
         start: Some(match group.config.start {
             engine_config::Start::Earliest => Start::Earliest,
@@ -131,7 +132,7 @@ fn share_view(share: &ShareDescription) -> SharePartitionView {
         available: Some(share.available + share.struck),
         acquired: Some(share.acquired),
         parked: Some(share.parked),
-        lag: None,
+        lag: Some(share.lag),
         pinned_by: share.pinned_by,
         failure: share.failure.clone(),
     }

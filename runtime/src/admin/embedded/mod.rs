@@ -243,6 +243,7 @@ impl EmbeddedAdmin {
         });
         Ok(ResetResult {
             partitions: partitions.collect(),
+            left: Vec::new(),
         })
     }
 }

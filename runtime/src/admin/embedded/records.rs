@@ -1,9 +1,10 @@
 //! States of a group's records, page by page.
 
-use share_engine::engine::describe::GroupDescription;
+use share_engine::engine::describe::{GroupDescription, ShareDescription};
 use share_engine::ids::Offset;
 
 use super::{EmbeddedAdmin, convert};
+use crate::admin::group::within;
 use crate::admin::{AdminError, ErrorCode, RecordsPage, RecordsQuery};
 
 /// Records looked at in one query of the engine.
@@ -13,13 +14,19 @@ impl EmbeddedAdmin {
     pub(super) async fn records_page(&self, group: &str, query: RecordsQuery) -> Result<RecordsPage, AdminError> {
         let description = self.group_named(group).await?;
         check(group, &description, &query)?;
+        let shares: Vec<_> = description
+            .partitions
+            .iter()
+            .filter(|share| asked(share, &query))
+            .collect();
+        let ends: Vec<_> = shares
+            .iter()
+            .map(|share| (&*share.topic, share.partition, share.log_end))
+            .collect();
+        within(query.from, &ends)?;
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut records = Vec::new();
-        for share in &description.partitions {
-            let other_topic = query.topic.as_ref().is_some_and(|topic| *topic != share.topic);
-            if other_topic || query.partition.is_some_and(|number| number != share.partition) {
-                continue;
-            }
+        for share in shares {
             let mut from = query.from.unwrap_or(0).max(share.start);
             while records.len() <= limit {
                 let page = self
@@ -45,6 +52,12 @@ impl EmbeddedAdmin {
         records.truncate(limit);
         Ok(RecordsPage { records, more })
     }
+}
+
+/// Whether the query is about this partition.
+fn asked(share: &ShareDescription, query: &RecordsQuery) -> bool {
+    query.topic.as_ref().is_none_or(|topic| *topic == share.topic)
+        && query.partition.is_none_or(|number| number == share.partition)
 }
 
 /// What is asked for by name or number has to be there.

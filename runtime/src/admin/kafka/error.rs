@@ -23,9 +23,15 @@ impl From<ClientError> for AdminError {
                     _ => missing,
                 }
             }
-            ClientError::Refused { code, .. } => match *code {
+            ClientError::Refused { code, about, .. } => match *code {
                 NON_EMPTY_GROUP => Self::new(ErrorCode::Conflict, text).hint(EMPTY_FIRST),
-                Code::TOPIC_ALREADY_EXISTS => Self::new(ErrorCode::Exists, text),
+                Code::TOPIC_ALREADY_EXISTS => {
+                    let exists = Self::new(ErrorCode::Exists, text);
+                    match about {
+                        Resource::Topic(topic) => exists.hint(format!("sharemill topic describe {topic} shows it")),
+                        _ => exists,
+                    }
+                }
                 INVALID_TOPIC | INVALID_PARTITIONS | INVALID_REPLICATION | INVALID_CONFIG | POLICY_VIOLATION => {
                     Self::new(ErrorCode::Invalid, text)
                 }

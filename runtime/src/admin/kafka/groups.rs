@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use share_client::admin::{Group, GroupOffset, Limit, MoveTo, Reset};
+use share_client::admin::{Group, GroupOffset, Limit, MoveTo, Reset, ShareSupport};
 
 use super::KafkaAdmin;
 use super::error::EMPTY_FIRST;
 use super::read::{index, number};
 use crate::admin::{
-    AdminError, ErrorCode, GroupDeleted, GroupDetail, GroupSummary, Member, ResetGroup, ResetPartition, ResetResult,
-    ResetTo, SharePartitionView,
+    AdminError, ErrorCode, GroupDeleted, GroupDetail, GroupSummary, LeftAlone, Member, ResetGroup, ResetPartition,
+    ResetResult, ResetTo, SharePartitionView,
 };
 use crate::config::Start;
 
@@ -27,7 +27,24 @@ impl KafkaAdmin {
             };
             list.push(summary(&group, &self.offsets_of(&group).await?));
         }
+        if list.is_empty() {
+            self.require_share_groups().await?;
+        }
         Ok(list)
+    }
+
+    /// Fails if there can be none, so that this is not taken for there being none.
+    async fn require_share_groups(&self) -> Result<(), AdminError> {
+        for broker in self.client.cluster().await?.brokers {
+            // One that is down is no reason to say anything.
+            let Ok(support) = self.client.support(&broker.address).await else {
+                continue;
+            };
+            if !matches!(support.shares, ShareSupport::On(_)) {
+                return Err(AdminError::new(ErrorCode::Unavailable, support.to_string()));
+            }
+        }
+        Ok(())
     }
 
     /// Where a group stands in every topic that it knows, those that its members only just asked for among them.
@@ -53,7 +70,7 @@ impl KafkaAdmin {
         let offsets = self.offsets_of(&group).await?;
         let limits = self.client.limits(name).await?;
         let mut notes = Vec::new();
-        let attempts = known("attempts", &limits.attempts, &mut notes);
+        let deliveries = known("delivery count limit", &limits.attempts, &mut notes);
         let lock = known("lock", &limits.lock, &mut notes);
         let reset = known("start", &limits.reset, &mut notes);
         let by_broker = known("dead letter", &limits.dead_letters, &mut notes).flatten();
@@ -75,7 +92,8 @@ impl KafkaAdmin {
         }
         Ok(GroupDetail {
             summary: summary(&group, &offsets),
-            attempts,
+            attempts: None,
+            delivery_count_limit: deliveries,
             lock_ms: lock.map(|lock| u64::try_from(lock.as_millis()).unwrap_or(u64::MAX)),
             start: reset.map(|reset| match reset {
                 Reset::Latest => Start::Latest,
@@ -84,7 +102,7 @@ impl KafkaAdmin {
             }),
             dead_letter: by_broker
                 .map(|letters| letters.topic)
-                .or_else(|| self.dead_letters.get(name).cloned()),
+                .or_else(|| self.beside.dead_letters.get(name).cloned()),
             member_list: group.members.iter().map(member).collect(),
             share_partitions,
             notes,
@@ -95,24 +113,38 @@ impl KafkaAdmin {
         let group = self.client.group(name).await?;
         refuse_members(&group)?;
         let before = self.client.group_offsets(name, None).await?;
-        let topics: BTreeSet<&str> = before.iter().map(|one| one.topic.as_str()).collect();
+        let mut topics: BTreeSet<&str> = before.iter().map(|one| one.topic.as_str()).collect();
         if let Some(topic) = request.topic.as_deref().filter(|topic| !topics.contains(topic)) {
             return Err(not_read(name, topic, &topics));
         }
-        if let (None, ResetTo::Offset(offset), 2..) = (&request.topic, request.to, topics.len()) {
+        let mut left = Vec::new();
+        match &request.topic {
+            Some(topic) => topics.retain(|one| one == topic),
+            // What was copied there is no part of the history that is gone through anew, and would be lost, or handled twice.
+            None => topics.retain(|topic| {
+                let is_left = self.beside.is_retry(name, topic);
+                if is_left {
+                    left.push(left_alone(topic, &before));
+                }
+                !is_left
+            }),
+        }
+        if let (ResetTo::Offset(offset), 2..) = (request.to, topics.len()) {
             let all: Vec<&str> = topics.into_iter().collect();
             let message = format!("offset {offset} of which topic? Group {name} reads {}", all.join(", "));
-            let hint = "name one with --topic; copies that wait in a retry topic are lost to the group below where it is set to";
-            return Err(AdminError::new(ErrorCode::Invalid, message).hint(hint));
+            return Err(AdminError::new(ErrorCode::Invalid, message).hint("name one with --topic"));
         }
-        let mut partitions = Vec::new();
-        for topic in topics {
-            if request.topic.as_ref().is_some_and(|wanted| wanted != topic) {
-                continue;
-            }
+        // Nothing is moved if anything is out of reach.
+        for topic in &topics {
             if let Some(wanted) = request.partition {
                 self.require_partition(topic, wanted).await?;
             }
+            if let ResetTo::Offset(offset) = request.to {
+                self.require_reach(topic, request.partition, offset).await?;
+            }
+        }
+        let mut partitions = Vec::new();
+        for topic in topics {
             let moved = self.move_in(name, topic, request.partition, request.to).await?;
             let spans = self.client.spans(topic).await?;
             for (partition, to) in moved {
@@ -131,7 +163,21 @@ impl KafkaAdmin {
                 });
             }
         }
-        Ok(ResetResult { partitions })
+        Ok(ResetResult { partitions, left })
+    }
+
+    /// Fails if a partition ends before this offset: everything up to it would be lost unseen.
+    async fn require_reach(&self, topic: &str, only: Option<u32>, offset: u64) -> Result<(), AdminError> {
+        for (partition, span) in self.client.spans(topic).await? {
+            let (partition, Range { start, end }) = (number(partition), span);
+            if offset > end && only.is_none_or(|only| only == partition) {
+                let message =
+                    format!("offset {offset} is behind the end of {topic}/{partition}, which has {start} to {end}");
+                let hint = "--partition names one of them; --to latest goes behind the last record of each";
+                return Err(AdminError::new(ErrorCode::Invalid, message).hint(hint));
+            }
+        }
+        Ok(())
     }
 
     async fn move_in(
@@ -152,11 +198,11 @@ impl KafkaAdmin {
                 MoveTo::Timestamp(now_ms().saturating_sub(age))
             }
             ResetTo::Offset(offset) => {
-                // Each as near to it as its partition has records.
+                // One that was cut off already stands for the first that is there.
                 let mut moved = BTreeMap::new();
                 for (partition, span) in self.client.spans(topic).await? {
                     if wanted.is_none_or(|wanted| wanted == partition) {
-                        let to = MoveTo::Offset(offset.clamp(span.start, span.end));
+                        let to = MoveTo::Offset(offset.max(span.start));
                         moved.extend(self.client.move_group(group, topic, Some(&[partition]), to).await?);
                     }
                 }
@@ -185,6 +231,14 @@ impl KafkaAdmin {
             share_partitions: u32::try_from(offsets.len()).unwrap_or(u32::MAX),
             unsettled,
         })
+    }
+}
+
+fn left_alone(topic: &str, offsets: &[GroupOffset]) -> LeftAlone {
+    let there: Vec<GroupOffset> = offsets.iter().filter(|one| one.topic == topic).cloned().collect();
+    LeftAlone {
+        topic: topic.to_owned(),
+        records: lag(&there),
     }
 }
 

@@ -30,20 +30,38 @@ pub struct KafkaAdmin {
     client: Client,
     /// For what produces.
     properties: Properties,
-    /// Topics of dead letters by group, as the manifest has them.
-    dead_letters: BTreeMap<String, String>,
+    /// Topics beside the main ones.
+    beside: Beside,
+}
+
+/// Topics that a manifest names beside those whose records are handled, by group.
+#[derive(Clone, Debug, Default)]
+pub struct Beside {
+    /// For dead letters.
+    pub dead_letters: BTreeMap<String, String>,
+    /// For records that wait.
+    pub retries: BTreeMap<String, String>,
+}
+
+impl Beside {
+    /// Whether a topic holds copies of records that wait for a group: it is named so, or is called as such a topic is unless it is told
+    /// otherwise.
+    fn is_retry(&self, group: &str, topic: &str) -> bool {
+        let named = self.retries.get(group).is_some_and(|known| known == topic);
+        named || topic.strip_prefix(group) == Some(".retry")
+    }
 }
 
 impl KafkaAdmin {
     /// Connects to nothing yet.
-    pub fn new(properties: &Properties, dead_letters: BTreeMap<String, String>) -> Result<Self, AdminError> {
+    pub fn new(properties: &Properties, beside: Beside) -> Result<Self, AdminError> {
         let config = ClientConfig::new(&properties.of_client());
         let client = config.and_then(|config| Client::new(&config));
         let client = client.map_err(|error| AdminError::new(ErrorCode::Invalid, error.to_string()))?;
         Ok(Self {
             client,
             properties: properties.clone(),
-            dead_letters,
+            beside,
         })
     }
 }

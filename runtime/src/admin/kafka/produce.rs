@@ -26,6 +26,7 @@ impl KafkaAdmin {
         results: mpsc::Sender<ProduceResult>,
     ) -> Result<(), AdminError> {
         let count = self.client.topic(topic).await?.partitions.len();
+        self.require_write(topic).await?;
         let producer = self.producer(Some(patience))?;
         let mut position = 0;
         let mut arrived = Vec::with_capacity(AT_ONCE);
@@ -51,6 +52,17 @@ impl KafkaAdmin {
                     return Err(error);
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Fails if the brokers say that records would be refused.
+    pub(super) async fn require_write(&self, topic: &str) -> Result<(), AdminError> {
+        let known = self.client.access(&[topic]).await?;
+        let may = known.get(topic).and_then(|access| access.allows(Operation::Write));
+        if may == Some(false) {
+            let (topic, who) = (topic.to_owned(), Box::new(self.client.who()));
+            return Err(ProduceFailure::Denied { topic, who }.into());
         }
         Ok(())
     }

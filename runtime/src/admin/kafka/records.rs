@@ -9,6 +9,7 @@ use share_client::admin::states::{DeliveryState, History};
 use super::KafkaAdmin;
 use super::groups::not_read;
 use super::read::{index, number};
+use crate::admin::group::within;
 use crate::admin::{AdminError, ErrorCode, RecordState, RecordView, RecordsPage, RecordsQuery};
 
 impl KafkaAdmin {
@@ -16,6 +17,7 @@ impl KafkaAdmin {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut records = Vec::new();
         let mut numbers = BTreeSet::new();
+        let mut ends = Vec::new();
         for topic in self.topics_of(group, query.topic.as_deref()).await? {
             let histories = self.client.histories(group, &topic).await?;
             for (partition, span) in self.client.spans(&topic).await? {
@@ -23,6 +25,7 @@ impl KafkaAdmin {
                 if query.partition.is_some_and(|wanted| index(wanted) != partition) {
                     continue;
                 }
+                ends.push((topic.clone(), number(partition), span.end));
                 let share = Share {
                     topic: &topic,
                     partition: number(partition),
@@ -40,6 +43,11 @@ impl KafkaAdmin {
                 None => error,
             });
         }
+        let ends: Vec<_> = ends
+            .iter()
+            .map(|(topic, partition, end)| (&**topic, *partition, *end))
+            .collect();
+        within(query.from, &ends)?;
         let more = records.len() > limit;
         records.truncate(limit);
         Ok(RecordsPage { records, more })

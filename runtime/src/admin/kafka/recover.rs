@@ -24,8 +24,9 @@ impl KafkaAdmin {
         request: RecoverRequest,
     ) -> Result<RecoverResult, AdminError> {
         let RecoverRequest { query, to } = request;
-        // Says that it is not there before anything is read.
+        // Says that it is not there, or may not be written, before anything is read.
         self.client.topic(&to).await?;
+        self.require_write(&to).await?;
         let shares = self.given_up(group, &query).await?;
         let producer = self.producer(None)?;
         let mut result = RecoverResult::default();

@@ -19,6 +19,27 @@ pub struct ArchivedArgs {
     pub command: Option<ArchivedCommand>,
     /// Which of them.
     #[command(flatten)]
+    pub list: ArchivedList,
+}
+
+/// What to do with archived records.
+#[derive(Debug, Subcommand)]
+pub enum ArchivedCommand {
+    /// List them, as archived does by itself
+    List(ArchivedList),
+    /// Copy them to a topic: key, value, headers and timestamp as they are
+    #[command(
+        after_help = "The records stay where they are, and archived: a second call copies them again. If it is cut off, it names the first \
+                      record that was not copied, to go on with --topic, --partition and --from."
+    )]
+    Recover(ArchivedRecover),
+}
+
+/// `sharemill archived list`.
+#[derive(Args, Debug)]
+pub struct ArchivedList {
+    /// Which of them.
+    #[command(flatten)]
     pub filter: ArchivedFilter,
     /// Records to show at most, 1 to 10000
     #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
@@ -26,17 +47,6 @@ pub struct ArchivedArgs {
     /// Where and how.
     #[command(flatten)]
     pub query: QueryArgs,
-}
-
-/// What to do with archived records.
-#[derive(Debug, Subcommand)]
-pub enum ArchivedCommand {
-    /// Copy them to a topic: key, value, headers and timestamp as they are
-    #[command(
-        after_help = "The records stay where they are, and archived: a second call copies them again. If it is cut off, it names the first \
-                      record that was not copied, to go on with --topic, --partition and --from."
-    )]
-    Recover(ArchivedRecover),
 }
 
 /// Which archived records.

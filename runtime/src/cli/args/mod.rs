@@ -15,7 +15,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-pub use archived::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedRecover};
+pub use archived::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedList, ArchivedRecover};
 pub use crash::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
 pub use query::{
     DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, QueryArgs, RecordsArgs, TopicCommand,

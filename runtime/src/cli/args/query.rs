@@ -164,13 +164,14 @@ pub struct GroupReset {
     /// earliest, latest, by-duration:AGE (such as by-duration:1h) or offset:NUMBER
     #[arg(long, value_name = "POSITION")]
     pub to: ResetTo,
-    /// Only this topic [default: every topic of the group]
+    /// Only this topic [default: every topic of the group, on a cluster but for its retry topic]
     #[arg(long, value_name = "TOPIC")]
     pub topic: Option<String>,
     /// Only this partition; needs --topic [default: every partition]
     #[arg(long, value_name = "NUMBER", requires = "topic")]
     pub partition: Option<u32>,
-    /// Reset it while a host works on it: pause, drain, reset, resume
+    /// Reset it while a host works on it: nothing new begins, what runs has 30 s to end, and counts for nothing afterwards if it has not. A
+    /// cluster's group has to be empty all the same
     #[arg(long)]
     pub force: bool,
     /// Where and how.
@@ -274,7 +275,9 @@ pub enum DeadCommand {
     Show(DeadShow),
     /// Append dead letters to the topic they came from and take them out, in one step
     #[command(
-        after_help = "On a Kafka cluster it takes two steps: the record is produced, then the letter is marked. A process that ends between them \
+        after_help = "The record goes to the end of its topic, for every group that reads it, with all its attempts before it, and a header \
+                      sharemill.origin that names where it was first.\n\n\
+                      On a Kafka cluster it takes two steps: the record is produced, then the letter is marked. A process that ends between them \
                       leaves the letter where it is, and redriving it again produces the record once more."
     )]
     Redrive(DeadRedrive),

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use bytes::Bytes;
-use share_client::admin::ConfigOf;
+use share_client::admin::{ConfigOf, Presence};
 
 use super::KafkaAdmin;
 use super::read::{Taken, Walk, index, number};
@@ -177,7 +177,13 @@ impl KafkaAdmin {
             self.client.topic(topic).await?;
             return Ok(vec![topic.clone()]);
         }
-        let mut named: BTreeSet<String> = self.dead_letters.values().cloned().collect();
+        let mut named: BTreeSet<String> = self.beside.dead_letters.values().cloned().collect();
+        // As it is called unless it is told otherwise.
+        let untold = filter
+            .group
+            .iter()
+            .filter(|group| !self.beside.dead_letters.contains_key(*group));
+        named.extend(untold.map(|group| format!("{group}{USUAL}")));
         for listing in self.client.groups().await? {
             let settings = match self.client.settings(&ConfigOf::Group(listing.group)).await {
                 // Its letters may be named by --topic.
@@ -187,10 +193,26 @@ impl KafkaAdmin {
             let set = settings.into_iter().find(|one| one.name == BROKERS_TOPIC);
             named.extend(set.and_then(|one| one.value));
         }
+        self.require_seen(&named).await?;
         let topics = self.client.topics().await?.into_iter().map(|topic| topic.name);
         Ok(topics
             .filter(|topic| named.contains(topic) || topic.ends_with(USUAL))
             .collect())
+    }
+
+    /// Fails if one of them may be there unseen, so that this is not taken for there being no letters.
+    async fn require_seen(&self, named: &BTreeSet<String>) -> Result<(), AdminError> {
+        let named: Vec<&str> = named.iter().map(String::as_str).collect();
+        if named.is_empty() {
+            return Ok(());
+        }
+        for (topic, access) in self.client.access(&named).await? {
+            if access.presence == Presence::Hidden {
+                // Says who lacks what, and how it is granted.
+                self.client.topic(&topic).await?;
+            }
+        }
+        Ok(())
     }
 
     /// A group without letters is one that there is.

@@ -42,13 +42,13 @@ impl KafkaAdmin {
 
     /// Those of the manifest's groups: a cluster is not one user's.
     async fn redrive_own(&self, producer: &KafkaProducer, filter: &DeadFilter) -> Result<RedriveResult, AdminError> {
-        if self.dead_letters.is_empty() {
+        if self.beside.dead_letters.is_empty() {
             let message = "whose dead letters are to be redriven is not said, and the cluster may be others', too";
             let hint = "name them by --group or --topic; sharemill dead list shows all";
             return Err(AdminError::new(ErrorCode::Invalid, message).hint(hint));
         }
         let mut result = RedriveResult::default();
-        for (group, topic) in &self.dead_letters {
+        for (group, topic) in &self.beside.dead_letters {
             let filter = DeadFilter {
                 group: Some(group.clone()),
                 topic: Some(topic.clone()),
