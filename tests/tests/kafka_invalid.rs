@@ -8,7 +8,7 @@
 )]
 
 use kafka_cluster::{Options, PASSWORD, Version};
-use share_client::admin::ConfigOf;
+use share_client::admin::{ConfigOf, STATE_REPLICAS};
 use sharemill::source::{ProduceFailure, ToProduce};
 use sharemill_tests::folder::Output;
 use sharemill_tests::host::Host;
@@ -196,6 +196,30 @@ fn doctor(folder: &Folder, mark: &str) -> (Option<i32>, Vec<String>, Vec<String>
         }
     }
     (output.code, found, hints)
+}
+
+/// What a broker does by itself that nobody told that it is the only one.
+#[test]
+fn whoever_is_given_no_partition_is_told_and_doctor_says_why() {
+    let options = options(Version::default()).set(STATE_REPLICAS, "3");
+    let Some(kafka) = start("whoever_is_given_no_partition_is_told_and_doctor_says_why", options) else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    kafka.produce("jobs", &["accept"]);
+    let folder = folder(&servers(&kafka.cluster.bootstrap()), "");
+    let (code, bad, hints) = doctor(&folder, "BAD");
+    let expected = "cluster: the brokers cannot make __share_group_state, which wants 3 replicas, with 1 broker: no group is given a \
+                    partition";
+    assert_eq!((code, bad), (Some(1), vec![expected.to_owned()]));
+    assert!(
+        hints[0].contains("set share.coordinator.state.topic.replication.factor to 1"),
+        "{hints:?}"
+    );
+    let host = Host::start(&folder, &[]);
+    host.wait_for("group jobs has given this member no partition for 10 s: sharemill doctor says why");
+    let said = host.stop();
+    assert_eq!(said.matches("no partition").count(), 1, "{said}");
 }
 
 #[test]

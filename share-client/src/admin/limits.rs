@@ -88,6 +88,22 @@ impl Admin {
     }
 }
 
+impl Admin {
+    /// How many replicas the brokers give the topic in which they keep the states of share groups. With fewer brokers they cannot make it,
+    /// and no group is ever given a partition.
+    pub async fn state_replicas(&self) -> Result<Limit<usize>, AdminError> {
+        let cluster = self.cluster().await?;
+        let of_broker = match cluster.brokers.first() {
+            Some(broker) => readable(self.settings(&ConfigOf::Broker(broker.id)).await)?,
+            None => Err("the cluster names no broker".to_owned()),
+        };
+        Ok(limit(named(&of_broker, STATE_REPLICAS), number, 3))
+    }
+}
+
+/// The broker's setting behind [`Admin::state_replicas`].
+pub const STATE_REPLICAS: &str = "share.coordinator.state.topic.replication.factor";
+
 /// Settings by name, or why they cannot be read.
 type Read = Result<BTreeMap<String, String>, String>;
 

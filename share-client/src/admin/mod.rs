@@ -31,7 +31,7 @@ pub use cluster::{Broker, Cluster, Release, ShareSupport, Support};
 pub use configs::{ConfigOf, Origin, Setting};
 pub use error::{AdminError, Denied, Resource};
 pub use groups::{Group, GroupListing, GroupOffset, GroupState, Member, MoveTo};
-pub use limits::{DeadLetters, Limit, Limits};
+pub use limits::{DeadLetters, Limit, Limits, STATE_REPLICAS};
 pub use offsets::{At, Isolation, Offset};
 pub use read::{Fetched, Visible, Want};
 pub use reset::Reset;

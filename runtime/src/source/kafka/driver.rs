@@ -239,6 +239,8 @@ struct Told {
     /// Since when it is known how far the partitions go on.
     looked_further: Option<Instant>,
     last: Option<(Id, Instant)>,
+    /// When it was said that nothing is assigned.
+    unassigned: Option<Instant>,
 }
 
 impl Told {
@@ -251,6 +253,18 @@ impl Told {
         self.looked = Some(now);
         let (slots, since) = member.waited()?;
         if now.since(since) < LOOK {
+            return None;
+        }
+        if now.since(since) >= UNASSIGNED && member.consumer.snapshot().assignment.is_empty() {
+            if self.unassigned.is_none_or(|at| now.since(at) >= REPEAT) {
+                self.unassigned = Some(now);
+                tracing::warn!(
+                    topic = %member.topic,
+                    "group {} has given this member no partition for {} s: sharemill doctor says why",
+                    member.common.options.group,
+                    now.since(since).as_secs()
+                );
+            }
             return None;
         }
         // What is due soon is soon out of the way.
@@ -325,6 +339,9 @@ const ASIDE: usize = 100;
 
 /// Before the brokers are asked why nothing comes, and between two such questions.
 const FURTHER: Duration = Duration::from_secs(3);
+
+/// A group that has just begun takes some heartbeats.
+const UNASSIGNED: Duration = Duration::from_secs(10);
 
 /// Between two lines about the same record.
 const REPEAT: Duration = Duration::from_mins(1);

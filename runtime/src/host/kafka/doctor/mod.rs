@@ -6,7 +6,7 @@ mod topics;
 
 use std::time::Duration;
 
-use share_client::admin::{Admin, AdminError, GroupState, Limits, ShareSupport};
+use share_client::admin::{Admin, AdminError, GroupState, Limits, STATE_REPLICAS, ShareSupport};
 use share_client::config::ClientConfig;
 use share_client::consumer::{JoinError, JoinOptions, ShareConsumer};
 use share_client::membership::Refusal;
@@ -173,6 +173,7 @@ async fn cluster(source: &KafkaSource, findings: &mut Findings) -> Option<(Clien
             return None;
         }
     };
+    let count = brokers.len();
     let mut has_shares = true;
     for broker in brokers {
         let (id, address) = (broker.id, &broker.address);
@@ -207,8 +208,55 @@ async fn cluster(source: &KafkaSource, findings: &mut Findings) -> Option<(Clien
             }
         }
     }
-    has_shares.then_some((config, admin))
+    if !has_shares {
+        return None;
+    }
+    states(count, &admin, findings).await;
+    Some((config, admin))
 }
+
+/// Where the brokers keep what became of records. They make the topic when the first group needs it, and give out nothing before.
+async fn states(brokers: usize, admin: &Admin, findings: &mut Findings) {
+    match admin.topic(STATES).await {
+        Ok(there) => {
+            let without = there.partitions.iter().filter(|one| one.leader.is_none()).count();
+            if without > 0 {
+                let found = format!(
+                    "{without} partitions of {STATES} have no leader: groups whose states are there are given nothing"
+                );
+                let hint = "see to the brokers that are down: kafka-topics.sh --describe names the replicas";
+                findings.bad(CLUSTER, found, Some(hint.to_owned()));
+            }
+        }
+        Err(error) if error.is_missing() => {
+            // What stands in the way of asking stands in the way of more, and is told of there.
+            let Ok(replicas) = admin.state_replicas().await else {
+                return;
+            };
+            let needed = *replicas.value();
+            if needed > brokers {
+                let found = format!(
+                    "the brokers cannot make {STATES}, which wants {needed} replicas{}, with {}: no group is given a partition",
+                    assumption(&replicas),
+                    if brokers == 1 {
+                        "1 broker".to_owned()
+                    } else {
+                        format!("{brokers} brokers")
+                    }
+                );
+                let hint = format!(
+                    "set {STATE_REPLICAS} to {brokers} at most, and share.coordinator.state.topic.min.isr no higher, at every broker and start \
+                     them again; or start more brokers"
+                );
+                findings.bad(CLUSTER, found, Some(hint));
+            }
+        }
+        // Not everybody may see it.
+        Err(_) => {}
+    }
+}
+
+const STATES: &str = "__share_group_state";
 
 impl Look<'_> {
     async fn at_deployment(&self, source: &KafkaSource, findings: &mut Findings) {
