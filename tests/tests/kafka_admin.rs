@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use kafka_cluster::{Cluster, Options, PASSWORD, Version};
 use serde_json::Value;
-use sharemill_tests::{Folder, Output, until};
+use sharemill_tests::{Folder, Output, guests, until};
 
 const SHARE_GROUPS: &str = "org.apache.kafka.tools.consumer.group.ShareGroupCommand";
 const CONSOLE: &str = "org.apache.kafka.tools.consumer.ConsoleShareConsumer";
@@ -502,7 +502,35 @@ fn letters_of_a_host(rig: &Rig) {
     );
     rig.run(&["dead", "show", "jobs.dead/0/2"])
         .failure(1, &["there is no dead letter jobs.dead/0/2"]);
+    a_letter_goes_through_a_build(rig);
     redriven_letters_are_there_no_more(rig);
+}
+
+/// A letter of the cluster, as a handler of the manifest would take it now.
+fn a_letter_goes_through_a_build(rig: &Rig) {
+    std::fs::copy(guests::built("enrich"), rig.folder.path().join("enrich.wasm")).unwrap();
+    let servers = rig.cluster.bootstrap();
+    let manifest = format!(
+        "[sources.main]\ntype = \"kafka\"\nproperties = {{ \"bootstrap.servers\" = \"{servers}\" }}\n\
+         [deployments.sorter]\ncomponent = \"enrich.wasm\"\ntopic = \"jobs\"\ngroup = \"enrich\"\n"
+    );
+    rig.folder.file("build.toml", manifest);
+    let replayed = rig.run(&[
+        "test",
+        "--manifest",
+        "build.toml",
+        "--from-dead-letter",
+        "jobs.dead/0/0",
+    ]);
+    replayed.failure(
+        1,
+        &["redriven now it would be a dead letter again: reject: malformed JSON"],
+    );
+    assert!(replayed.stdout.contains("was       reject: no price"), "{replayed:?}");
+    assert!(
+        replayed.stdout.contains("from      jobs/1/0, group enrich"),
+        "{replayed:?}"
+    );
 }
 
 /// The ids of those that are listed.

@@ -1,12 +1,15 @@
-//! Loads one component for `invoke` and `module inspect`, as a deployment of the manifest or with nothing granted. It may log everything.
+//! Loads one component for `invoke`, `test` and `module inspect`, as a deployment of the manifest or with nothing granted. It may log
+//! everything.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::ManifestArg;
 use super::{manifest, run, specs};
-use crate::config::{self, nearest};
-use crate::handler::{Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadedHandler, LogLevel};
+use crate::config::{self, Deployment, Manifest, nearest};
+use crate::handler::{
+    Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler, LogLevel, Looked,
+};
 use crate::output::{self, Failure};
 
 /// A component that is ready to be instantiated. The engine must outlive its instances.
@@ -17,58 +20,89 @@ pub(super) struct Component {
 
 /// Loads `path`, or the deployment's own component if `path` is `-`.
 pub(super) fn load(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Component, Failure> {
-    let (path, spec, cache_dir) = match deployment {
-        Some(name) => of_deployment(path, name, manifest)?,
-        None if path == Path::new("-") => {
-            return Err(
-                Failure::usage("the component - stands for that of --deployment, which is not given")
-                    .hint("name it with --deployment NAME, or give the component's file"),
-            );
-        }
-        None => (
-            path.to_owned(),
-            HandlerSpec {
-                deployment: "invoke".to_owned(),
-                ..HandlerSpec::default()
-            },
-            None,
-        ),
-    };
+    load_wanted(wanted(path, deployment, manifest)?)
+}
+
+/// Loads the component of a deployment, or another one in its place.
+pub(super) fn load_of(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Component, Failure> {
+    load_wanted(of_manifest(manifest, name, instead)?)
+}
+
+/// Looks into `path`, or into the deployment's own component if `path` is `-`.
+pub(super) fn look(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Looked, Failure> {
+    let Wanted { path, spec, cache_dir } = wanted(path, deployment, manifest)?;
+    let engine = engine(spec.limits.memory, cache_dir)?;
+    engine.look(&path, Arc::new(spec)).map_err(|error| refused(&error))
+}
+
+/// Why a component cannot be had.
+pub(super) fn refused(error: &LoadError) -> Failure {
+    Failure::new(error.to_string()).hint(error.hint())
+}
+
+/// Which component, and as what.
+struct Wanted {
+    path: PathBuf,
+    spec: HandlerSpec,
+    cache_dir: Option<PathBuf>,
+}
+
+fn load_wanted(wanted: Wanted) -> Result<Component, Failure> {
     let spec = HandlerSpec {
         log_threshold: LogLevel::Trace,
-        ..spec
+        ..wanted.spec
     };
-    let engine = engine(spec.limits.memory, cache_dir.or_else(config::user_cache_dir))?;
+    let engine = engine(spec.limits.memory, wanted.cache_dir)?;
     let handler = engine
-        .load(&path, Arc::new(spec))
-        .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+        .load(&wanted.path, Arc::new(spec))
+        .map_err(|error| refused(&error))?;
     Ok(Component {
         handler,
         _engine: engine,
     })
 }
 
-fn of_deployment(
-    path: &Path,
-    name: &str,
-    manifest: &ManifestArg,
-) -> Result<(PathBuf, HandlerSpec, Option<PathBuf>), Failure> {
-    let mut manifest = manifest::load(manifest.manifest.clone())?;
-    let Some(deployment) = manifest.deployments.remove(name) else {
+fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Wanted, Failure> {
+    let is_own = path == Path::new("-");
+    match deployment {
+        Some(name) => {
+            let manifest = manifest::load(manifest.manifest.clone())?;
+            of_manifest(&manifest, name, Some(path).filter(|_| !is_own))
+        }
+        None if is_own => Err(
+            Failure::usage("the component - stands for that of --deployment, which is not given")
+                .hint("name it with --deployment NAME, or give the component's file"),
+        ),
+        None => Ok(Wanted {
+            path: path.to_owned(),
+            spec: HandlerSpec {
+                deployment: "invoke".to_owned(),
+                ..HandlerSpec::default()
+            },
+            cache_dir: None,
+        }),
+    }
+}
+
+fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Wanted, Failure> {
+    let deployment = deployment(manifest, name)?;
+    let environment = run::environment_of(name, deployment)?;
+    Ok(Wanted {
+        path: instead.unwrap_or(&deployment.component).to_owned(),
+        spec: specs::handler_spec(name, deployment, &environment),
+        cache_dir: Some(manifest.host.cache_dir.clone()),
+    })
+}
+
+/// The deployment of this name.
+pub(super) fn deployment<'m>(manifest: &'m Manifest, name: &str) -> Result<&'m Deployment, Failure> {
+    manifest.deployments.get(name).ok_or_else(|| {
         let failure = Failure::new(format!("the manifest has no deployment {name}"));
-        return Err(match nearest(name, manifest.deployments.keys().map(String::as_str)) {
+        match nearest(name, manifest.deployments.keys().map(String::as_str)) {
             Some(near) => failure.hint(format!("did you mean \"{near}\"?")),
             None => failure.hint("sharemill config show prints them"),
-        });
-    };
-    let environment = run::environment_of(name, &deployment)?;
-    let spec = specs::handler_spec(name, &deployment, &environment);
-    let path = if path == Path::new("-") {
-        deployment.component
-    } else {
-        path.to_owned()
-    };
-    Ok((path, spec, Some(manifest.host.cache_dir)))
+        }
+    })
 }
 
 /// An engine for one instance; without its cache if that cannot be used.
@@ -77,7 +111,7 @@ fn engine(memory: u64, cache_dir: Option<PathBuf>) -> Result<HostEngine, Failure
         max_instances: 1,
         allocation: Allocation::OnDemand,
         memory_max: memory,
-        cache_dir,
+        cache_dir: cache_dir.or_else(config::user_cache_dir),
         ..HostEngineConfig::default()
     };
     let built = match HostEngine::new(&config) {

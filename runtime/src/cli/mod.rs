@@ -23,8 +23,10 @@ mod records;
 mod run;
 mod shown;
 pub mod specs;
+mod test;
 mod topic;
 mod verify;
+mod wit;
 
 use std::ffi::OsString;
 
@@ -72,6 +74,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::CrashTest(args) => crash_test::run(args).await,
         Command::CrashTestChild(args) => crash_test::child(args).await,
         Command::Invoke(args) => invoke::run(args).await,
+        Command::Test(args) => test::run(args).await,
         Command::Module(ModuleCommand::Inspect(args)) => module::inspect(&args),
+        Command::Wit(args) => wit::run(&args),
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::InspectArgs;
 use super::component;
-use crate::handler::{CompiledFrom, ComponentReport, ImportGrant};
+use crate::handler::{CONTRACT, CompiledFrom, ImportGrant, ImportUse, Looked, Producer};
 use crate::output::{self, Align, Failure, Format, Table, bytes};
 
 /// The answer as JSON.
@@ -16,51 +16,92 @@ struct Report<'a> {
     digest: &'a str,
     bytes: u64,
     initial_memory: Option<u64>,
+    worlds: &'a [&'static str],
+    contract: &'a [String],
+    host_contract: &'static str,
     handles: Vec<&'static str>,
+    made_by: Vec<Maker<'a>>,
     exports: &'a [String],
     imports: Vec<Import<'a>>,
+    refused: Option<Refused>,
+}
+
+#[derive(Serialize)]
+struct Maker<'a> {
+    role: &'a str,
+    name: &'a str,
+    version: &'a str,
 }
 
 #[derive(Serialize)]
 struct Import<'a> {
     name: &'a str,
     grant: &'static str,
+    granted_by: Option<&'static str>,
 }
 
-/// Lists what a component exports and imports, and what it is not granted.
+#[derive(Serialize)]
+struct Refused {
+    message: String,
+    hint: String,
+}
+
+impl<'a> From<&'a Producer> for Maker<'a> {
+    fn from(producer: &'a Producer) -> Self {
+        Self {
+            role: &producer.role,
+            name: &producer.name,
+            version: &producer.version,
+        }
+    }
+}
+
+impl<'a> From<&'a ImportUse> for Import<'a> {
+    fn from(import: &'a ImportUse) -> Self {
+        Self {
+            name: &import.name,
+            grant: grant_word(import.grant),
+            granted_by: import.grant_line(),
+        }
+    }
+}
+
+/// Lists what a component exports and imports, and what it is not granted; fails if it could not run.
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
-    let component = component::load(&args.component, args.deployment.as_deref(), &args.manifest)?;
-    let loaded = &component.handler;
-    let report = loaded.inspect();
-    let mut handles = Vec::new();
-    if loaded.is_record_handler() {
-        handles.push("records");
-    }
-    if loaded.is_batch_handler() {
-        handles.push("batches");
-    }
+    let looked = component::look(&args.component, args.deployment.as_deref(), &args.manifest)?;
     match args.format.into() {
-        Format::Json => output::json(&Report {
-            component: &report.path,
-            digest: &report.digest,
-            bytes: report.bytes,
-            initial_memory: report.initial_memory,
-            handles,
-            exports: &report.exports,
-            imports: report
-                .imports
-                .iter()
-                .map(|i| Import {
-                    name: &i.name,
-                    grant: grant_word(i.grant),
-                })
-                .collect(),
+        Format::Json => output::json(&report(&looked))?,
+        Format::Table => output::data(&described(&looked))?,
+    }
+    looked
+        .refused
+        .as_ref()
+        .map_or(Ok(()), |error| Err(component::refused(error)))
+}
+
+fn report(looked: &Looked) -> Report<'_> {
+    let it = &looked.report;
+    Report {
+        component: &it.path,
+        digest: &it.digest,
+        bytes: it.bytes,
+        initial_memory: it.initial_memory,
+        worlds: &looked.worlds,
+        contract: &looked.contract,
+        host_contract: CONTRACT,
+        handles: handles(looked),
+        made_by: looked.producers.iter().map(Maker::from).collect(),
+        exports: &it.exports,
+        imports: it.imports.iter().map(Import::from).collect(),
+        refused: looked.refused.as_ref().map(|error| Refused {
+            message: error.to_string(),
+            hint: error.hint(),
         }),
-        Format::Table => output::data(&described(&report, &handles)),
     }
 }
 
-fn described(report: &ComponentReport, handles: &[&str]) -> String {
+fn described(looked: &Looked) -> String {
+    let report = &looked.report;
     let mut text = String::new();
     let mut line = |name: &str, value: &str| {
         // Writing to a string cannot fail.
@@ -75,7 +116,14 @@ fn described(report: &ComponentReport, handles: &[&str]) -> String {
             .initial_memory
             .map_or_else(|| "unknown until it runs".to_owned(), bytes),
     );
-    line("handles", &handles.join(", "));
+    line("world", &or(&looked.worlds.join(", "), "none that makes a handler"));
+    let contract: Vec<String> = looked
+        .contract
+        .iter()
+        .map(|version| format!("sharemill:worker@{version}"))
+        .collect();
+    line("contract", &or(&contract.join(", "), "none"));
+    line("handles", &or(&handles(looked).join(", "), "nothing"));
     line(
         "compiled",
         if report.compiled_from == CompiledFrom::Cache {
@@ -84,12 +132,16 @@ fn described(report: &ComponentReport, handles: &[&str]) -> String {
             "now"
         },
     );
+    for producer in &looked.producers {
+        let it = format!("{} {} {}", producer.role, producer.name, producer.version);
+        line("made by", it.trim_end());
+    }
     for export in &report.exports {
         line("exports", export);
     }
     let mut table = Table::new(&[("import", Align::Left), ("grant", Align::Left)]);
     for import in &report.imports {
-        table.row([import.name.clone(), grant_word(import.grant).to_owned()]);
+        table.row([import.name.clone(), grant_text(import)]);
     }
     text.push('\n');
     text.push_str(&table.render());
@@ -97,11 +149,32 @@ fn described(report: &ComponentReport, handles: &[&str]) -> String {
     if closed > 0 {
         let _ = write!(
             text,
-            "\n{} not granted: what they reach is empty or refused\n",
+            "\n{} not granted: what lies behind is empty or refused; standard libraries import some that they do not use\n",
             output::counted(closed, "import")
         );
     }
     text
+}
+
+fn handles(looked: &Looked) -> Vec<&'static str> {
+    let handled = looked
+        .worlds
+        .iter()
+        .map(|world| if world.contains("batch") { "batches" } else { "records" });
+    handled.collect()
+}
+
+fn or(text: &str, otherwise: &str) -> String {
+    if text.is_empty() { otherwise } else { text }.to_owned()
+}
+
+fn grant_text(import: &ImportUse) -> String {
+    let word = grant_word(import.grant);
+    match (import.grant, import.grant_line()) {
+        (ImportGrant::Closed, Some(line)) => format!("{word}: {line}"),
+        (ImportGrant::Closed, None) => format!("{word}: nothing opens it"),
+        _ => word.to_owned(),
+    }
 }
 
 fn grant_word(grant: ImportGrant) -> &'static str {
@@ -109,5 +182,6 @@ fn grant_word(grant: ImportGrant) -> &'static str {
         ImportGrant::Free => "not needed",
         ImportGrant::Granted => "granted",
         ImportGrant::Closed => "not granted",
+        ImportGrant::Unknown => "unknown to this host",
     }
 }

@@ -15,6 +15,7 @@ use super::words::key_name;
 
 /// Checks that components, granted folders and inherited variables are there.
 pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Context<'_>) {
+    const COMPONENT_HINT: &str = "build it, or correct the path: relative paths start at the manifest's folder";
     const PATH_HINT: &str = "relative paths start at the manifest's folder";
     let sources = root.section("sources");
     for (name, source) in &manifest.sources {
@@ -41,7 +42,7 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
             } else {
                 "does not exist"
             };
-            section.refuse("component", &format!("{what}: {}", component.display()), PATH_HINT);
+            section.refuse("component", &format!("{what}: {}", component.display()), COMPONENT_HINT);
         }
         let grants = section.section("grants");
         for (grant, item) in deployment.grants.files.iter().zip(grants.items("files")) {

@@ -14,6 +14,7 @@ use super::bindings;
 use super::compiled::CompileCache;
 use super::load::LoadedHandler;
 use super::load_error::LoadError;
+use super::look::Looked;
 use super::spec::HandlerSpec;
 use super::state::HostState;
 use super::ticker::Ticker;
@@ -137,6 +138,11 @@ impl HostEngine {
     /// Reads, checks, compiles (or maps) and pre-links the component at `source`. Takes milliseconds to seconds: not for a lane.
     pub fn load(&self, source: &Path, spec: Arc<HandlerSpec>) -> Result<Arc<LoadedHandler>, LoadError> {
         super::load::load(self, source, spec)
+    }
+
+    /// Looks into the component at `source`, whether it can be loaded or not.
+    pub fn look(&self, source: &Path, spec: Arc<HandlerSpec>) -> Result<Looked, LoadError> {
+        super::look::look(self, source, spec)
     }
 
     /// As [`HostEngine::load`], for bytes that are here already; `name` stands for the path in messages.

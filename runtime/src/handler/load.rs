@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sha2::{Digest, Sha256};
 use wasmtime::component::types::{ComponentFunc, ComponentItem};
 use wasmtime::component::{Component, InstancePre};
-use wasmtime::{Engine, Precompiled};
+use wasmtime::{Engine, Precompiled, ResourcesRequired};
 use wasmtime_wasi_config::WasiConfigVariables;
 
 use super::bindings::exports::sharemill::worker::{lifecycle, record_batch_handler, record_handler};
@@ -21,6 +21,7 @@ use super::sniff::{self, Found};
 use super::spec::HandlerSpec;
 use super::state::HostState;
 use super::ticker::{Activity, Ticker};
+use super::version;
 
 /// A component ready to be instantiated, with the policy of its deployment. Shared by all lanes.
 pub struct LoadedHandler {
@@ -86,14 +87,17 @@ impl LoadedHandler {
 }
 
 pub(super) fn load(host: &HostEngine, source: &Path, spec: Arc<HandlerSpec>) -> Result<Arc<LoadedHandler>, LoadError> {
+    load_bytes(host, source, &read(source)?, spec)
+}
+
+/// The file, if it is not larger than any component may be.
+pub(super) fn read(source: &Path) -> Result<Vec<u8>, LoadError> {
     let failed = |error| LoadError::Read {
         path: source.to_owned(),
         source: error,
     };
-    let size = std::fs::metadata(source).map_err(failed)?.len();
-    too_large(source, size)?;
-    let bytes = std::fs::read(source).map_err(failed)?;
-    load_bytes(host, source, &bytes, spec)
+    too_large(source, std::fs::metadata(source).map_err(failed)?.len())?;
+    std::fs::read(source).map_err(failed)
 }
 
 pub(super) fn load_bytes(
@@ -102,25 +106,65 @@ pub(super) fn load_bytes(
     bytes: &[u8],
     spec: Arc<HandlerSpec>,
 ) -> Result<Arc<LoadedHandler>, LoadError> {
-    too_large(path, bytes.len() as u64)?;
-    if spec.limits.memory > host.memory_max {
-        return Err(LoadError::MemoryLimit {
-            wanted: spec.limits.memory,
-            limit: host.memory_max,
-        });
+    check_spec(host, &spec)?;
+    link(host, path, open(host, path, bytes)?, spec)
+}
+
+/// A component that is whole and compiled, of which nothing else is known.
+pub(super) struct Opened {
+    pub(super) component: Component,
+    digest: ComponentDigest,
+    bytes: u64,
+    compiled_from: CompiledFrom,
+}
+
+impl Opened {
+    /// What is known of it.
+    pub(super) fn report(&self, path: &Path) -> ComponentReport {
+        ComponentReport {
+            path: path.to_owned(),
+            digest: hex(&self.digest),
+            bytes: self.bytes,
+            initial_memory: None,
+            compiled_from: self.compiled_from,
+            exports: Vec::new(),
+            imports: Vec::new(),
+        }
     }
-    check_directories(&spec)?;
+}
+
+/// Finds out whether the file is a component, and compiles it or takes it from the cache.
+pub(super) fn open(host: &HostEngine, path: &Path, bytes: &[u8]) -> Result<Opened, LoadError> {
+    too_large(path, bytes.len() as u64)?;
     check_kind(path, bytes)?;
     let digest: ComponentDigest = Sha256::digest(bytes).into();
     let (component, compiled_from) = compile(host, path, bytes, &digest)?;
+    Ok(Opened {
+        component,
+        digest,
+        bytes: bytes.len() as u64,
+        compiled_from,
+    })
+}
+
+/// Checks what it imports and exports, and makes a handler of it.
+pub(super) fn link(
+    host: &HostEngine,
+    path: &Path,
+    opened: Opened,
+    spec: Arc<HandlerSpec>,
+) -> Result<Arc<LoadedHandler>, LoadError> {
+    check_spec(host, &spec)?;
+    let report = opened.report(path);
+    let Opened { component, digest, .. } = opened;
+    version::check(&host.engine, path, &component)?;
     let imports = check_imports(&host.engine, path, &component, &spec)?;
-    let pre = host
-        .linker
-        .instantiate_pre(&component)
-        .map_err(|error| LoadError::WrongImport {
+    let pre = host.linker.instantiate_pre(&component).map_err(|error| {
+        version::differs(&host.engine, path, &component).unwrap_or_else(|| LoadError::WrongImport {
             path: path.to_owned(),
             message: one_line(&error),
-        })?;
+        })
+    })?;
     check_exports(&host.engine, path, &component)?;
     let memory = check_memory(path, &component, &spec)?;
     component
@@ -131,13 +175,10 @@ pub(super) fn load_bytes(
     let batch = record_batch_handler::GuestIndices::new(&pre).ok();
     let lifecycle = lifecycle::GuestIndices::new(&pre).ok();
     let report = ComponentReport {
-        path: path.to_owned(),
-        digest: hex(&digest),
-        bytes: bytes.len() as u64,
         initial_memory: memory,
-        compiled_from,
         exports: export_names(&host.engine, &component),
         imports,
+        ..report
     };
     let config_values = spec.grants.config.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
     let log_budget = Arc::new(LogBudget::new(&spec.deployment, &spec.limits));
@@ -153,6 +194,17 @@ pub(super) fn load_bytes(
         digest,
         report,
     }))
+}
+
+/// What can be wrong with the deployment whatever the component is.
+fn check_spec(host: &HostEngine, spec: &HandlerSpec) -> Result<(), LoadError> {
+    if spec.limits.memory > host.memory_max {
+        return Err(LoadError::MemoryLimit {
+            wanted: spec.limits.memory,
+            limit: host.memory_max,
+        });
+    }
+    check_directories(spec)
 }
 
 fn too_large(path: &Path, size: u64) -> Result<(), LoadError> {
@@ -264,22 +316,12 @@ fn check_exports(engine: &Engine, path: &Path, component: &Component) -> Result<
     if handlers > 0 {
         return Ok(());
     }
-    let exports = export_names(engine, component);
-    let other_version = exports.iter().find(|name| {
-        [RECORD_HANDLER, BATCH_HANDLER]
-            .iter()
-            .any(|wanted| name.split('@').next() == wanted.split('@').next())
-    });
-    Err(match other_version {
-        Some(export) => LoadError::WrongVersion {
+    Err(
+        version::differs(engine, path, component).unwrap_or_else(|| LoadError::WrongWorld {
             path: path.to_owned(),
-            export: export.clone(),
-        },
-        None => LoadError::WrongWorld {
-            path: path.to_owned(),
-            exports,
-        },
-    })
+            exports: export_names(engine, component),
+        }),
+    )
 }
 
 type TypeCheck = fn(&ComponentFunc, &Component) -> wasmtime::Result<()>;
@@ -323,7 +365,7 @@ fn check_memory(path: &Path, component: &Component, spec: &HandlerSpec) -> Resul
     let Some(required) = component.resources_required() else {
         return Ok(None);
     };
-    let needed = required.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE);
+    let needed = memory_bytes(&required);
     if needed > spec.limits.memory {
         return Err(LoadError::Memory {
             path: path.to_owned(),
@@ -340,6 +382,11 @@ fn check_memory(path: &Path, component: &Component, spec: &HandlerSpec) -> Resul
         });
     }
     Ok(Some(needed))
+}
+
+/// The largest memory that it starts with.
+pub(super) fn memory_bytes(required: &ResourcesRequired) -> u64 {
+    required.max_initial_memory_size.unwrap_or(0).saturating_mul(WASM_PAGE)
 }
 
 fn invalid(path: &Path, error: &wasmtime::Error) -> LoadError {
@@ -360,7 +407,7 @@ pub(super) fn one_line(error: &wasmtime::Error) -> String {
 pub const RECORD_HANDLER: &str = "sharemill:worker/record-handler@0.1.0";
 /// Export of a handler that takes several records a call.
 pub const BATCH_HANDLER: &str = "sharemill:worker/record-batch-handler@0.1.0";
-const LIFECYCLE: &str = "sharemill:worker/lifecycle@0.1.0";
+pub(super) const LIFECYCLE: &str = "sharemill:worker/lifecycle@0.1.0";
 /// A Python component has 18 MB, so this is ample; compiling takes seconds a megabyte at worst.
 const COMPONENT_BYTES: u64 = 256 << 20;
 const WASM_PAGE: u64 = 64 << 10;

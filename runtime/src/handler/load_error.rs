@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use super::load::{BATCH_HANDLER, RECORD_HANDLER};
 use super::sniff;
+use super::version::CONTRACT;
 
 /// Why a component cannot serve as a handler. [`LoadError::hint`] says what to do about it.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +39,13 @@ pub enum LoadError {
     /// None of the exports that make a handler.
     #[error("{} exports no handler: it has {}, wanted is {RECORD_HANDLER} or {BATCH_HANDLER}", path.display(), list(exports))]
     WrongWorld { path: PathBuf, exports: Vec<String> },
-    /// The export is there, of another package version.
-    #[error("{} exports {export}, this host serves {RECORD_HANDLER} and {BATCH_HANDLER}", path.display())]
-    WrongVersion { path: PathBuf, export: String },
+    /// It is built for another version of the contract.
+    #[error("{} is built for sharemill:worker@{version} (it has {name}), this host serves sharemill:worker@{CONTRACT}", path.display())]
+    WrongVersion {
+        path: PathBuf,
+        name: String,
+        version: String,
+    },
     /// The export is there, of another type.
     #[error("{} exports {export} with another type: {message}", path.display())]
     WrongType {
@@ -88,8 +93,12 @@ impl LoadError {
             Self::WrongWorld { .. } => {
                 "build it against a world of wit/worker.wit, such as `sharemill:worker/handler`".to_owned()
             }
-            Self::WrongVersion { .. } | Self::WrongType { .. } | Self::WrongImport { .. } => {
-                "build it against the wit/worker.wit of this release".to_owned()
+            Self::WrongVersion { version, .. } => format!(
+                "build it again for this host: sharemill wit DIR writes its contract, sharemill new a Rust project with it; or run it with a \
+                 sharemill that serves {version}"
+            ),
+            Self::WrongType { .. } | Self::WrongImport { .. } => {
+                "build it again for this host: sharemill wit DIR writes the contract that it serves".to_owned()
             }
             Self::HttpNotGranted { deployment, .. } => format!(
                 "it would be granted by `http = [\"https://HOST\"]` in `grants` of [deployments.{deployment}]; this release has no \

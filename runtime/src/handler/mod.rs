@@ -31,6 +31,7 @@ mod load;
 mod load_error;
 mod log_budget;
 mod log_sink;
+mod look;
 mod outcome;
 mod report;
 mod returned;
@@ -40,6 +41,7 @@ mod spec;
 mod state;
 mod supervise;
 mod ticker;
+mod version;
 
 pub use compiled::CompiledFrom;
 pub use control::{CallControl, CancelReason};
@@ -47,6 +49,7 @@ pub use host_engine::{Allocation, HostEngine, HostEngineConfig, HostEngineError}
 pub use instance::{Header, Input, Instance, TimestampType};
 pub use load::{BATCH_HANDLER, LoadedHandler, RECORD_HANDLER};
 pub use load_error::LoadError;
+pub use look::{Looked, Producer};
 pub use outcome::{BatchReport, CallEnd, CallReport, Outcome};
 pub use report::{ComponentReport, ImportGrant, ImportUse};
 pub use services::{
@@ -54,6 +57,7 @@ pub use services::{
     ProducerError,
 };
 pub use spec::{Access, FileGrant, Grants, HandlerLimits, HandlerSpec, InstanceMode, LogLevel};
+pub use version::CONTRACT;
 
 #[cfg(test)]
 pub(crate) mod testing;

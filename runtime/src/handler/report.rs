@@ -52,6 +52,30 @@ pub enum ImportGrant {
     Granted,
     /// Linked, but empty or refusing everything.
     Closed,
+    /// This host has no such interface.
+    Unknown,
+}
+
+impl ImportUse {
+    /// What would open a closed import, as the manifest has it; `None` where nothing is to be opened, or nothing opens it.
+    pub fn grant_line(&self) -> Option<&'static str> {
+        if self.grant != ImportGrant::Closed {
+            return None;
+        }
+        let interface = self.name.split('@').next().unwrap_or(&self.name);
+        match interface {
+            "sharemill:worker/producer" => Some(r#"grants = { emit = ["TOPIC"] }"#),
+            "wasi:cli/environment" => Some(r#"grants = { env = { NAME = "VALUE" } }"#),
+            "wasi:config/store" => Some(r#"grants = { config = { NAME = "VALUE" } }"#),
+            other if other.starts_with("wasi:http/") => {
+                Some(r#"grants = { http = [{ url = "https://HOST", methods = ["POST"] }] }"#)
+            }
+            other if other.starts_with("wasi:filesystem/") => {
+                Some(r#"grants = { files = [{ host = "FOLDER", guest = "/NAME", access = "read" }] }"#)
+            }
+            _ => None,
+        }
+    }
 }
 
 /// `None`: no such interface in this host.

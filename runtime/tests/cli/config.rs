@@ -563,7 +563,7 @@ fn what_the_manifest_names_must_be_there() {
         [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
         --- stderr
         error: deployments.d.component does not exist: [DIR]/missing.wasm (line 4)
-        hint: relative paths start at the manifest's folder
+        hint: build it, or correct the path: relative paths start at the manifest's folder
         ");
     insta::assert_snapshot!(deployment("grants = { files = [{ host = \"missing\", guest = \"/a\" }] }"), @"
     exit 1

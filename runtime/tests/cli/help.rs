@@ -30,10 +30,12 @@ fn overview() {
       archived    List what a group of a Kafka cluster has given up, and copy it
       config      Check or show the manifest
       invoke      Run one record through a component, without an engine
+      test        Run the records of files through a component and compare what becomes of them
       doctor      Say why nothing is consumed from a Kafka cluster
       verify      Read everything on disk and report damage
       crash-test  Kill a loaded engine again and again and check that nothing is lost
       module      Look into a component
+      wit         Write the contract between host and handlers, as WIT
 
     Options:
       -h, --help
@@ -803,6 +805,102 @@ fn commands() {
 
       -h, --help
               Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["test", "--help"]), @r#"
+    exit 0
+    --- stdout
+    Run the records of files through a component and compare what becomes of them
+
+    Usage: sharemill test [OPTIONS] [FILTER]
+
+    Arguments:
+      [FILTER]
+              Only records with this in their name or in FILE:LINE
+
+    Options:
+          --records <PATH>
+              File of records, or folder of such files, *.ndjson; those of deployment NAME may be in a
+              folder NAME below it [default: records beside the manifest]
+
+          --deployment <NAME>
+              Deployment whose component, settings, limits and grants hold [default: the only one]
+
+          --component <FILE>
+              Component file in place of the deployment's
+
+          --from-dead-letter <TOPIC/PARTITION/OFFSET>
+              Replay this dead letter instead, and say what would become of it if it were redriven now;
+              it stays where it lies
+
+          --manifest <FILE>
+              Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
+              sharemill.toml]
+
+          --data-dir <DIR>
+              Data directory; no manifest is read [env: SHAREMILL_DATA_DIR]
+
+          --bootstrap <HOST:PORT>
+              Brokers of a Kafka cluster, separated by commas; no manifest is read
+
+          --property <NAME=VALUE>
+              Property of librdkafka for --bootstrap, may be given several times; other users see
+              passwords: keep them in a manifest's secrets
+
+          --format <FORMAT>
+              How the answer is printed
+
+              Possible values:
+              - table: Aligned columns
+              - json:  JSON
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Runs each record through the built component with the deployment's settings, limits and grants, in
+    an instance of its own. Nothing is produced. Exit code 1 if a record comes to something else than
+    its file expects, 2 if a file has lines that are no such records.
+
+    A record file (*.ndjson) has one JSON object a line. Its fields are those of produce --ndjson (key,
+    value, headers, partition, timestamp, key_base64, value_base64) and these, of which only expect is
+    required:
+      "name"             what the record is called here
+      "topic"            where it is said to come from; the deployment's topic otherwise
+      "delivery_count"   which attempt it is, from 1
+      "checkpoint"       what an earlier renewal left, or "checkpoint_base64"
+      "expect"           an outcome, or an object with it and more
+
+    What an expectation does not mention is not compared:
+      "outcome"          accept, release, reject, renew, or trap, out-of-memory, deadline, limit, exit
+      "after"            the delay of a release or renew, such as "30s"; null: none of its own
+      "reason"           all of it; "reason_contains": a part of it
+      "checkpoint"       what a renew leaves, or "checkpoint_base64"
+      "emits"            all records that it emits, in order: "topic", and of key, value, headers,
+      partition what is to be compared
+      "sends"            the same of what it sends
+
+    A value that is no text is compared as JSON, in whatever order its keys are.
+
+    {"value": {"unit": "K"}, "expect": {"outcome": "reject", "reason_contains": "K"}}
+    "#);
+    insta::assert_snapshot!(run(&["wit", "--help"]), @"
+    exit 0
+    --- stdout
+    Write the contract between host and handlers, as WIT
+
+    Usage: sharemill wit [OPTIONS] <DIR>
+
+    Arguments:
+      <DIR>  Folder to write into; made if it is not there
+
+    Options:
+          --force  Write over files that differ
+      -h, --help   Print help
+
+    Writes DIR/worker.wit, package sharemill:worker with its worlds, and in DIR/deps the interface by
+    which handlers read their settings. wit-bindgen, jco and componentize-py take DIR as it is:
+    wit-bindgen c DIR --world handler.
     ");
 }
 

@@ -1,10 +1,10 @@
-//! `invoke` and `module inspect` with a component made on the spot.
+//! `invoke` with a component made on the spot.
 
 use std::fs;
 
 use crate::support::{ACCEPT, Folder, REJECT, component};
 
-fn folder(body: &str) -> Folder {
+pub(crate) fn folder(body: &str) -> Folder {
     let folder = Folder::with_manifest(
         "[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"t\"\ngrants = { emit = [\"lines\"] }\n\
          [topics.t]\n[topics.lines]\n[host]\ncache-dir = \"cache\"\n",
@@ -14,7 +14,7 @@ fn folder(body: &str) -> Folder {
 }
 
 /// Without what differs from run to run: times, digests, whether the cache was used.
-fn steady(shown: &str) -> String {
+pub(crate) fn steady(shown: &str) -> String {
     let is_steady = |line: &&str| {
         !["time ", "module ", "digest ", "size ", "compiled "]
             .iter()
@@ -139,22 +139,4 @@ fn components_that_are_none() {
     error: the manifest has no deployment e
     hint: sharemill config show prints them
     ");
-}
-
-#[test]
-fn inspect() {
-    let folder = folder(ACCEPT);
-    insta::assert_snapshot!(steady(&folder.run(&["module", "inspect", "handler.wasm"])), @"
-    exit 0
-    --- stdout
-    component handler.wasm
-    memory    64.0 KiB
-    handles   records
-    exports   sharemill:worker/record-handler@[VERSION]
-
-    IMPORT                        GRANT
-    sharemill:worker/types@[VERSION]  not needed
-    ");
-    let json = folder.run(&["module", "inspect", "-", "--deployment", "d", "--format", "json"]);
-    assert!(json.starts_with("exit 0\n--- stdout\n{"), "{json}");
 }

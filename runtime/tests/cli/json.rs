@@ -34,6 +34,7 @@ const QUERIES: &[(&[&str], &[&str], Option<&str>)] = &[
     // One object for each record, as it is stored.
     (&["produce"], &["orders", "a"], None),
     (&["records"], &["enrich"], Some("records")),
+    (&["test"], &["--records", "records.ndjson"], Some("records")),
     (&["topic", "create"], &["new"], None),
     (&["topic", "delete"], &["orders", "--force"], None),
     (&["topic", "describe"], &["orders"], Some("partition_list")),
@@ -53,6 +54,7 @@ const ON_CLUSTERS: &[&[&str]] = &[
 #[test]
 fn every_query_prints_one_object() {
     let folder = Folder::with_manifest(MANIFEST);
+    folder.file("records.ndjson", "{\"expect\": \"accept\"}");
     let _host = FakeHost::start(&folder.path().join("data"));
     // Needs the directory to itself.
     let alone = Folder::with_manifest(MANIFEST);

@@ -9,6 +9,7 @@ mod data;
 mod fake;
 mod help;
 mod host;
+mod inspect;
 mod invoke;
 mod json;
 #[cfg(feature = "kafka")]
@@ -17,6 +18,8 @@ mod leftover;
 mod log;
 mod lost;
 mod produce;
+mod records;
 mod reference;
 mod support;
 mod verify;
+mod wit;

@@ -40,8 +40,9 @@ const LICENCES: [&str; 13] = [
 ];
 
 /// Direct dependencies of which a second version is there, and why.
-const DUPLICATES: [(&str, &str); 3] = [
+const DUPLICATES: [(&str, &str); 4] = [
     ("sha2", "wasmtime's cache keys are made with the version before"),
+    ("wasmparser", "wasmtime's own; the newer one goes with wit-component"),
     (
         "wit-component",
         "in tests: the one that knows the newest WIT; wasmtime has its own",

@@ -21,7 +21,7 @@ pub use query::{
     DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, QueryArgs, RecordsArgs, TopicCommand,
     TopicCreate, TopicRead,
 };
-pub use work::{InvokeArgs, ProduceArgs, RunArgs};
+pub use work::{InvokeArgs, ProduceArgs, RunArgs, TestArgs};
 
 use crate::output;
 
@@ -70,6 +70,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Run one record through a component, without an engine
     Invoke(InvokeArgs),
+    /// Run the records of files through a component and compare what becomes of them
+    Test(TestArgs),
     /// Say why nothing is consumed from a Kafka cluster
     #[command(
         after_help = "Asks the cluster of the manifest's source, in the order in which one thing needs the other: addresses, TLS, login, versions, \
@@ -87,6 +89,8 @@ pub enum Command {
     /// Look into a component
     #[command(subcommand)]
     Module(ModuleCommand),
+    /// Write the contract between host and handlers, as WIT
+    Wit(WitArgs),
 }
 
 /// Which manifest.
@@ -114,6 +118,17 @@ pub struct DataArgs {
     #[cfg(feature = "kafka")]
     #[arg(long = "property", value_name = "NAME=VALUE", requires = "bootstrap", value_parser = work::pair)]
     pub properties: Vec<(String, String)>,
+}
+
+impl DataArgs {
+    /// Whether nothing but a manifest may be named.
+    pub fn is_plain(&self) -> bool {
+        #[cfg(feature = "kafka")]
+        if self.bootstrap.is_some() {
+            return false;
+        }
+        self.data_dir.is_none()
+    }
 }
 
 /// `sharemill doctor`.
@@ -237,4 +252,19 @@ pub struct InspectArgs {
     /// How the answer is printed.
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// `sharemill wit`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Writes DIR/worker.wit, package sharemill:worker with its worlds, and in DIR/deps the interface by which handlers read their settings. \
+                  wit-bindgen, jco and componentize-py take DIR as it is: wit-bindgen c DIR --world handler."
+)]
+pub struct WitArgs {
+    /// Folder to write into; made if it is not there
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Write over files that differ
+    #[arg(long)]
+    pub force: bool,
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 
-use super::{DataArgs, FormatArg, ManifestArg};
+use super::{DataArgs, FormatArg, ManifestArg, QueryArgs};
+use crate::admin::DeadLetterId;
 use crate::config::{LogFormat, parse_duration};
 
 /// `sharemill run`.
@@ -153,6 +154,51 @@ pub struct InvokeArgs {
     /// How the answer is printed.
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// `sharemill test`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Runs each record through the built component with the deployment's settings, limits and grants, in an instance of its own. \
+        Nothing is produced. Exit code 1 if a record comes to something else than its file expects, 2 if a file has lines that are no such records.\n\n\
+        A record file (*.ndjson) has one JSON object a line. Its fields are those of produce --ndjson (key, value, headers, partition, timestamp, \
+        key_base64, value_base64) and these, of which only expect is required:\n  \
+        \"name\"             what the record is called here\n  \
+        \"topic\"            where it is said to come from; the deployment's topic otherwise\n  \
+        \"delivery_count\"   which attempt it is, from 1\n  \
+        \"checkpoint\"       what an earlier renewal left, or \"checkpoint_base64\"\n  \
+        \"expect\"           an outcome, or an object with it and more\n\n\
+        What an expectation does not mention is not compared:\n  \
+        \"outcome\"          accept, release, reject, renew, or trap, out-of-memory, deadline, limit, exit\n  \
+        \"after\"            the delay of a release or renew, such as \"30s\"; null: none of its own\n  \
+        \"reason\"           all of it; \"reason_contains\": a part of it\n  \
+        \"checkpoint\"       what a renew leaves, or \"checkpoint_base64\"\n  \
+        \"emits\"            all records that it emits, in order: topic, and what else is given of each\n  \
+        \"sends\"            the same of what it sends\n\n\
+        A value that is no text is compared as JSON, in whatever order its keys are. With --data-dir or --bootstrap a dead letter is asked for there; \
+        the deployment is the manifest's all the same.\n\n\
+        {\"value\": {\"unit\": \"K\"}, \"expect\": {\"outcome\": \"reject\", \"reason_contains\": \"K\"}}"
+)]
+pub struct TestArgs {
+    /// Only records with this in their name or in FILE:LINE
+    #[arg(value_name = "FILTER")]
+    pub filter: Option<String>,
+    /// File of records, or folder of such files, *.ndjson; those of deployment NAME may be in a folder NAME below it [default: records
+    /// beside the manifest]
+    #[arg(long, value_name = "PATH")]
+    pub records: Option<PathBuf>,
+    /// Deployment whose component, settings, limits and grants hold [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub deployment: Option<String>,
+    /// Component file in place of the deployment's
+    #[arg(long, value_name = "FILE")]
+    pub component: Option<PathBuf>,
+    /// Replay this dead letter instead, and say what would become of it if it were redriven now; it stays where it lies
+    #[arg(long, value_name = "TOPIC/PARTITION/OFFSET", conflicts_with_all = ["filter", "records"])]
+    pub from_dead_letter: Option<DeadLetterId>,
+    /// Which manifest, and whom to ask for the dead letter.
+    #[command(flatten)]
+    pub query: QueryArgs,
 }
 
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {

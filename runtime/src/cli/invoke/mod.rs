@@ -1,4 +1,5 @@
-//! `sharemill invoke`: one record through one component, without an engine, and everything that came of it.
+//! `sharemill invoke`: one record through one component, without an engine, and everything that came of it. `sharemill test` does the
+//! same with many.
 
 mod report;
 mod services;
@@ -15,26 +16,50 @@ use super::component;
 use crate::admin::{Header, Record};
 use crate::handler::{self, BatchReport, CallControl, CallEnd, CallReport, Input, LoadedHandler, TimestampType};
 use crate::output::Failure;
-use report::{Invocation, Times};
+use report::Times;
+pub(super) use report::{Invocation, describe, outgoing_line};
 use services::Recorder;
 
 /// Runs one record; fails if the call does not end in an outcome.
 pub(super) async fn run(args: InvokeArgs) -> Result<(), Failure> {
-    let record = record(&args)?;
-    let checkpoint = args.checkpoint.as_deref().map(read).transpose()?.map(Bytes::from);
+    let delivery = Delivery {
+        record: record(&args)?,
+        topic: args.topic.clone(),
+        offset: 0,
+        attempt: args.attempt,
+        checkpoint: args.checkpoint.as_deref().map(read).transpose()?.map(Bytes::from),
+    };
     let begun = now();
     let component = component::load(&args.component, args.deployment.as_deref(), &args.manifest)?;
-    let loaded = now();
-    let handler = &component.handler;
+    let load = now().duration_since(begun);
+    let mut invocation = once(&component.handler, &delivery).await;
+    invocation.times.load = load;
+    invocation.print(args.format.into())?;
+    match invocation.end {
+        CallEnd::Outcome(_) => Ok(()),
+        _ => Err(invocation.failure()),
+    }
+}
+
+/// One delivery, as it is said to be.
+#[derive(Clone, Debug)]
+pub(super) struct Delivery {
+    pub(super) record: Record,
+    /// `None`: the deployment's own.
+    pub(super) topic: Option<String>,
+    pub(super) offset: u64,
+    pub(super) attempt: u32,
+    pub(super) checkpoint: Option<Bytes>,
+}
+
+/// One delivery through a new instance, and everything that came of it. Loading it took no time.
+pub(super) async fn once(handler: &Arc<LoadedHandler>, delivery: &Delivery) -> Invocation {
     let services = Arc::new(Recorder::default());
-    let topic = args
-        .topic
-        .clone()
-        .or_else(|| handler.spec().topic.clone())
-        .unwrap_or_else(|| "invoke".to_owned());
-    let called = call(handler, &services, &record, &topic, args.attempt, checkpoint).await;
+    let topic = delivery.topic.as_deref().or(handler.spec().topic.as_deref());
+    let loaded = now();
+    let called = call(handler, &services, delivery, topic.unwrap_or("invoke")).await;
     let times = Times {
-        load: loaded.duration_since(begun),
+        load: Duration::ZERO,
         start: called
             .ready
             .map_or(Duration::ZERO, |ready| ready.duration_since(loaded)),
@@ -43,7 +68,7 @@ pub(super) async fn run(args: InvokeArgs) -> Result<(), Failure> {
             .map_or(Duration::ZERO, |ready| called.ended.duration_since(ready)),
         cpu: called.cpu,
     };
-    let invocation = Invocation {
+    Invocation {
         end: called.end,
         emitted: called.emitted,
         said: services.take(),
@@ -52,11 +77,6 @@ pub(super) async fn run(args: InvokeArgs) -> Result<(), Failure> {
         host_calls: called.host_calls,
         dropped_log_bytes: called.dropped_log_bytes,
         digest: handler.inspect().digest,
-    };
-    invocation.print(args.format.into())?;
-    match invocation.end {
-        CallEnd::Outcome(_) => Ok(()),
-        _ => Err(invocation.failure()),
     }
 }
 
@@ -72,14 +92,8 @@ struct Called {
     dropped_log_bytes: u64,
 }
 
-async fn call(
-    handler: &Arc<LoadedHandler>,
-    services: &Arc<Recorder>,
-    record: &Record,
-    topic: &str,
-    attempt: u32,
-    checkpoint: Option<Bytes>,
-) -> Called {
+async fn call(handler: &Arc<LoadedHandler>, services: &Arc<Recorder>, delivery: &Delivery, topic: &str) -> Called {
+    let record = &delivery.record;
     let services: Arc<Recorder> = Arc::clone(services);
     let mut instance = match handler.instantiate(services).await {
         Ok(instance) => instance,
@@ -98,14 +112,14 @@ async fn call(
         id: 1,
         topic,
         partition: record.partition.unwrap_or(0),
-        offset: 0,
+        offset: delivery.offset,
         timestamp_ms: record.timestamp.unwrap_or_else(now_ms),
         timestamp_type: TimestampType::CreateTime,
-        delivery_count: attempt,
+        delivery_count: delivery.attempt,
         key: record.key.as_deref(),
         value: record.value.as_deref(),
         headers: &headers,
-        checkpoint,
+        checkpoint: delivery.checkpoint.clone(),
     };
     let control = CallControl::new(handler.spec().limits.deadline);
     if handler.is_record_handler() {

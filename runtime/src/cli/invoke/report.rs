@@ -14,28 +14,28 @@ use crate::output::{self, Failure, Format, bytes};
 
 /// How long each part took.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Times {
+pub(in crate::cli) struct Times {
     /// Reading, checking, compiling.
-    pub(super) load: Duration,
+    pub(in crate::cli) load: Duration,
     /// Instantiation and `configure`.
-    pub(super) start: Duration,
+    pub(in crate::cli) start: Duration,
     /// The call.
-    pub(super) call: Duration,
+    pub(in crate::cli) call: Duration,
     /// The call without its waits.
-    pub(super) cpu: Duration,
+    pub(in crate::cli) cpu: Duration,
 }
 
 /// Everything that came of it.
 #[derive(Debug)]
-pub(super) struct Invocation {
-    pub(super) end: CallEnd,
-    pub(super) emitted: Vec<OutgoingRecord>,
-    pub(super) said: Said,
-    pub(super) times: Times,
-    pub(super) memory_peak: u64,
-    pub(super) host_calls: u64,
-    pub(super) dropped_log_bytes: u64,
-    pub(super) digest: String,
+pub(in crate::cli) struct Invocation {
+    pub(in crate::cli) end: CallEnd,
+    pub(in crate::cli) emitted: Vec<OutgoingRecord>,
+    pub(in crate::cli) said: Said,
+    pub(in crate::cli) times: Times,
+    pub(in crate::cli) memory_peak: u64,
+    pub(in crate::cli) host_calls: u64,
+    pub(in crate::cli) dropped_log_bytes: u64,
+    pub(in crate::cli) digest: String,
 }
 
 /// A record that was emitted or sent, as JSON.
@@ -60,7 +60,21 @@ impl Invocation {
         Failure::new(describe(&self.end))
     }
 
-    fn as_text(&self) -> String {
+    /// What it logged and printed, a line each.
+    pub(in crate::cli) fn log_lines(&self) -> impl Iterator<Item = String> {
+        self.said.lines.iter().map(|line| {
+            let from = origin(line.level, line.source);
+            let context = if line.context.is_empty() {
+                String::new()
+            } else {
+                format!("{}: ", line.context)
+            };
+            format!("{from:<8} {context}{}", line.message)
+        })
+    }
+
+    /// For people.
+    pub(in crate::cli) fn as_text(&self) -> String {
         let mut text = String::new();
         // Writing to a string cannot fail.
         let _ = writeln!(text, "outcome   {}", output::printable(&describe(&self.end)));
@@ -87,16 +101,7 @@ impl Invocation {
         list(&mut text, "emitted", self.emitted.iter().map(outgoing_line));
         list(&mut text, "sent", self.said.sent.iter().map(outgoing_line));
         list(&mut text, "metrics", self.said.metrics.iter().cloned());
-        let lines = self.said.lines.iter().map(|line| {
-            let from = origin(line.level, line.source);
-            let context = if line.context.is_empty() {
-                String::new()
-            } else {
-                format!("{}: ", line.context)
-            };
-            format!("{from:<8} {context}{}", line.message)
-        });
-        list(&mut text, "log", lines);
+        list(&mut text, "log", self.log_lines());
         if self.dropped_log_bytes > 0 {
             let _ = writeln!(
                 text,
@@ -107,7 +112,8 @@ impl Invocation {
         text
     }
 
-    fn as_json(&self) -> Value {
+    /// With everything in it.
+    pub(in crate::cli) fn as_json(&self) -> Value {
         let emitted: Vec<Outgoing<'_>> = self.emitted.iter().map(outgoing).collect();
         let sent: Vec<Outgoing<'_>> = self.said.sent.iter().map(outgoing).collect();
         let log: Vec<Value> = self
@@ -145,7 +151,7 @@ impl Invocation {
 }
 
 /// How a call ended, in one line.
-fn describe(end: &CallEnd) -> String {
+pub(in crate::cli) fn describe(end: &CallEnd) -> String {
     let because = |reason: &Option<String>| reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
     let later = |after: &Option<Duration>, otherwise: &str| {
         after.map_or_else(
@@ -215,7 +221,8 @@ fn outgoing(record: &OutgoingRecord) -> Outgoing<'_> {
     }
 }
 
-fn outgoing_line(record: &OutgoingRecord) -> String {
+/// A record that was produced, in one line.
+pub(in crate::cli) fn outgoing_line(record: &OutgoingRecord) -> String {
     let part = |bytes: &Option<bytes::Bytes>| bytes.as_ref().map_or_else(|| "null".to_owned(), |bytes| shown(bytes));
     format!(
         "{} key {} value {}",

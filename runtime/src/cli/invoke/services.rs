@@ -10,21 +10,21 @@ use crate::handler::{
 
 /// What a handler said and did beside its outcome.
 #[derive(Debug, Default)]
-pub(super) struct Said {
-    pub(super) lines: Vec<Line>,
-    pub(super) sent: Vec<OutgoingRecord>,
+pub(in crate::cli) struct Said {
+    pub(in crate::cli) lines: Vec<Line>,
+    pub(in crate::cli) sent: Vec<OutgoingRecord>,
     /// Name, value and attributes as text; the first thousand.
-    pub(super) metrics: Vec<String>,
-    pub(super) renewals: u64,
+    pub(in crate::cli) metrics: Vec<String>,
+    pub(in crate::cli) renewals: u64,
 }
 
 /// One line that it logged or printed.
 #[derive(Debug)]
-pub(super) struct Line {
-    pub(super) level: LogLevel,
-    pub(super) source: LogSource,
-    pub(super) context: String,
-    pub(super) message: String,
+pub(in crate::cli) struct Line {
+    pub(in crate::cli) level: LogLevel,
+    pub(in crate::cli) source: LogSource,
+    pub(in crate::cli) context: String,
+    pub(in crate::cli) message: String,
 }
 
 /// Keeps everything. Lines are bounded by the handler's log budget.

@@ -141,9 +141,15 @@ fn wrong_versions_and_types() {
     };
     let error = refused(&with("0.7.0"));
     assert!(
-        matches!(&error, LoadError::WrongVersion { export, .. } if export.contains("@0.7.0")),
+        matches!(&error, LoadError::WrongVersion { version, .. } if version == "0.7.0"),
         "{error}"
     );
+    assert_eq!(
+        error.to_string(),
+        "guest.wasm is built for sharemill:worker@0.7.0 (it has sharemill:worker/record-handler@0.7.0), this host serves \
+         sharemill:worker@0.1.0"
+    );
+    assert!(error.hint().contains("sharemill wit DIR"));
     let error = refused(&with("0.1.0"));
     assert!(matches!(&error, LoadError::WrongType { .. }), "{error}");
     assert!(!error.hint().is_empty());
