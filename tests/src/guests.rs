@@ -1,6 +1,8 @@
 //! Components for tests: those that `cargo xtask guests` builds, and the hostile modules in text form.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 use wit_parser::Resolve;
@@ -14,6 +16,38 @@ pub fn built(name: &str) -> PathBuf {
     let path = folder.join(name).with_extension("wasm");
     assert!(path.exists(), "{} is missing: run `cargo xtask guests`", path.display());
     path
+}
+
+/// Cargo with the compiler that built the guests, in a project as users have them. It builds where the guests are built, which have the
+/// same dependencies.
+///
+/// # Panics
+/// If no guest was built.
+pub fn cargo(project: &Path) -> Command {
+    let folder = root().join("target/guests");
+    let compiler = fs::read_to_string(folder.join("rustc"))
+        .unwrap_or_else(|error| panic!("{} rustc: {error}: run `cargo xtask guests`", folder.display()));
+    let mut command = Command::new("cargo");
+    command.current_dir(project).env("CARGO_TARGET_DIR", builds());
+    // What the cargo of this test has set for its own compiler.
+    for name in [
+        "RUSTC",
+        "RUSTC_WRAPPER",
+        "RUSTC_WORKSPACE_WRAPPER",
+        "RUSTFLAGS",
+        "CARGO_ENCODED_RUSTFLAGS",
+    ] {
+        command.env_remove(name);
+    }
+    if !compiler.is_empty() {
+        command.env("RUSTC", compiler);
+    }
+    command
+}
+
+/// Where [`cargo`] puts what it builds.
+pub fn builds() -> PathBuf {
+    root().join("target/guests-build")
 }
 
 /// The repository.

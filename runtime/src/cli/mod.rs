@@ -17,6 +17,7 @@ mod invoke;
 mod leftover;
 mod manifest;
 mod module;
+pub mod new;
 mod open;
 mod produce;
 mod records;
@@ -62,6 +63,7 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Config(ConfigCommand::Check(args)) => config::check(&args).await,
         Command::Config(ConfigCommand::Show(args)) => config::show(&args),
         Command::Config(ConfigCommand::Schema) => output::json(&schema()),
+        Command::New(args) => new::run(args),
         Command::Run(args) => run::run(args).await,
         Command::Produce(args) => produce::run(args).await,
         Command::Topic(command) => topic::run(command).await,

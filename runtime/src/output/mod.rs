@@ -5,7 +5,7 @@ mod failure;
 mod quantity;
 mod table;
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -53,6 +53,25 @@ pub fn message(text: &str) {
     // Nobody is left to be told that stderr is gone.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
+
+/// Whether a person sits at a terminal who can be asked.
+pub fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks a question at the terminal and waits for a line; `None` if there is none.
+pub fn ask(question: &str) -> Option<String> {
+    let mut terminal = io::stderr().lock();
+    write!(terminal, "{question}").and_then(|()| terminal.flush()).ok()?;
+    let mut line = String::new();
+    match io::stdin().lock().take(ANSWER_BYTES_MAX).read_line(&mut line) {
+        Ok(1..) => Some(line),
+        _ => None,
+    }
+}
+
+/// More than any answer has.
+const ANSWER_BYTES_MAX: u64 = 4_096;
 
 /// Prints a finding about the manifest on stderr.
 pub fn problem(problem: &Problem) {

@@ -21,6 +21,7 @@ fn overview() {
     Usage: sharemill <COMMAND>
 
     Commands:
+      new         Make a project for a handler
       run         Run the deployments of a manifest
       produce     Append records to a topic
       topic       List, describe, create and delete topics
@@ -805,6 +806,31 @@ fn commands() {
 
       -h, --help
               Print help (see a summary with '-h')
+    ");
+    insta::assert_snapshot!(run(&["new", "--help"]), @"
+    exit 0
+    --- stdout
+    Make a project for a handler
+
+    Usage: sharemill new [OPTIONS] [NAME]
+
+    Arguments:
+      [NAME]
+              Name of the project, the package and the deployment; of its folder, which must not be
+              there or be empty
+
+    Options:
+          --lang <LANG>
+              Language of the handler
+
+              Possible values:
+              - rust: Rust
+
+      -h, --help
+              Print help (see a summary with '-h')
+
+    Makes the folder NAME with handler, manifest, records with their expected outcomes, and a README
+    that says how it is built. At a terminal what is not given is asked for.
     ");
     insta::assert_snapshot!(run(&["test", "--help"]), @r#"
     exit 0

@@ -17,6 +17,7 @@ mod kafka;
 mod leftover;
 mod log;
 mod lost;
+mod new;
 mod produce;
 mod records;
 mod reference;

@@ -88,6 +88,18 @@ impl Folder {
         self.run_with_input(arguments, None)
     }
 
+    /// Runs it in another folder.
+    pub(crate) fn command_in(&self, folder: &str, arguments: &[&str]) -> String {
+        let output = self
+            .command(arguments)
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap();
+        let (code, stderr) = (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr));
+        format!("exit {code}\n--- stderr\n{}", self.filtered(&stderr))
+    }
+
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: Option<&str>) -> String {
         let mut child = self
             .command(arguments)

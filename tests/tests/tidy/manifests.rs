@@ -82,8 +82,12 @@ const REGISTRY: &str = "registry+https://github.com/rust-lang/crates.io-index";
 /// Packages that use others and are used by none.
 const NOT_FOR_PRODUCTS: [&str; 2] = ["sharemill-tests", "xtask"];
 
+/// A template is a project of somebody else's, which has no workspace to inherit from.
 fn manifests(tree: &Tree) -> impl Iterator<Item = (&SourceFile, Table)> {
-    tree.named("Cargo.toml").map(|file| {
+    let own = tree
+        .named("Cargo.toml")
+        .filter(|file| !file.path.starts_with("templates/"));
+    own.map(|file| {
         let manifest = file
             .text
             .parse()

@@ -55,6 +55,9 @@ pub(crate) fn build_and_check() -> Result<()> {
 pub(crate) fn build(out: &Path, source: Source) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::prepare(source)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
+    // Tests build a project as a user would, with the compiler that was found here.
+    let compiler = out.join("rustc");
+    fs::write(&compiler, toolchain.compiler()).with_context(|| format!("cannot write {}", compiler.display()))?;
     let mut components = Vec::new();
     for group in &GROUPS {
         say(&format!("build {} ({})", group.what, group.expected));

@@ -23,6 +23,7 @@ pub use query::{
 };
 pub use work::{InvokeArgs, ProduceArgs, RunArgs, TestArgs};
 
+use super::new::Lang;
 use crate::output;
 
 /// The `sharemill` command.
@@ -48,6 +49,8 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Make a project for a handler
+    New(NewArgs),
     /// Run the deployments of a manifest
     Run(RunArgs),
     /// Append records to a topic
@@ -252,6 +255,21 @@ pub struct InspectArgs {
     /// How the answer is printed.
     #[command(flatten)]
     pub format: FormatArg,
+}
+
+/// `sharemill new`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Makes the folder NAME with handler, manifest, records with their expected outcomes, and a README that says how it is built. At a terminal \
+                  what is not given is asked for."
+)]
+pub struct NewArgs {
+    /// Name of the project, the package and the deployment; of its folder, which must not be there or be empty
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Language of the handler
+    #[arg(long, value_enum, value_name = "LANG")]
+    pub lang: Option<Lang>,
 }
 
 /// `sharemill wit`.

@@ -85,6 +85,14 @@ impl Toolchain {
         command
     }
 
+    /// What `RUSTC` is to be; empty for the active toolchain's own.
+    pub(super) fn compiler(&self) -> String {
+        match self {
+            Self::Active => String::new(),
+            Self::Compiler(rustc) => rustc.display().to_string(),
+        }
+    }
+
     /// Compiles a probe for each target: 50 ms, and no stamp can be wrong.
     fn works(&self) -> bool {
         TARGETS.into_iter().all(|target| self.compiles_for(target))
