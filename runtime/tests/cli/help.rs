@@ -902,11 +902,11 @@ fn commands() {
       "after"            the delay of a release or renew, such as "30s"; null: none of its own
       "reason"           all of it; "reason_contains": a part of it
       "checkpoint"       what a renew leaves, or "checkpoint_base64"
-      "emits"            all records that it emits, in order: "topic", and of key, value, headers,
-      partition what is to be compared
+      "emits"            all records that it emits, in order: topic, and what else is given of each
       "sends"            the same of what it sends
 
-    A value that is no text is compared as JSON, in whatever order its keys are.
+    A value that is no text is compared as JSON, in whatever order its keys are. With --data-dir or
+    --bootstrap a dead letter is asked for there; the deployment is the manifest's all the same.
 
     {"value": {"unit": "K"}, "expect": {"outcome": "reject", "reason_contains": "K"}}
     "#);
