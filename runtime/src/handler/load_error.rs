@@ -106,7 +106,7 @@ impl LoadError {
             ),
             Self::Memory { needed, .. } => format!("raise `memory` to at least {}MiB", needed.div_ceil(1 << 20)),
             Self::Feature { .. } => "build it without threads, memory64, GC and exceptions".to_owned(),
-            Self::Read { .. } => "check the path and the permissions of the file".to_owned(),
+            Self::Read { .. } => "build it, or correct the path; this user must be able to read it".to_owned(),
             Self::TooLarge { .. } => {
                 "build it for release, and take debug sections off with `wasm-tools strip`".to_owned()
             }

@@ -113,7 +113,7 @@ fn components_that_are_none() {
     exit 1
     --- stderr
     error: cannot read component missing.wasm: No such file or directory (os error 2)
-    hint: check the path and the permissions of the file
+    hint: build it, or correct the path; this user must be able to read it
     ");
     insta::assert_snapshot!(folder.run(&["invoke", "text.wasm"]), @"
     exit 1

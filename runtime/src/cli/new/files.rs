@@ -26,8 +26,10 @@ fn rust(name: &str) -> Vec<(String, String)> {
 
 /// The template is a project like any other; its own name stands for that of the project.
 fn renamed(text: &str, name: &str) -> String {
-    text.replace(TEMPLATE, name)
-        .replace(&as_crate(TEMPLATE), &as_crate(name))
+    // What was put in is not looked at again: a name may contain the template's.
+    let (template, own) = (as_crate(TEMPLATE), as_crate(name));
+    let parts: Vec<String> = text.split(TEMPLATE).map(|part| part.replace(&template, &own)).collect();
+    parts.join(name)
 }
 
 /// What the compiler makes of a package's name.
@@ -151,6 +153,19 @@ mod tests {
             name.starts_with("sdk/") || !(text.contains("my-handler") || text.contains("my_handler"))
         };
         assert!(files(Lang::Rust, "other-name").iter().all(left));
+    }
+
+    #[test]
+    fn a_name_may_contain_the_template_s() {
+        for name in ["my_handler2", "a-my_handler", "my-handler-my_handler", "my_handler"] {
+            let files = files(Lang::Rust, name);
+            let text = |wanted: &str| &files.iter().find(|(file, _)| file == wanted).unwrap().1;
+            let cargo: toml::Table = text("Cargo.toml").parse().unwrap();
+            assert_eq!(cargo["package"]["name"].as_str(), Some(name));
+            let manifest: toml::Table = text("sharemill.toml").parse().unwrap();
+            let component = manifest["deployments"][name]["component"].as_str().unwrap();
+            assert!(component.ends_with(&format!("/{}.wasm", as_crate(name))), "{component}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::admin::{Admin, DeadLetterDetail, DeadLetterId, ReadQuery};
+use crate::admin::{Admin, DeadLetterDetail, DeadLetterId, ErrorCode, ReadPage, ReadQuery};
 use crate::cli::args::TestArgs;
 use crate::cli::component;
 use crate::cli::invoke::{self, Delivery, Invocation, describe};
@@ -43,8 +43,11 @@ async fn whole(admin: &dyn Admin, id: &DeadLetterId) -> Result<DeadLetterDetail,
         from: Some(from.source_offset),
         limit: Some(1),
     };
-    // The topic may be gone; then the letter is all that there is.
-    let page = admin.read(&from.source_topic, query).await.unwrap_or_default();
+    let page = match admin.read(&from.source_topic, query).await {
+        // The topic is gone, or begins later: the letter is all that there is.
+        Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Invalid) => ReadPage::default(),
+        page => page?,
+    };
     let offset = from.source_offset;
     match page.records.into_iter().find(|found| found.offset == offset) {
         Some(found) => letter.record = found.record,
