@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::args::ManifestArg;
-use super::{manifest, run, specs};
+use super::given::Given;
+use super::{manifest, specs};
 use crate::config::{self, Deployment, Manifest, nearest};
 use crate::handler::{
     Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler, LogLevel, Looked,
@@ -86,10 +87,10 @@ fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Resu
 
 fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Wanted, Failure> {
     let deployment = deployment(manifest, name)?;
-    let environment = run::environment_of(name, deployment)?;
+    let given = Given::of(name, deployment)?;
     Ok(Wanted {
         path: instead.unwrap_or(&deployment.component).to_owned(),
-        spec: specs::handler_spec(name, deployment, &environment),
+        spec: specs::handler_spec(name, deployment, &given),
         cache_dir: Some(manifest.host.cache_dir.clone()),
     })
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::given::Given;
 use super::{run, specs};
 use crate::config::{Deployment, Loaded, Manifest, Problem, Severity};
 use crate::handler::{HostEngine, HostEngineConfig, HostEngineError};
@@ -25,9 +26,9 @@ pub(super) fn find(loaded: &Loaded) -> Vec<Problem> {
         return found;
     };
     for (name, deployment, line) in there {
-        // Variables that are missing have been told; no check needs their values.
-        let environment = run::environment_of(name, deployment).unwrap_or_default();
-        let mut spec = specs::handler_spec(name, deployment, &environment);
+        // Variables and secrets that are missing have been told; no check needs their values.
+        let given = Given::of(name, deployment).unwrap_or_default();
+        let mut spec = specs::handler_spec(name, deployment, &given);
         // As have folders that are none.
         spec.grants.files.retain(|grant| grant.host.is_dir());
         let Err(error) = wasm.load(&deployment.component, Arc::new(spec)) else {

@@ -12,6 +12,7 @@ mod dead;
 mod direct;
 mod doctor;
 pub mod environment;
+mod given;
 mod group;
 mod invoke;
 mod leftover;
@@ -33,6 +34,7 @@ use std::ffi::OsString;
 
 use clap::Parser as _;
 
+pub use given::Given;
 pub use run::RunPlan;
 
 use crate::config::schema;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::args::RunArgs;
+use super::given::Given;
 use super::{environment, manifest};
 use crate::admin::{AdminClient, AdminError, ErrorCode};
-use crate::config::{Deployment, EmbeddedSource, EnvValue, KafkaSource, LogFormat, Manifest, Source, filter};
+use crate::config::{EmbeddedSource, KafkaSource, LogFormat, Manifest, Source, filter};
 use crate::handler::HostEngineError;
 use crate::host::{HostError, flush_log};
 use crate::metrics::MetricsServerError;
@@ -23,8 +24,8 @@ pub struct RunPlan<S = EmbeddedSource> {
     pub manifest: Manifest,
     /// The source's settings.
     pub source: S,
-    /// Values of the granted environment variables, by deployment.
-    pub environment: BTreeMap<String, BTreeMap<String, String>>,
+    /// What the deployments take from the host's surroundings, by name.
+    pub given: BTreeMap<String, Given>,
     /// End when every record is handled and nothing is parked.
     pub until_idle: bool,
 }
@@ -80,7 +81,7 @@ impl RunPlan<Source> {
         RunPlan {
             manifest: self.manifest,
             source,
-            environment: self.environment,
+            given: self.given,
             until_idle: self.until_idle,
         }
     }
@@ -192,13 +193,13 @@ fn plan(args: &RunArgs) -> Result<RunPlan<Source>, Failure> {
     let source = manifest.sources.values().next().cloned();
     let source = source.ok_or_else(|| Failure::new("the manifest has no source"))?;
     let enabled = manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled);
-    let environment = enabled
-        .map(|(name, deployment)| Ok((name.clone(), environment_of(name, deployment)?)))
+    let given = enabled
+        .map(|(name, deployment)| Ok((name.clone(), Given::of(name, deployment)?)))
         .collect::<Result<_, Failure>>()?;
     Ok(RunPlan {
         manifest,
         source,
-        environment,
+        given,
         until_idle: args.until_idle,
     })
 }
@@ -237,33 +238,6 @@ fn apply(manifest: &mut Manifest, args: &RunArgs) -> Result<(), Failure> {
         (None, None) => host.log_format,
     };
     Ok(())
-}
-
-/// Values of every granted variable; those that the host lacks are an error.
-pub(super) fn environment_of(name: &str, deployment: &Deployment) -> Result<BTreeMap<String, String>, Failure> {
-    let mut missing = Vec::new();
-    let mut values = BTreeMap::new();
-    for (variable, value) in &deployment.grants.env {
-        let text = match value {
-            EnvValue::Literal(text) => text.clone(),
-            EnvValue::Inherited { from } => {
-                let Ok(text) = std::env::var(from) else {
-                    missing.push(format!("{from} (for {variable})"));
-                    continue;
-                };
-                text
-            }
-        };
-        values.insert(variable.clone(), text);
-    }
-    if missing.is_empty() {
-        return Ok(values);
-    }
-    let missing = missing.join(", ");
-    Err(Failure::new(format!(
-        "deployment {name} takes variables of the host that are not set: {missing}"
-    ))
-    .hint("set them, or give the values in the manifest"))
 }
 
 #[cfg(test)]

@@ -1,14 +1,14 @@
 //! A deployment of the manifest as the handler and the host loop want it. Plain conversions; ranges were checked at load.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::given::Given;
 use crate::config::{self, Deployment};
 use crate::handler::{Access, FileGrant, Grants, HandlerLimits, HandlerSpec, InstanceMode};
 use crate::supervisor::{Backoff, DeploymentSpec};
 
-/// What its instances need to know. `environment` has the values of the granted variables.
-pub fn handler_spec(name: &str, deployment: &Deployment, environment: &BTreeMap<String, String>) -> HandlerSpec {
+/// What its instances need to know.
+pub fn handler_spec(name: &str, deployment: &Deployment, given: &Given) -> HandlerSpec {
     HandlerSpec {
         deployment: name.to_owned(),
         group: deployment.group.clone(),
@@ -16,16 +16,19 @@ pub fn handler_spec(name: &str, deployment: &Deployment, environment: &BTreeMap<
         limits: HandlerLimits {
             memory: deployment.memory,
             deadline: deployment.deadline,
+            http: deployment.http.clone(),
             ..HandlerLimits::default()
         },
         grants: Grants {
             emit: deployment.grants.emit.iter().cloned().collect(),
             files: deployment.grants.files.iter().map(file_grant).collect(),
+            http: deployment.grants.http.clone(),
             config: deployment.grants.config.clone(),
-            env: environment.clone(),
+            env: given.environment.clone(),
         },
         attempt_limit: Some(deployment.attempts),
         instance: instance_mode(deployment.instance),
+        secrets: given.secrets.clone(),
         settings: deployment.settings.clone().into_iter().collect(),
         ..HandlerSpec::default()
     }

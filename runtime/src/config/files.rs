@@ -44,6 +44,7 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
             };
             section.refuse("component", &format!("{what}: {}", component.display()), COMPONENT_HINT);
         }
+        check_secrets(&deployment.secrets, &section.section("secrets"), context);
         let grants = section.section("grants");
         for (grant, item) in deployment.grants.files.iter().zip(grants.items("files")) {
             if item.get("host").is_some() && !grant.host.is_dir() {

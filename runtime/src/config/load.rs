@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
 use super::context::Context;
+use super::kafka::Secret;
 use super::keys::SourceKind;
 use super::problem::{Problem, Problems, Severity};
 use super::section::Section;
-use super::source::Home;
+use super::source::{Home, read_secrets};
 use super::types::{
     Access, Backoff, Deployment, EnvValue, FileGrant, Grants, Host, InstanceMode, LogFormat, Manifest, Profile,
     RetryTopic, Source,
@@ -19,7 +20,7 @@ use super::types::{
 use super::values::Start;
 use super::values::filter;
 use super::values::names::Rule;
-use super::{check, files, on_kafka, source, topics};
+use super::{check, files, http, on_kafka, source, topics};
 
 /// A manifest, or as much of it as could be understood, with everything that was found.
 #[derive(Clone, Debug)]
@@ -234,7 +235,9 @@ fn read_deployment(name: &str, section: Section<'_, '_>, home: &Home<'_>) -> Dep
             max: backoff.duration("max"),
             jitter: backoff.fraction("jitter"),
         },
+        http: http::read_limits(&section.section("http")),
         settings: read_texts(&section.section("settings")),
+        secrets: read_deployment_secrets(section),
         grants: read_grants(&section.section("grants")),
         group,
         source,
@@ -291,12 +294,27 @@ pub(super) fn read_start(section: &Section<'_, '_>) -> Option<Start> {
     Some(start)
 }
 
+fn read_deployment_secrets(section: &Section<'_, '_>) -> BTreeMap<String, Secret> {
+    let of_secrets = section.section("secrets");
+    let secrets = read_secrets(&of_secrets);
+    let config = section.section("grants").section("config");
+    for (name, _) in config.entries().filter(|(name, _)| secrets.contains_key(*name)) {
+        of_secrets.refuse(
+            name,
+            &format!("has a value in {}, too", config.path()),
+            "give it in one of the two places",
+        );
+    }
+    secrets
+}
+
 fn read_grants(section: &Section<'_, '_>) -> Grants {
     Grants {
         emit: section.names("emit"),
         config: read_texts(&section.section("config")),
         env: read_environment(&section.section("env")),
         files: section.items("files").iter().map(read_file_grant).collect(),
+        http: http::read_grants(section),
     }
 }
 

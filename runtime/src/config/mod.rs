@@ -6,6 +6,7 @@ mod context;
 mod files;
 #[cfg(any(test, feature = "testing"))]
 mod fuzz;
+mod http;
 mod kafka;
 mod keys;
 mod load;
@@ -26,6 +27,7 @@ mod words;
 pub use files::user_cache_dir;
 #[cfg(any(test, feature = "testing"))]
 pub use fuzz::fuzz_manifest;
+pub use http::{HttpGrant, HttpLimits, Network, Scheme, ServerName, WebOrigin};
 pub use kafka::{IsolationLevel, KafkaSource, PRODUCING, Properties, Secret, SecretError};
 pub use keys::Enforced;
 pub use load::{LoadError, Loaded, load, parse};

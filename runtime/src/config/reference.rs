@@ -105,7 +105,20 @@ topic = \"orders\"
 grants = { emit = [\"order-lines\"] }
 ```
 
-The same handler on a Kafka cluster takes these lines more:
+A handler that calls a server, with a key that does not stand here:
+
+```toml
+[deployments.webhook]
+component = \"webhook.wasm\"
+topic = \"events\"
+secrets = { SIGNING_KEY = { env = \"SIGNING_KEY\" } }
+
+[deployments.webhook.grants]
+config = { url = \"https://api.example.com/hooks\" }
+http = [{ url = \"https://api.example.com\", methods = [\"GET\", \"POST\"] }]
+```
+
+The first handler on a Kafka cluster takes these lines more:
 
 ```toml
 [sources.main]

@@ -164,7 +164,7 @@ pub(super) fn is_path(property: &str, value: &str) -> bool {
     property.ends_with(".location") && !matches!(value, "" | "probe")
 }
 
-fn read_secrets(section: &Section<'_, '_>) -> BTreeMap<String, Secret> {
+pub(super) fn read_secrets(section: &Section<'_, '_>) -> BTreeMap<String, Secret> {
     let mut secrets = BTreeMap::new();
     for (name, value) in section.entries() {
         let table = value.get_ref().as_table();

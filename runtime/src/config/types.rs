@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use super::kafka::KafkaSource;
+use super::http::{HttpGrant, HttpLimits};
+use super::kafka::{KafkaSource, Secret};
 use super::units::{format_duration, format_size};
 use super::values::{Retention, Start};
 
@@ -287,8 +288,12 @@ pub struct Deployment {
     pub start: Option<Start>,
     /// Delay before the next attempt.
     pub backoff: Backoff,
+    /// Bounds of the requests that the handler sends.
+    pub http: HttpLimits,
     /// Passed to the handler's `configure`.
     pub settings: BTreeMap<String, String>,
+    /// Values of `wasi:config` that are elsewhere; disjoint with those of the grants.
+    pub secrets: BTreeMap<String, Secret>,
     /// What the handler may reach.
     pub grants: Grants,
 }
@@ -310,6 +315,9 @@ pub struct Grants {
     /// Folders that it may open.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<FileGrant>,
+    /// Servers that it may send requests to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub http: Vec<HttpGrant>,
 }
 
 /// Where an environment variable of a handler has its value from.

@@ -49,6 +49,18 @@ impl Circumstances<'_> {
                 CallEnd::Exit { code: exit.0 }
             };
         }
+        #[cfg(feature = "http")]
+        if let Some(
+            wasmtime_wasi_http::FieldMapError::TooManyFields | wasmtime_wasi_http::FieldMapError::TotalSizeTooBig,
+        ) = error.downcast_ref()
+        {
+            let limit = self.limits.http.header_bytes;
+            return CallEnd::Limit {
+                what: "bytes of HTTP headers",
+                value: limit.saturating_add(1),
+                limit,
+            };
+        }
         let trap = error.downcast_ref::<Trap>().copied();
         if self.limiter.memory_refused() && trap.is_none_or(may_follow_refused_memory) {
             return self.out_of_memory();

@@ -155,10 +155,21 @@ impl producer::Host for HostState {
 impl HostState {
     fn measure(&mut self, name: &str, value: MetricValue, attributes: &[(String, String)]) -> Result<()> {
         self.count_host_call()?;
+        let secrets = &self.spec().secrets;
+        if secrets.values().is_empty() {
+            self.services.metric(Metric {
+                name,
+                value,
+                attributes,
+            });
+            return Ok(());
+        }
+        let mask = |text: &str| secrets.mask(text).into_owned();
+        let attributes: Vec<(String, String)> = attributes.iter().map(|(k, v)| (mask(k), mask(v))).collect();
         self.services.metric(Metric {
-            name,
+            name: &mask(name),
             value,
-            attributes,
+            attributes: &attributes,
         });
         Ok(())
     }

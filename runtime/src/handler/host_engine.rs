@@ -92,6 +92,8 @@ pub struct HostEngine {
     pub(super) linker: Linker<HostState>,
     pub(super) cache: Option<CompileCache>,
     pub(super) memory_max: u64,
+    #[cfg(feature = "http")]
+    pub(super) http: Arc<super::http::Client>,
     ticker: Arc<Ticker>,
     pooling: bool,
 }
@@ -130,6 +132,8 @@ impl HostEngine {
             linker,
             cache,
             memory_max: config.memory_max,
+            #[cfg(feature = "http")]
+            http: Arc::new(super::http::Client::of_system()),
             ticker: Arc::new(ticker),
             pooling,
         })
@@ -163,6 +167,26 @@ impl HostEngine {
     /// To be called once by every lane thread before its first call, which it makes some hundred microseconds faster.
     pub fn prepare_thread() {
         Engine::tls_eager_initialize();
+    }
+
+    /// With names of its own instead of the system's, for what it loads from here on.
+    #[cfg(feature = "http")]
+    #[must_use]
+    pub fn resolving_with(self, resolver: Arc<dyn super::http::Resolver>) -> Self {
+        let http = Arc::new(super::http::Client::new(resolver));
+        Self { http, ..self }
+    }
+
+    /// Reads the certificates that are trusted; why there are none, if so.
+    #[cfg(feature = "http")]
+    pub(super) fn prepare_tls(&self) -> Result<(), String> {
+        self.http.prepare_tls()
+    }
+
+    #[cfg(not(feature = "http"))]
+    #[expect(clippy::unused_self, reason = "as with the feature")]
+    pub(super) fn prepare_tls(&self) -> Result<(), String> {
+        Ok(())
     }
 
     pub(super) fn ticker(&self) -> &Arc<Ticker> {
@@ -234,13 +258,15 @@ fn pool(config: &HostEngineConfig) -> PoolingAllocationConfig {
     pool
 }
 
-/// Everything that may be imported, closed until granted. `wasi:http` is absent on purpose: `load` says how to get it.
+/// Everything that may be imported, closed until granted. `wasi:http` without its grant is refused by `load`, which says how to get it.
 fn link(engine: &Engine) -> wasmtime::Result<Linker<HostState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_config::add_to_linker(&mut linker, |state: &mut HostState| {
         WasiConfig::from(state.config_values())
     })?;
+    #[cfg(feature = "http")]
+    super::http::add_to_linker(&mut linker)?;
     bindings::Host_::add_to_linker::<HostState, HasSelf<HostState>>(&mut linker, |state| state)?;
     Ok(linker)
 }

@@ -15,7 +15,7 @@ use super::load::LoadedHandler;
 use super::outcome::{BatchReport, CallEnd, CallReport, Outcome};
 use super::returned::{batch_ends, cut, outcome_of};
 use super::services::HostServices;
-use super::spec::HandlerLimits;
+use super::spec::HandlerSpec;
 use super::state::{HostState, RecordState};
 use super::supervise::{Clock, Supervised, Waiting, supervise};
 
@@ -99,7 +99,7 @@ impl LoadedHandler {
             supervise(start, waiting, control, self.activity(), &mut clock).await
         };
         // What was said before the first record has gone to the log; it belongs to no call.
-        let _ = store.data().sink.end();
+        let _ = store.data_mut().end_call();
         match started {
             Supervised::Done(Ok(Started::Ready(exports))) => {
                 store.data_mut().limiter.forget_refusals();
@@ -110,11 +110,11 @@ impl LoadedHandler {
                 })
             }
             Supervised::Done(Ok(Started::Refused(reason))) => Err(CallEnd::Refused {
-                reason: cut(reason, self.spec().limits.reason_bytes),
+                reason: cut(reason, self.spec()),
             }),
-            Supervised::Done(Err(error)) => Err(circumstances(&store, true).of(&error)),
+            Supervised::Done(Err(error)) => Err(masked(circumstances(&store, true).of(&error), self.spec())),
             Supervised::Stopped => Err(circumstances(&store, true).stopped()),
-            Supervised::Panicked(text) => Err(CallEnd::Panic(text)),
+            Supervised::Panicked(text) => Err(masked(CallEnd::Panic(text), self.spec())),
         }
     }
 
@@ -222,7 +222,7 @@ impl Instance {
             };
             supervise(call, waiting, control, handler.activity(), &mut clock).await
         };
-        let ends = self.end_of(ended, |outcome, limits| batch_ends(outcome, inputs.len(), limits));
+        let ends = self.end_of(ended, |outcome, spec| batch_ends(outcome, inputs.len(), spec));
         self.usable = ends.is_ok();
         let ends = ends.unwrap_or_else(|end| vec![end; inputs.len()]);
         self.batch_report(ends, &clock)
@@ -260,19 +260,20 @@ impl Instance {
     fn end_of<W, T>(
         &self,
         ended: Supervised<wasmtime::Result<W>>,
-        convert: impl FnOnce(W, &HandlerLimits) -> Result<T, CallEnd>,
+        convert: impl FnOnce(W, &HandlerSpec) -> Result<T, CallEnd>,
     ) -> Result<T, CallEnd> {
-        match ended {
-            Supervised::Done(Ok(returned)) => convert(returned, self.store.data().limits()),
-            Supervised::Done(Err(error)) => Err(circumstances(&self.store, false).of(&error)),
-            Supervised::Stopped => Err(circumstances(&self.store, false).stopped()),
-            Supervised::Panicked(text) => Err(CallEnd::Panic(text)),
-        }
+        let end = match ended {
+            Supervised::Done(Ok(returned)) => return convert(returned, self.store.data().spec()),
+            Supervised::Done(Err(error)) => circumstances(&self.store, false).of(&error),
+            Supervised::Stopped => circumstances(&self.store, false).stopped(),
+            Supervised::Panicked(text) => CallEnd::Panic(text),
+        };
+        Err(masked(end, self.store.data().spec()))
     }
 
     fn report(&mut self, end: CallEnd, clock: &Clock) -> CallReport {
         let state = self.store.data_mut();
-        let said = state.sink.end();
+        let said = state.end_call();
         let emitted = match (&end, state.call.records.first_mut()) {
             (CallEnd::Outcome(Outcome::Accept), Some(record)) => std::mem::take(&mut record.emitted),
             _ => Vec::new(),
@@ -291,7 +292,7 @@ impl Instance {
 
     fn batch_report(&mut self, ends: Vec<CallEnd>, clock: &Clock) -> BatchReport {
         let state = self.store.data_mut();
-        let said = state.sink.end();
+        let said = state.end_call();
         let emitted = ends
             .iter()
             .zip(&mut state.call.records)
@@ -311,6 +312,11 @@ impl Instance {
             dropped_log_bytes: said.dropped,
         }
     }
+}
+
+fn masked(mut end: CallEnd, spec: &HandlerSpec) -> CallEnd {
+    spec.secrets.mask_end(&mut end);
+    end
 }
 
 fn circumstances(store: &Store<HostState>, starting: bool) -> Circumstances<'_> {

@@ -22,6 +22,7 @@ use super::spec::HandlerSpec;
 use super::state::HostState;
 use super::ticker::{Activity, Ticker};
 use super::version;
+use crate::config::{HttpGrant, Scheme};
 
 /// A component ready to be instantiated, with the policy of its deployment. Shared by all lanes.
 pub struct LoadedHandler {
@@ -32,6 +33,10 @@ pub struct LoadedHandler {
     spec: Arc<HandlerSpec>,
     config_values: WasiConfigVariables,
     log_budget: Arc<LogBudget>,
+    #[cfg(feature = "http")]
+    policy: Arc<super::http::Policy>,
+    #[cfg(feature = "http")]
+    client: Arc<super::http::Client>,
     /// Deadlines hold as long as anything can run.
     ticker: Arc<Ticker>,
     digest: ComponentDigest,
@@ -75,6 +80,11 @@ impl LoadedHandler {
 
     pub(super) fn config_values(&self) -> &WasiConfigVariables {
         &self.config_values
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) fn outgoing(&self, sink: Arc<super::log_sink::LogSink>) -> super::http::Outgoing {
+        super::http::Outgoing::new(self.policy.clone(), self.client.clone(), sink)
     }
 
     pub(super) fn log_budget(&self) -> &Arc<LogBudget> {
@@ -158,7 +168,7 @@ pub(super) fn link(
     let report = opened.report(path);
     let Opened { component, digest, .. } = opened;
     version::check(&host.engine, path, &component)?;
-    let imports = check_imports(&host.engine, path, &component, &spec)?;
+    let imports = check_imports(host, path, &component, &spec)?;
     let pre = host.linker.instantiate_pre(&component).map_err(|error| {
         version::differs(&host.engine, path, &component).unwrap_or_else(|| LoadError::WrongImport {
             path: path.to_owned(),
@@ -180,9 +190,14 @@ pub(super) fn link(
         imports,
         ..report
     };
-    let config_values = spec.grants.config.iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    let config_values = spec.grants.config.iter().chain(spec.secrets.values());
+    let config_values = config_values.map(|(k, v)| (k.clone(), v.clone())).collect();
     let log_budget = Arc::new(LogBudget::new(&spec.deployment, &spec.limits));
     Ok(Arc::new(LoadedHandler {
+        #[cfg(feature = "http")]
+        policy: Arc::new(super::http::Policy::new(&spec)),
+        #[cfg(feature = "http")]
+        client: host.http.clone(),
         pre,
         record,
         batch,
@@ -271,20 +286,38 @@ fn compile(
     })
 }
 
+/// Closed unless granted: a handler that cannot send its requests is of no use.
+fn check_http(host: &HostEngine, path: &Path, import: &str, spec: &HandlerSpec) -> Result<(), LoadError> {
+    let (path, import) = (path.to_owned(), import.to_owned());
+    let deployment = spec.deployment.clone();
+    if spec.grants.http.is_empty() {
+        return Err(LoadError::HttpNotGranted {
+            path,
+            import,
+            deployment,
+        });
+    }
+    if cfg!(not(feature = "http")) {
+        return Err(LoadError::HttpNotBuilt { path, import });
+    }
+    let is_secure = |grant: &HttpGrant| grant.url.scheme == Scheme::Https;
+    if spec.grants.http.iter().any(is_secure) {
+        host.prepare_tls()
+            .map_err(|why| LoadError::Certificates { deployment, why })?;
+    }
+    Ok(())
+}
+
 fn check_imports(
-    engine: &Engine,
+    host: &HostEngine,
     path: &Path,
     component: &Component,
     spec: &HandlerSpec,
 ) -> Result<Vec<ImportUse>, LoadError> {
     let mut imports = Vec::new();
-    for import in import_names(engine, component) {
+    for import in import_names(&host.engine, component) {
         if import.starts_with("wasi:http/") {
-            return Err(LoadError::HttpNotGranted {
-                path: path.to_owned(),
-                import,
-                deployment: spec.deployment.clone(),
-            });
+            check_http(host, path, &import, spec)?;
         }
         match import_use(&import, spec) {
             Some(import_use) => imports.push(import_use),

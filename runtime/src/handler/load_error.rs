@@ -60,6 +60,14 @@ pub enum LoadError {
         import: String,
         deployment: String,
     },
+    /// `wasi:http` in a host that was built without.
+    #[error("{} imports {import}, which this build of sharemill does not have", path.display())]
+    HttpNotBuilt { path: PathBuf, import: String },
+    /// A server is to be reached over TLS, and no certificate is trusted.
+    #[error(
+        "deployment {deployment:?} is granted a server by https, and the system's certificates are not there: {why}"
+    )]
+    Certificates { deployment: String, why: String },
     /// An import that no grant would meet.
     #[error("{} imports {import}, which this host does not have", path.display())]
     UnknownImport { path: PathBuf, import: String },
@@ -101,9 +109,13 @@ impl LoadError {
                 "build it again for this host: sharemill wit DIR writes the contract that it serves".to_owned()
             }
             Self::HttpNotGranted { deployment, .. } => format!(
-                "it would be granted by `http = [\"https://HOST\"]` in `grants` of [deployments.{deployment}]; this release has no \
-                 outgoing HTTP yet"
+                "write `http = [{{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }}]` with the server's name in `grants` of \
+                 [deployments.{deployment}]"
             ),
+            Self::HttpNotBuilt { .. } => "use a build with the feature `http`, which is on by default".to_owned(),
+            Self::Certificates { .. } => {
+                "install ca-certificates, or name a file in PEM in the variable SSL_CERT_FILE".to_owned()
+            }
             Self::Memory { needed, .. } => format!("raise `memory` to at least {}MiB", needed.div_ceil(1 << 20)),
             Self::Feature { .. } => "build it without threads, memory64, GC and exceptions".to_owned(),
             Self::Read { .. } => "build it, or correct the path; this user must be able to read it".to_owned(),

@@ -14,14 +14,16 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use super::control::now;
 use super::log_budget::{Admitted, LogBudget};
+use super::secrets::Secrets;
 use super::services::{HostServices, LogLine, LogSource};
-use super::spec::{HandlerLimits, LogLevel};
+use super::spec::{HandlerSpec, LogLevel};
 
 /// One per store.
 pub(super) struct LogSink {
     services: Arc<dyn HostServices>,
     budget: Arc<LogBudget>,
     limits: SinkLimits,
+    secrets: Secrets,
     /// The delivery being handled; `NO_DELIVERY` while the instance starts.
     id: AtomicU64,
     /// Anything to flush and reset at the end of the call; most handlers say nothing.
@@ -55,7 +57,8 @@ pub(super) struct Said {
 }
 
 impl LogSink {
-    pub(super) fn new(services: Arc<dyn HostServices>, limits: &HandlerLimits, budget: Arc<LogBudget>) -> Self {
+    pub(super) fn new(services: Arc<dyn HostServices>, spec: &HandlerSpec, budget: Arc<LogBudget>) -> Self {
+        let limits = &spec.limits;
         Self {
             services,
             budget,
@@ -65,6 +68,7 @@ impl LogSink {
                 line_bytes: limits.log_line_bytes.max(1),
                 tail: limits.log_tail,
             },
+            secrets: spec.secrets.clone(),
             id: AtomicU64::new(NO_DELIVERY),
             used: AtomicBool::new(false),
             lines: Mutex::new(Lines::default()),
@@ -87,7 +91,7 @@ impl LogSink {
             (LogSource::Stderr, std::mem::take(&mut lines.stderr)),
         ] {
             if !rest.is_empty() {
-                self.line(lines, source, level_of(source), "", &String::from_utf8_lossy(&rest));
+                self.printed(lines, source, &rest);
             }
         }
         let ended = std::mem::take(lines);
@@ -100,12 +104,20 @@ impl LogSink {
     /// One message of the logging interface; line ends in it are escaped like any control character.
     pub(super) fn log(&self, level: LogLevel, context: &str, message: &str) {
         let mut lines = self.lock();
-        let cut = floor_char_boundary(message, self.limits.line_bytes);
-        let (kept, rest) = message.split_at(cut);
+        // Secrets first: a cut would leave a part of one that nobody finds again.
+        let limit = self.limits.line_bytes;
+        let masked = self.secrets.mask_head(message, limit);
+        let kept = masked.get(..floor_char_boundary(&masked, limit)).unwrap_or_default();
+        let rest = if message.len() > limit {
+            message.len() - kept.len()
+        } else {
+            0
+        };
+        let context = self.secrets.mask_head(context, CONTEXT_BYTES);
         let context = context
-            .get(..floor_char_boundary(context, CONTEXT_BYTES))
+            .get(..floor_char_boundary(&context, CONTEXT_BYTES))
             .unwrap_or_default();
-        lines.dropped = lines.dropped.saturating_add(rest.len() as u64);
+        lines.dropped = lines.dropped.saturating_add(rest as u64);
         self.line(&mut lines, LogSource::Log, level, context, kept);
     }
 
@@ -131,21 +143,31 @@ impl LogSink {
             bytes = rest;
             if ended {
                 let mut whole = std::mem::take(partial);
-                self.line(
-                    &mut lines,
-                    source,
-                    level_of(source),
-                    "",
-                    &String::from_utf8_lossy(&whole),
-                );
+                let begun = if whole.len() == self.limits.line_bytes {
+                    self.secrets.begun(&whole)
+                } else {
+                    0
+                };
+                // What may be a secret with what follows stays together.
+                let end = if begun < whole.len() {
+                    whole.len() - begun
+                } else {
+                    whole.len()
+                };
+                self.printed(&mut lines, source, whole.get(..end).unwrap_or_default());
                 // Keep the buffer for the next line.
-                whole.clear();
+                whole.drain(..end);
                 match source {
                     LogSource::Stderr => lines.stderr = whole,
                     LogSource::Stdout | LogSource::Log => lines.stdout = whole,
                 }
             }
         }
+    }
+
+    fn printed(&self, lines: &mut Lines, source: LogSource, line: &[u8]) {
+        let text = String::from_utf8_lossy(line);
+        self.line(lines, source, level_of(source), "", &self.secrets.mask(&text));
     }
 
     fn line(&self, lines: &mut Lines, source: LogSource, level: LogLevel, context: &str, text: &str) {
@@ -305,13 +327,17 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "tests")]
 
     use super::*;
-    use crate::handler::NullServices;
+    use crate::handler::{HandlerLimits, NullServices};
 
     fn sink(change: impl FnOnce(&mut HandlerLimits)) -> LogSink {
-        let mut limits = HandlerLimits::default();
-        change(&mut limits);
-        let budget = Arc::new(LogBudget::new("test", &limits));
-        LogSink::new(Arc::new(NullServices), &limits, budget)
+        let mut spec = HandlerSpec::default();
+        change(&mut spec.limits);
+        of(&spec)
+    }
+
+    fn of(spec: &HandlerSpec) -> LogSink {
+        let budget = Arc::new(LogBudget::new("test", &spec.limits));
+        LogSink::new(Arc::new(NullServices), spec, budget)
     }
 
     #[test]
@@ -353,9 +379,9 @@ mod tests {
     /// Lines that the filter hides took the room of those that it shows.
     #[test]
     fn what_nobody_sees_takes_nothing_from_the_deployments_budget() {
-        let limits = HandlerLimits::default();
-        let budget = Arc::new(LogBudget::new("test", &limits));
-        let hidden = LogSink::new(Arc::new(NullServices), &limits, budget.clone());
+        let spec = HandlerSpec::default();
+        let budget = Arc::new(LogBudget::new("test", &spec.limits));
+        let hidden = LogSink::new(Arc::new(NullServices), &spec, budget.clone());
         for _ in 0..200 {
             for _ in 0..100 {
                 hidden.log(LogLevel::Info, "", "hidden");
@@ -372,6 +398,31 @@ mod tests {
         let said = sink.end();
         assert_eq!(said.tail, ["abc"]);
         assert_eq!(said.dropped, 4);
+    }
+
+    /// However the lines are broken and cut.
+    #[test]
+    fn no_line_has_a_part_of_a_secret() {
+        const SECRET: &str = "abcdefgh1234";
+        for line_bytes in [12, 13, 20, 25] {
+            let mut spec = HandlerSpec {
+                secrets: Secrets::new([("KEY".to_owned(), SECRET.to_owned())].into()).unwrap(),
+                ..HandlerSpec::default()
+            };
+            (spec.limits.log_line_bytes, spec.limits.log_tail) = (line_bytes, 100);
+            let sink = of(&spec);
+            for before in 0..30 {
+                let text = format!("{}{SECRET}{}{SECRET}", "-".repeat(before), "+".repeat(30 - before));
+                for piece in text.as_bytes().chunks(7) {
+                    sink.write(LogSource::Stdout, piece);
+                }
+                sink.write(LogSource::Stdout, b"\n");
+                sink.log(LogLevel::Info, &text, &text);
+                let said = sink.end().tail.concat();
+                assert!(!said.contains(['a', 'h', '1', '4']), "{line_bytes} {before}: {said}");
+                assert!(said.contains("***"), "{line_bytes} {before}: {said}");
+            }
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ mod compiled;
 mod control;
 mod host_calls;
 mod host_engine;
+#[cfg(feature = "http")]
+mod http;
 mod instance;
 mod limiter;
 mod load;
@@ -35,6 +37,7 @@ mod look;
 mod outcome;
 mod report;
 mod returned;
+mod secrets;
 mod services;
 mod sniff;
 mod spec;
@@ -46,12 +49,15 @@ mod version;
 pub use compiled::CompiledFrom;
 pub use control::{CallControl, CancelReason};
 pub use host_engine::{Allocation, HostEngine, HostEngineConfig, HostEngineError};
+#[cfg(feature = "http")]
+pub use http::Resolver;
 pub use instance::{Header, Input, Instance, TimestampType};
 pub use load::{BATCH_HANDLER, LoadedHandler, RECORD_HANDLER};
 pub use load_error::LoadError;
 pub use look::{Looked, Producer};
 pub use outcome::{BatchReport, CallEnd, CallReport, Outcome};
 pub use report::{ComponentReport, ImportGrant, ImportUse};
+pub use secrets::{SecretRefused, Secrets};
 pub use services::{
     BoxFuture, HostServices, LeaseError, LogLine, LogSource, Metric, MetricValue, NullServices, OutgoingRecord,
     ProducerError,

@@ -96,10 +96,11 @@ pub(super) fn import_use(name: &str, spec: &HandlerSpec) -> Option<ImportUse> {
         | "sharemill:worker/metrics" => ImportGrant::Free,
         "sharemill:worker/producer" => granted(!spec.grants.emit.is_empty()),
         "wasi:cli/environment" => granted(!spec.grants.env.is_empty()),
-        "wasi:config/store" => granted(!spec.grants.config.is_empty()),
+        "wasi:config/store" => granted(!spec.grants.config.is_empty() || !spec.secrets.values().is_empty()),
         other => match other.split('/').next() {
             Some("wasi:cli" | "wasi:io" | "wasi:clocks" | "wasi:random") => ImportGrant::Free,
             Some("wasi:filesystem") => granted(!spec.grants.files.is_empty()),
+            Some("wasi:http") => granted(!spec.grants.http.is_empty()),
             Some("wasi:sockets") => ImportGrant::Closed,
             _ => return None,
         },

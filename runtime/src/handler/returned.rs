@@ -1,5 +1,6 @@
 //! From what a guest returned to the host's words: outcomes within their limits, one end for each record of a batch.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,10 +9,11 @@ use super::bindings::exports::sharemill::worker::record_batch_handler;
 use super::bindings::sharemill::worker::types::Outcome as WitOutcome;
 use super::log_sink::floor_char_boundary;
 use super::outcome::{CallEnd, Outcome};
-use super::spec::HandlerLimits;
+use super::spec::HandlerSpec;
 
-pub(super) fn outcome_of(returned: WitOutcome, limits: &HandlerLimits) -> Result<CallEnd, CallEnd> {
-    let reason = |reason: Option<String>| reason.map(|text| cut(text, limits.reason_bytes));
+pub(super) fn outcome_of(returned: WitOutcome, spec: &HandlerSpec) -> Result<CallEnd, CallEnd> {
+    let limits = &spec.limits;
+    let reason = |reason: Option<String>| reason.map(|text| cut(text, spec));
     Ok(CallEnd::Outcome(match returned {
         WitOutcome::Accept => Outcome::Accept,
         WitOutcome::Release(options) => Outcome::Release {
@@ -40,10 +42,10 @@ pub(super) fn outcome_of(returned: WitOutcome, limits: &HandlerLimits) -> Result
 pub(super) fn batch_ends(
     returned: record_batch_handler::BatchOutcome,
     records: usize,
-    limits: &HandlerLimits,
+    spec: &HandlerSpec,
 ) -> Result<Vec<CallEnd>, CallEnd> {
     match returned {
-        record_batch_handler::BatchOutcome::All(outcome) => Ok(vec![outcome_of(outcome, limits)?; records]),
+        record_batch_handler::BatchOutcome::All(outcome) => Ok(vec![outcome_of(outcome, spec)?; records]),
         record_batch_handler::BatchOutcome::Each(outcomes) if outcomes.len() > records => Err(CallEnd::Limit {
             what: "outcomes",
             value: outcomes.len() as u64,
@@ -57,7 +59,7 @@ pub(super) fn batch_ends(
             let mut ends: Vec<CallEnd> = outcomes
                 .into_iter()
                 // A checkpoint that is too large is its own record's fault; the instance returned properly.
-                .map(|outcome| outcome_of(outcome, limits).unwrap_or_else(|end| end))
+                .map(|outcome| outcome_of(outcome, spec).unwrap_or_else(|end| end))
                 .collect();
             ends.resize(records, released);
             Ok(ends)
@@ -65,12 +67,17 @@ pub(super) fn batch_ends(
     }
 }
 
-/// At most `limit` bytes, the mark included.
-pub(super) fn cut(mut text: String, limit: usize) -> String {
-    if text.len() > limit {
-        let mark = format!(" [cut, {} bytes]", text.len());
-        text.truncate(floor_char_boundary(&text, limit.saturating_sub(mark.len())));
-        text.push_str(&mark);
+/// Without secrets, and at most so many bytes as a reason may have, the mark included.
+pub(super) fn cut(text: String, spec: &HandlerSpec) -> String {
+    let (length, limit) = (text.len(), spec.limits.reason_bytes);
+    let mut kept = match spec.secrets.mask_head(&text, limit) {
+        Cow::Owned(masked) => masked,
+        Cow::Borrowed(_) => text,
+    };
+    if length > limit {
+        let mark = format!(" [cut, {length} bytes]");
+        kept.truncate(floor_char_boundary(&kept, limit.saturating_sub(mark.len())));
+        kept.push_str(&mark);
     }
-    text
+    kept
 }

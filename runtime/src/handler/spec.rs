@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::secrets::Secrets;
+use crate::config::{HttpGrant, HttpLimits};
+
 /// Everything about one deployment that its instances need to know.
 #[derive(Debug, Clone, Default)]
 pub struct HandlerSpec {
@@ -21,6 +24,8 @@ pub struct HandlerSpec {
     pub attempt_limit: Option<u32>,
     /// Whether an instance serves one record or many.
     pub instance: InstanceMode,
+    /// Values of `wasi:config` beside the granted ones; in no text of the host.
+    pub secrets: Secrets,
     /// Handed to the handler's `configure`, if it has one.
     pub settings: Vec<(String, String)>,
     /// The least severe log level that is kept.
@@ -89,6 +94,8 @@ pub struct HandlerLimits {
     pub handles: usize,
     /// Bytes of one `get-random-bytes`.
     pub random_bytes: u64,
+    /// Of the requests that it sends.
+    pub http: HttpLimits,
 }
 
 impl HandlerLimits {
@@ -155,6 +162,7 @@ impl Default for HandlerLimits {
             hostcall_bytes: Self::HOSTCALL_BYTES,
             handles: Self::HANDLES,
             random_bytes: Self::RANDOM_BYTES,
+            http: HttpLimits::default(),
         }
     }
 }
@@ -166,6 +174,8 @@ pub struct Grants {
     pub emit: BTreeSet<String>,
     /// Directories.
     pub files: Vec<FileGrant>,
+    /// Servers for requests.
+    pub http: Vec<HttpGrant>,
     /// Values of `wasi:config`.
     pub config: BTreeMap<String, String>,
     /// Environment variables.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use wasmtime::UpdateDeadline;
+#[cfg(feature = "http")]
+use wasmtime::component::Resource;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{FsPerms, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 use wasmtime_wasi_config::WasiConfigVariables;
@@ -11,7 +13,7 @@ use wasmtime_wasi_config::WasiConfigVariables;
 use super::control::{CallControl, now};
 use super::limiter::Limiter;
 use super::load::LoadedHandler;
-use super::log_sink::{LogSink, StdStream};
+use super::log_sink::{LogSink, Said, StdStream};
 use super::services::{HostServices, LogSource, OutgoingRecord};
 use super::spec::{Access, HandlerLimits, HandlerSpec};
 
@@ -25,6 +27,9 @@ pub(super) struct HostState {
     /// Made when it is first asked for, unless directories must be opened: most handlers never ask.
     wasi: Option<WasiCtx>,
     table: ResourceTable,
+    /// As the context of WASI: made when it is first asked for.
+    #[cfg(feature = "http")]
+    http: Option<super::http::Outgoing>,
 }
 
 /// What belongs to one call; reset in place for the next.
@@ -69,7 +74,7 @@ impl HostState {
         let spec = handler.spec();
         let sink = Arc::new(LogSink::new(
             Arc::clone(&services),
-            &spec.limits,
+            spec,
             Arc::clone(handler.log_budget()),
         ));
         let wasi = if spec.grants.files.is_empty() {
@@ -80,6 +85,8 @@ impl HostState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(spec.limits.handles);
         Ok(Self {
+            #[cfg(feature = "http")]
+            http: None,
             limiter: Limiter::new(&spec.limits),
             handler,
             services,
@@ -116,6 +123,27 @@ impl HostState {
         }
         self.call.control.note_yield();
         Ok(UpdateDeadline::YieldCustom(1, Box::pin(tokio::task::yield_now())))
+    }
+
+    /// The call ended, and what it began with it.
+    pub(super) fn end_call(&mut self) -> Said {
+        #[cfg(feature = "http")]
+        if let Some(http) = &mut self.http {
+            http.end();
+        }
+        self.sink.end()
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) fn outgoing(&mut self) -> (&mut super::http::Outgoing, &mut ResourceTable) {
+        let (handler, sink) = (&self.handler, &self.sink);
+        let http = self.http.get_or_insert_with(|| handler.outgoing(Arc::clone(sink)));
+        (http, &mut self.table)
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) fn stream_error(&self, error: &Resource<wasmtime::Error>) -> wasmtime::Result<&wasmtime::Error> {
+        Ok(self.table.get(error)?)
     }
 
     /// At the head of every function of ours.

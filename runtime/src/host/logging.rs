@@ -6,10 +6,12 @@ use std::panic::PanicHookInfo;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use tracing::Level;
+use tracing::{Level, Metadata};
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter as _;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::log_queue::{GUEST_TARGET, LogQueue};
 use crate::config::{Host, LogFormat};
@@ -28,8 +30,12 @@ pub(super) fn start(host: &Host) {
         .with_writer(QUEUE.clone())
         .with_ansi(colour);
     let started = match host.log_format {
-        LogFormat::Text => builder.with_target(false).try_init(),
-        LogFormat::Json => builder.json().try_init(),
+        LogFormat::Text => builder
+            .with_target(false)
+            .finish()
+            .with(filter_fn(may_be_shown))
+            .try_init(),
+        LogFormat::Json => builder.json().finish().with(filter_fn(may_be_shown)).try_init(),
     };
     // A second host in one process, as in tests, keeps the first one's.
     if started.is_ok() {
@@ -40,6 +46,11 @@ pub(super) fn start(host: &Host) {
     if let Some(error) = wrong {
         tracing::warn!(filter = host.log, %error, "the log filter cannot be read; info is used");
     }
+}
+
+/// Traces of WASI have what guests call it with: paths with tokens, whatever the filter says.
+fn may_be_shown(event: &Metadata<'_>) -> bool {
+    *event.level() != Level::TRACE || !event.target().starts_with("wasmtime_wasi")
 }
 
 /// Waits until everything logged is on standard error, but not longer than `limit`.

@@ -335,10 +335,10 @@ fn load<S>(plan: &RunPlan<S>) -> Result<Handlers, HostError> {
     let log_threshold = logging::guest_threshold(&plan.manifest.host.log);
     let mut handlers = Vec::new();
     for (name, deployment) in enabled() {
-        let environment = plan.environment.get(name).cloned().unwrap_or_default();
+        let given = plan.given.get(name).cloned().unwrap_or_default();
         let spec = Arc::new(HandlerSpec {
             log_threshold,
-            ..specs::handler_spec(name, deployment, &environment)
+            ..specs::handler_spec(name, deployment, &given)
         });
         let failed = |source| HostError::Component {
             deployment: name.clone(),

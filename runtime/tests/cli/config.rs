@@ -138,7 +138,7 @@ fn unknown_keys_name_the_nearest() {
     [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
     --- stderr
     error: unknown key deployments.d.colour (line 4)
-    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, retry-topic, start, settings, grants
+    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, retry-topic, start, http, settings, secrets, grants
     ");
     insta::assert_snapshot!(check("[deployment.d]\n"), @r#"
     exit 1
@@ -662,7 +662,7 @@ fn everything_wrong_is_named_at_once() {
     error: deployments.d.lock is 2m, above the limit of 1m (line 4)
     hint: choose 1s to 60s (default 30s)
     error: unknown key deployments.d.colour (line 5)
-    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, retry-topic, start, settings, grants
+    hint: known keys here: component, topic, source, group, enabled, concurrency, instance, deadline, max-lease, lock, memory, attempts, backoff, dead-letter, retry-topic, start, http, settings, secrets, grants
     error: deployments.d.attempts is 0, below the limit of 1 (line 6)
     hint: choose 1 to 10 (default 5)
     error: deployments.d.instance is a whole number, expected text (line 7)
@@ -768,7 +768,18 @@ fn show_prints_every_default() {
     max = "5m"
     jitter = 0.2
 
+    [deployments.d.http]
+    connections = 32
+    connect-timeout = "5s"
+    first-byte-timeout = "20s"
+    between-bytes-timeout = "10s"
+    header-bytes = "16KiB"
+    request-bytes = "4MiB"
+    response-bytes = "4MiB"
+
     [deployments.d.settings]
+
+    [deployments.d.secrets]
 
     [deployments.d.grants]
     emit = ["lines"]
@@ -851,7 +862,17 @@ fn show_prints_every_default() {
             "max": "5m",
             "jitter": 0.2
           },
+          "http": {
+            "connections": 32,
+            "connect-timeout": "5s",
+            "first-byte-timeout": "20s",
+            "between-bytes-timeout": "10s",
+            "header-bytes": "16KiB",
+            "request-bytes": "4MiB",
+            "response-bytes": "4MiB"
+          },
           "settings": {},
+          "secrets": {},
           "grants": {
             "emit": [
               "lines"

@@ -77,7 +77,7 @@ impl Drop for Running {
 }
 
 #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
-fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let began = Instant::now();
     loop {
         if let Some(answer) = ask() {
@@ -249,7 +249,7 @@ async fn what_a_host_held_that_was_given_up_is_suspected_of_nothing() {
     let plan = RunPlan {
         manifest: loaded.manifest,
         source,
-        environment: [("naps".to_owned(), [].into())].into(),
+        given: [].into(),
         until_idle: false,
     };
     let stages = Arc::new(Stages::default());

@@ -453,10 +453,21 @@ fn show_says_who_sees_to_what() {
     max = "5m" # host
     jitter = 0.2 # host
 
+    [deployments.d.http]
+    connections = 32 # host
+    connect-timeout = "5s" # host
+    first-byte-timeout = "20s" # host
+    between-bytes-timeout = "10s" # host
+    header-bytes = "16KiB" # host
+    request-bytes = "4MiB" # host
+    response-bytes = "4MiB" # host
+
     [deployments.d.settings]
     greeting = """
     two
     lines""" # host
+
+    [deployments.d.secrets]
 
     [deployments.d.grants]
     emit = [] # host
@@ -493,7 +504,18 @@ fn show_says_who_sees_to_what() {
     max = "5m" # host
     jitter = 0.2 # host
 
+    [deployments.e.http]
+    connections = 32 # host
+    connect-timeout = "5s" # host
+    first-byte-timeout = "20s" # host
+    between-bytes-timeout = "10s" # host
+    header-bytes = "16KiB" # host
+    request-bytes = "4MiB" # host
+    response-bytes = "4MiB" # host
+
     [deployments.e.settings]
+
+    [deployments.e.secrets]
 
     [deployments.e.grants]
     emit = [] # host
@@ -532,7 +554,7 @@ fn show_says_who_sees_to_what() {
     ] {
         assert_eq!(enforced("deployments", "e", key), by, "{key}");
     }
-    assert_eq!(json["deployments"]["e"]["enforced_by"].as_object().unwrap().len(), 25);
+    assert_eq!(json["deployments"]["e"]["enforced_by"].as_object().unwrap().len(), 36);
 }
 
 #[test]

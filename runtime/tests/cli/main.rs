@@ -21,6 +21,8 @@ mod new;
 mod produce;
 mod records;
 mod reference;
+#[cfg(feature = "http")]
+mod secrets;
 mod support;
 mod verify;
 mod wit;

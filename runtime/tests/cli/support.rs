@@ -83,6 +83,17 @@ impl Folder {
         path
     }
 
+    /// As [`Folder::with_manifest`], with the guest of this name beside it.
+    pub(crate) fn with_guest(name: &str, manifest: &str) -> Self {
+        let guests = std::env::var_os("SHAREMILL_GUESTS").map_or_else(
+            || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests")),
+            PathBuf::from,
+        );
+        let (folder, file) = (Self::with_manifest(manifest), format!("{name}.wasm"));
+        fs::copy(guests.join(&file), folder.path().join(&file)).expect("run `cargo xtask guests`");
+        folder
+    }
+
     /// Runs `sharemill` with these arguments and shows what it did.
     pub(crate) fn run(&self, arguments: &[&str]) -> String {
         self.run_with_input(arguments, None)

@@ -189,9 +189,13 @@ const OUTSIDE: &[Outside] = &[
     },
     Outside {
         within: &["runtime/src/"],
-        except: &["runtime/src/admin/", "runtime/src/metrics/"],
+        except: &[
+            "runtime/src/admin/",
+            "runtime/src/handler/http/",
+            "runtime/src/metrics/",
+        ],
         names: &["tokio::net"],
-        advice: "only `admin` and `metrics` have sockets",
+        advice: "only `admin`, `handler::http` and `metrics` have sockets",
     },
 ];
 

@@ -1,13 +1,35 @@
 //! The one table of manifest keys: type, range, default, effect, and what a Kafka source makes of them.
 //! The loader takes ranges and defaults from it, the reference page is printed from it; no key exists outside it.
 
+mod given;
 mod kafka;
 mod table;
 
 use super::values::names::Rule;
 pub use kafka::Enforced;
 pub(super) use kafka::enforced;
-pub(super) use table::KEYS;
+
+/// Every key, in the order in which the reference and `config show` print them.
+pub(super) const KEYS: &[Key] = &ALL;
+
+#[expect(
+    clippy::indexing_slicing,
+    reason = "a constant: an index that is wrong does not compile"
+)]
+const ALL: [Key; table::KEYS.len() + given::KEYS.len()] = {
+    let (first, last) = (table::KEYS, given::KEYS);
+    let mut all = [first[0]; table::KEYS.len() + given::KEYS.len()];
+    let mut index = 0;
+    while index < all.len() {
+        all[index] = if index < first.len() {
+            first[index]
+        } else {
+            last[index - first.len()]
+        };
+        index += 1;
+    }
+    all
+};
 
 /// What a key holds, with its range where it has one. Ranges include both ends.
 #[derive(Clone, Copy, Debug)]
@@ -61,6 +83,10 @@ pub(in crate::config) enum Shape {
     AbsolutePath,
     /// A text, or the name of a variable that has it.
     TextOrFrom,
+    /// Scheme, host and port.
+    Origin,
+    /// A list of addresses and networks.
+    Networks,
 }
 
 impl Shape {
@@ -75,6 +101,8 @@ impl Shape {
             Self::RetentionOnKafka => "`\"forever\"`, a duration, or `{ time, size }`",
             Self::TopicOrNone => "a topic name or `false`",
             Self::AbsolutePath => "absolute path",
+            Self::Origin => "`\"https://HOST\"` or `\"https://HOST:PORT\"`, or with `http`",
+            Self::Networks => "list of addresses and networks such as `\"10.1.0.0/16\"`",
             Self::TextOrFrom => "text or `{ from = \"NAME\" }`",
         }
     }

@@ -1,13 +1,13 @@
-//! Every key of the manifest, once.
+//! Every key of the manifest, once, but for what a handler is given.
 
 use super::{Fallback, Key, Kind, Shape, SourceKind, key};
 use crate::config::values::names::Rule;
 use Fallback::{Derived, Is, Nothing, Profiled, Required};
-use Kind::{Boolean, Choice, Duration, Form, Fraction, Integer, Name, Names, Path, Size, Table, Tables, Text};
+use Kind::{Boolean, Choice, Duration, Form, Fraction, Integer, Name, Path, Size, Table, Text};
 use SourceKind::{Embedded, Kafka};
 
-/// Every key, in the order in which the reference and `config show` print them.
-pub(in crate::config) const KEYS: &[Key] = &[
+/// In the order in which the reference and `config show` print them.
+pub(super) const KEYS: &[Key] = &[
     key("host", Table, Nothing, "The process as a whole."),
     key(
         "host.profile",
@@ -333,77 +333,5 @@ pub(in crate::config) const KEYS: &[Key] = &[
         Form(Shape::Start),
         Is("earliest"),
         "Where the group begins when it is created: `by-duration:1h` (or `PT1H`) takes records not older than that.",
-    ),
-    key(
-        "deployments.*.settings",
-        Table,
-        Nothing,
-        "Names and values passed to the handler's `configure`.",
-    ),
-    key(
-        "deployments.*.settings.*",
-        Form(Shape::Scalar),
-        Nothing,
-        "One setting; passed as text.",
-    ),
-    key(
-        "deployments.*.grants",
-        Table,
-        Nothing,
-        "What the handler may reach; nothing by default.",
-    ),
-    key(
-        "deployments.*.grants.emit",
-        Names(Rule::Topic),
-        Nothing,
-        "Topics that it may produce to.",
-    ),
-    key(
-        "deployments.*.grants.files",
-        Tables,
-        Nothing,
-        "Folders that it may open.",
-    ),
-    key(
-        "deployments.*.grants.files[].host",
-        Path,
-        Required,
-        "Folder on this machine; it must exist.",
-    ),
-    key(
-        "deployments.*.grants.files[].guest",
-        Form(Shape::AbsolutePath),
-        Required,
-        "Where the handler sees it; no two may overlap.",
-    ),
-    key(
-        "deployments.*.grants.files[].access",
-        Choice(&["read", "read-write"]),
-        Is("read"),
-        "What it may do there.",
-    ),
-    key(
-        "deployments.*.grants.config",
-        Table,
-        Nothing,
-        "Values that `wasi:config` answers with.",
-    ),
-    key(
-        "deployments.*.grants.config.*",
-        Form(Shape::Scalar),
-        Nothing,
-        "One value; answered as text.",
-    ),
-    key(
-        "deployments.*.grants.env",
-        Table,
-        Nothing,
-        "Environment variables of the handler.",
-    ),
-    key(
-        "deployments.*.grants.env.*",
-        Form(Shape::TextOrFrom),
-        Nothing,
-        "The value, or the name of a variable of the host whose value is passed on (secrets need not stand in the manifest).",
     ),
 ];

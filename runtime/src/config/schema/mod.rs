@@ -158,12 +158,19 @@ fn form(shape: Shape) -> Value {
         Shape::RetentionOnKafka => retention(&["forever"]),
         Shape::TopicOrNone => json!({ "anyOf": [name(Rule::DeadLetter), { "const": false }] }),
         Shape::AbsolutePath => json!({ "type": "string", "pattern": "^/" }),
+        Shape::Origin => json!({ "type": "string", "pattern": "^https?://[^/?#@*]+/?$" }),
+        Shape::Networks => {
+            json!({ "type": "array", "items": { "type": "string", "pattern": "^[0-9A-Fa-f.:]+(/[0-9]{1,3})?$" } })
+        }
         Shape::TextOrFrom => json!({ "anyOf": [{ "type": "string" }, one_of(&["from"])] }),
     }
 }
 
 fn name(rule: Rule) -> Value {
     let (_, limit) = rule.noun_and_limit();
+    if rule == Rule::Method {
+        return json!({ "type": "string", "pattern": "^[A-Z]+$", "maxLength": limit });
+    }
     json!({ "type": "string", "pattern": "^[A-Za-z0-9._-]+$", "maxLength": limit, "not": { "enum": [".", ".."] } })
 }
 

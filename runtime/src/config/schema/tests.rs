@@ -84,8 +84,14 @@ const SOUND: &[&str] = &[
     dead-letter = "d.letters"
     start = "by-duration:1h30m"
     settings = { text = "x", number = 1.5, truth = true }
+    secrets = { KEY = { env = "KEY" }, PEM = { file = "key.pem" } }
+    http = { connections = 8, connect-timeout = "1s", first-byte-timeout = "1m", between-bytes-timeout = "1m", header-bytes = "8KiB", request-bytes = "1MiB", response-bytes = 1024 }
     [deployments.d.grants]
     emit = ["b.c_d-e"]
+    http = [
+        { url = "https://api.example.com", methods = ["GET", "POST"] },
+        { url = "http://127.0.0.1:8080/", methods = ["PROPFIND"], addresses = ["10.0.0.0/8", "fd00::1"] },
+    ]
     config = { key = "value" }
     env = { A = "text", B = { from = "HOME" } }
     "#,
@@ -134,6 +140,14 @@ const MISTYPED: &[&str] = &[
     "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\nbackoff = { first = \"1s\", factor = 2 }",
     "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { emit = \"b\" }",
     "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { files = [{ host = \"/tmp\", guest = \"data\" }] }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\nsecrets = { KEY = \"literal\" }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\nhttp = { connections = 0 }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { http = [\"https://example.com\"] }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { http = [{ url = \"https://example.com\" }] }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { http = [{ url = \"example.com\", methods = [\"GET\"] }] }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { http = [{ url = \"https://example.com/path\", methods = [\"GET\"] }] }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { http = [{ url = \"https://example.com\", methods = [\"get\"] }] }",
+    "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { http = [{ url = \"https://example.com\", methods = [\"GET\"], addresses = [\"all\"] }] }",
     "[deployments.d]\ncomponent = \"d.wasm\"\ntopic = \"a\"\ngrants = { env = { A = { env = \"B\" } } }",
 ];
 
@@ -152,7 +166,7 @@ fn what_the_loader_takes_the_schema_takes() {
         .skip(1)
         .filter_map(|rest| rest.split("```").next())
         .collect();
-    assert_eq!(examples.len(), 2);
+    assert_eq!(examples.len(), 3);
     for manifest in examples {
         validator
             .takes(manifest)

@@ -353,6 +353,18 @@ impl<'a, 'i> Section<'a, 'i> {
         list
     }
 
+    /// A list of texts, as they stand.
+    pub(super) fn texts(&self, name: &str) -> Vec<String> {
+        let mut list = Vec::new();
+        for (index, value) in self.array(name).into_iter().flatten().enumerate() {
+            match value.get_ref() {
+                DeValue::String(text) => list.push(text.to_string()),
+                other => self.wrong_type(&format!("{name}[{index}]"), value, other, "text"),
+            }
+        }
+        list
+    }
+
     fn array(&self, name: &str) -> Option<&'a toml::de::DeArray<'i>> {
         let value = self.get(name)?;
         match value.get_ref() {

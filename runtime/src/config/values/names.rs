@@ -11,6 +11,8 @@ pub(crate) enum Rule {
     Group,
     /// Topics for dead letters: 1 to 239 of the same. The engine's group that hands them out for redrive bears their name with a prefix.
     DeadLetter,
+    /// Methods of HTTP: 1 to 20 of `A-Z`.
+    Method,
 }
 
 impl Rule {
@@ -21,21 +23,25 @@ impl Rule {
             Self::Topic => ("topic name", 249),
             Self::Group => ("group name", 234),
             Self::DeadLetter => ("topic name for dead letters", 239),
+            Self::Method => ("method", 20),
         }
     }
 
     /// What is wrong with `name`, as the end of a sentence; `None` if nothing is.
     pub(crate) fn objection(self, name: &str) -> Option<String> {
         let (noun, limit) = self.noun_and_limit();
-        let bad = name
-            .chars()
-            .find(|c| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')));
+        let (is_good, made_of): (fn(char) -> bool, _) = match self {
+            Self::Method => (|c| c.is_ascii_uppercase(), "A-Z"),
+            _ => (
+                |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'),
+                r#"a-z, A-Z, 0-9, ".", "_" and "-""#,
+            ),
+        };
+        let bad = name.chars().find(|c| !is_good(*c));
         if name.is_empty() {
             Some(format!("is empty, expected a {noun}"))
         } else if let Some(bad) = bad {
-            Some(format!(
-                "has the character {bad:?}; a {noun} is made of a-z, A-Z, 0-9, \".\", \"_\" and \"-\""
-            ))
+            Some(format!("has the character {bad:?}; a {noun} is made of {made_of}"))
         } else if name.len() > limit {
             Some(format!(
                 "is {} characters long, above the limit of {limit} for a {noun}",

@@ -166,7 +166,11 @@ fn imports_that_cannot_be_met() {
         error.to_string(),
         "guest.wasm imports wasi:http/outgoing-handler@0.2.0, which deployment \"notify\" is not granted"
     );
-    assert!(error.hint().contains("[deployments.notify]"));
+    assert_eq!(
+        error.hint(),
+        "write `http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }]` with the server's name in `grants` of \
+         [deployments.notify]"
+    );
     let error = refused(&importing("acme:db@1.0.0", "query", "run"));
     assert_eq!(
         error.to_string(),

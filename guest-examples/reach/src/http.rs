@@ -1,0 +1,171 @@
+//! Requests that a host must refuse, bound or end.
+use wasip2::http::outgoing_handler;
+use wasip2::http::types::{
+    ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
+    RequestOptions, Scheme, http_error_code,
+};
+use wasip2::io::poll;
+use wasip2::io::streams::StreamError;
+
+/// What came of the command.
+pub(crate) fn run(words: &[&str]) -> String {
+    match words {
+        ["send", method, url] => ended(start(method, url, 0, None)),
+        ["body", url, bytes] => ended(start("POST", url, bytes.parse().unwrap_or(1), None)),
+        ["follow", url] => follow(url),
+        ["headers", count] => headers(count.parse().unwrap_or(1)),
+        ["many", url, count] => many(url, count.parse().unwrap_or(1)),
+        ["hurry", url] => ended(start("GET", url, 0, Some(0))),
+        ["leave", url] => {
+            // Neither waited for nor dropped.
+            std::mem::forget(start("GET", url, 0, None));
+            "left".to_owned()
+        }
+        ["path", path] => {
+            let request = OutgoingRequest::new(Fields::new());
+            format!("{:?}", request.set_path_with_query(Some(path)))
+        }
+        ["field", name, value] => {
+            let fields = Fields::new();
+            format!("{:?}", fields.append(name, value.as_bytes()))
+        }
+        _ => "unknown command".to_owned(),
+    }
+}
+
+fn start(method: &str, url: &str, bytes: usize, nanos: Option<u64>) -> Result<FutureIncomingResponse, ErrorCode> {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let scheme = match scheme {
+        "http" => Scheme::Http,
+        "https" => Scheme::Https,
+        other => Scheme::Other(other.to_owned()),
+    };
+    let method = match method {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        other => Method::Other(other.to_owned()),
+    };
+    let request = OutgoingRequest::new(Fields::new());
+    let set = request
+        .set_method(&method)
+        .and_then(|()| request.set_scheme(Some(&scheme)));
+    set.and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(path)))
+        .map_err(|()| ErrorCode::InternalError(Some("refused when it was made".to_owned())))?;
+    let options = nanos.map(|nanos| {
+        let options = RequestOptions::new();
+        let _ = options.set_connect_timeout(Some(nanos));
+        let _ = options.set_first_byte_timeout(Some(nanos));
+        let _ = options.set_between_bytes_timeout(Some(nanos));
+        options
+    });
+    let body = (bytes > 0).then(|| request.body().ok()).flatten();
+    let pending = outgoing_handler::handle(request, options)?;
+    if let Some(body) = body {
+        if let Ok(stream) = body.write() {
+            let _ = vec![b'x'; bytes]
+                .chunks(4096)
+                .try_for_each(|part| stream.blocking_write_and_flush(part));
+        }
+        let _ = OutgoingBody::finish(body, None);
+    }
+    Ok(pending)
+}
+
+/// A secret wherever a request has room for one; nobody is asked.
+pub(crate) fn tell(secret: &str) -> String {
+    let line: String = secret.split_whitespace().collect();
+    let headers = [
+        ("authorization".to_owned(), line.clone().into_bytes()),
+        ("x-key".to_owned(), line.clone().into_bytes()),
+    ];
+    let Ok(headers) = Fields::from_list(&headers) else {
+        return "no headers".to_owned();
+    };
+    let request = OutgoingRequest::new(headers);
+    let set = request
+        .set_scheme(Some(&Scheme::Http))
+        .and_then(|()| request.set_authority(Some(&line)));
+    let set = set.and_then(|()| request.set_path_with_query(Some(&format!("/{line}?key={line}"))));
+    format!("{set:?}, {}", ended(outgoing_handler::handle(request, None)))
+}
+
+fn response(pending: Result<FutureIncomingResponse, ErrorCode>) -> Result<IncomingResponse, ErrorCode> {
+    let pending = pending?;
+    pending.subscribe().block();
+    match pending.get() {
+        Some(Ok(answer)) => answer,
+        _ => Err(ErrorCode::InternalError(Some("no answer".to_owned()))),
+    }
+}
+
+fn ended(pending: Result<FutureIncomingResponse, ErrorCode>) -> String {
+    match response(pending) {
+        Ok(response) => format!("{} and {}", response.status(), read(&response)),
+        Err(code) => format!("{code:?}"),
+    }
+}
+
+fn read(response: &IncomingResponse) -> String {
+    let Ok(body) = response.consume() else {
+        return "no body".to_owned();
+    };
+    let mut bytes = 0;
+    let end = {
+        let Ok(stream) = body.stream() else {
+            return "no stream".to_owned();
+        };
+        loop {
+            match stream.blocking_read(64 << 10) {
+                Ok(part) => bytes += part.len(),
+                Err(StreamError::Closed) => break "bytes".to_owned(),
+                Err(StreamError::LastOperationFailed(error)) => {
+                    break format!("bytes, then {:?}", http_error_code(&error));
+                }
+            }
+        }
+    };
+    drop(IncomingBody::finish(body));
+    format!("{bytes} {end}")
+}
+
+/// As a client that follows redirects does, which is another request.
+fn follow(url: &str) -> String {
+    let first = match response(start("GET", url, 0, None)) {
+        Ok(first) => first,
+        Err(code) => return format!("{code:?}"),
+    };
+    let to = first.headers().get("location").pop().unwrap_or_default();
+    let to = String::from_utf8_lossy(&to).into_owned();
+    let status = first.status();
+    drop(first);
+    format!("{status} to {to}: {}", ended(start("GET", &to, 0, None)))
+}
+
+fn headers(count: u32) -> String {
+    let fields = Fields::new();
+    for n in 0..count {
+        if let Err(error) = fields.append(&format!("x-{n}"), b"value") {
+            return format!("{n} headers, then {error:?}");
+        }
+    }
+    format!("{count} headers")
+}
+
+/// All at once: what became of each, in order, without repetitions.
+fn many(url: &str, count: usize) -> String {
+    let pending: Vec<_> = (0..count).map(|_| start("GET", url, 0, None)).collect();
+    let waiting: Vec<_> = pending
+        .iter()
+        .flatten()
+        .map(FutureIncomingResponse::subscribe)
+        .collect();
+    for one in &waiting {
+        poll::poll(&[one]);
+    }
+    drop(waiting);
+    let mut told: Vec<String> = pending.into_iter().map(ended).collect();
+    told.dedup();
+    told.join("; ")
+}

@@ -1,0 +1,190 @@
+//! `wasi:http/outgoing-handler` for deployments that are granted it: every request is held against the grants, its server's address
+//! against what is public, and its size and time against the deployment's limits. A connection serves one request; redirects are the
+//! handler's, who asks again and is checked again. Nothing outlives the call that it belongs to.
+
+mod address;
+mod body;
+mod client;
+mod exchange;
+mod refusal;
+mod target;
+
+use std::future::{Future, ready};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use hyper::{Request, Response};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use super::log_sink::LogSink;
+use super::spec::HandlerSpec;
+use super::state::HostState;
+use crate::config::{HttpGrant, HttpLimits};
+pub(super) use client::Client;
+pub use client::Resolver;
+use exchange::{Exchange, refuse};
+use refusal::Refusal;
+
+/// What a deployment allows, and its free connections.
+pub(super) struct Policy {
+    grants: Vec<HttpGrant>,
+    limits: HttpLimits,
+    places: Arc<Semaphore>,
+}
+
+impl Policy {
+    pub(super) fn new(spec: &HandlerSpec) -> Self {
+        let limits = spec.limits.http.clone();
+        Self {
+            grants: spec.grants.http.clone(),
+            places: Arc::new(Semaphore::new(limits.connections as usize)),
+            limits,
+        }
+    }
+}
+
+/// What the requests of one call share.
+#[derive(Default)]
+struct Call {
+    over: CancellationToken,
+    /// As many hold it as are under way, and one.
+    under_way: Arc<()>,
+}
+
+/// The part of a store that sends requests.
+pub(super) struct Outgoing {
+    context: WasiHttpCtx,
+    hooks: Hooks,
+}
+
+struct Hooks {
+    policy: Arc<Policy>,
+    client: Arc<Client>,
+    sink: Arc<LogSink>,
+    call: Arc<Call>,
+}
+
+impl Outgoing {
+    pub(super) fn new(policy: Arc<Policy>, client: Arc<Client>, sink: Arc<LogSink>) -> Self {
+        let mut context = WasiHttpCtx::new();
+        let head = usize::try_from(policy.limits.header_bytes).unwrap_or(usize::MAX);
+        context.set_field_size_limit(head.saturating_mul(FIELD_OVERHEAD));
+        let hooks = Hooks {
+            policy,
+            client,
+            sink,
+            call: Arc::default(),
+        };
+        Self { context, hooks }
+    }
+
+    /// Ends the requests of the call that ended.
+    pub(super) fn end(&mut self) {
+        if Arc::strong_count(&self.hooks.call) > 1 {
+            self.hooks.call.over.cancel();
+            self.hooks.call = Arc::default();
+        }
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.hooks.call.over.cancel();
+    }
+}
+
+type Sending = Box<dyn Future<Output = Result<(Response<WasiBody>, exchange::Io), Error>> + Send>;
+
+impl Hooks {
+    fn exchange(&self, request: &Request<WasiBody>) -> Result<Exchange, Refusal> {
+        let target = target::target(request, &self.policy.grants)?;
+        if Arc::strong_count(&self.call.under_way) > REQUESTS_MOST {
+            return Err(Refusal::PerCall { limit: REQUESTS_MOST });
+        }
+        Ok(Exchange {
+            policy: self.policy.clone(),
+            client: self.client.clone(),
+            sink: self.sink.clone(),
+            call: self.call.clone(),
+            under_way: self.call.under_way.clone(),
+            target,
+            over: Arc::new(AtomicU64::new(0)),
+        })
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    /// Ours is what was granted, not what was asked for.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Sending {
+        match self.exchange(&request) {
+            Ok(exchange) => Box::new(Arc::new(exchange).run(request, options.unwrap_or_default())),
+            Err(refusal) => Box::new(ready(Err(refuse(&self.sink, &refusal)))),
+        }
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        CHUNK_BYTES
+    }
+}
+
+impl WasiHttpView for HostState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (outgoing, table) = self.outgoing();
+        WasiHttpCtxView {
+            hooks: &mut outgoing.hooks,
+            table,
+            ctx: &mut outgoing.context,
+        }
+    }
+}
+
+/// Adds what `load` refuses to components that are not granted it.
+pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
+    // An error that comes while a body is read has its code in another type than the one that is looked for.
+    linker.allow_shadowing(true);
+    linker.instance(TYPES)?.func_wrap(
+        "http-error-code",
+        |store, (error,): (Resource<wasmtime::Error>,)| -> wasmtime::Result<(Option<ErrorCode>,)> {
+            let error = store.data().stream_error(&error)?;
+            let code = error.downcast_ref::<ErrorCode>().cloned();
+            Ok((code.or_else(|| error.downcast_ref::<Error>().and_then(code_of)),))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// Of what can end a body.
+fn code_of(error: &Error) -> Option<ErrorCode> {
+    Some(match error {
+        Error::HttpResponseBodySize(size) => ErrorCode::HttpResponseBodySize(*size),
+        Error::HttpRequestBodySize(size) => ErrorCode::HttpRequestBodySize(*size),
+        Error::ConnectionReadTimeout => ErrorCode::ConnectionReadTimeout,
+        Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,
+        Error::HttpResponseHeaderSectionSize(size) => ErrorCode::HttpResponseTrailerSectionSize(*size),
+        Error::HttpProtocolError => ErrorCode::HttpProtocolError,
+        _ => return None,
+    })
+}
+
+const TYPES: &str = "wasi:http/types@0.2.12";
+/// Requests of one call under way at a time.
+const REQUESTS_MOST: usize = 16;
+/// What a header takes in memory beside its bytes is up to so many times them.
+const FIELD_OVERHEAD: usize = 8;
+/// What one write of a body may bring.
+const CHUNK_BYTES: usize = 64 << 10;

@@ -1,0 +1,239 @@
+//! Secrets of a deployment: handed to the handler, and found again in what it says, so that the host repeats it without them.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use super::log_sink::floor_char_boundary;
+use super::outcome::CallEnd;
+
+/// The secrets of a deployment, by name. Text made of it by `Debug` has the names alone.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    known: Arc<Known>,
+}
+
+#[derive(Default, PartialEq, Eq)]
+struct Known {
+    values: BTreeMap<String, String>,
+    /// What is looked for: the values, and the lines of those that have several.
+    wanted: BTreeSet<String>,
+    /// Bytes of the longest of these.
+    longest: usize,
+}
+
+/// A value that cannot serve as a secret. The value is not in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretRefused {
+    /// The secret's name.
+    pub name: String,
+    /// The end of the sentence that begins with the name.
+    pub objection: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.known.values.keys()).finish()
+    }
+}
+
+impl Secrets {
+    /// A shorter text is found by chance where no secret is.
+    pub const BYTES_MIN: usize = 8;
+    /// What a line of a secret may have: no more than the line of a log that it has to be found in.
+    pub const LINE_MAX: usize = 4 << 10;
+
+    /// These values, each of a length that can be found again.
+    pub fn new(values: BTreeMap<String, String>) -> Result<Self, SecretRefused> {
+        let mut wanted = BTreeSet::new();
+        for (name, value) in &values {
+            let refused = |objection, hint: &str| SecretRefused {
+                name: name.clone(),
+                objection,
+                hint: hint.to_owned(),
+            };
+            if value.len() < Self::BYTES_MIN {
+                let objection = format!(
+                    "has {} bytes, below the {} of a secret: shorter ones cannot be told from other text in a log",
+                    value.len(),
+                    Self::BYTES_MIN
+                );
+                return Err(refused(
+                    objection,
+                    "use a longer one, or `grants.config` if it is no secret",
+                ));
+            }
+            if let Some(line) = value.lines().find(|line| line.len() > Self::LINE_MAX) {
+                let objection = format!(
+                    "has a line of {} bytes, above the {} of a line of a secret",
+                    line.len(),
+                    Self::LINE_MAX
+                );
+                return Err(refused(objection, "break it into lines, or take a shorter one"));
+            }
+            let lines = value.lines().filter(|line| line.len() >= Self::BYTES_MIN);
+            wanted.extend(lines.map(str::to_owned));
+            wanted.insert(value.clone());
+        }
+        let longest = wanted.iter().map(String::len).max().unwrap_or_default();
+        let known = Known {
+            values,
+            wanted,
+            longest,
+        };
+        Ok(Self { known: Arc::new(known) })
+    }
+
+    /// Names and values.
+    pub(super) fn values(&self) -> &BTreeMap<String, String> {
+        &self.known.values
+    }
+
+    /// `text` with `***` where it has a secret.
+    pub(super) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let mut places = self.places(text);
+        if places.is_empty() {
+            return text.into();
+        }
+        places.sort_unstable();
+        let (mut masked, mut done) = (String::with_capacity(text.len()), 0);
+        for (from, to) in places {
+            if from >= done {
+                masked.push_str(text.get(done..from).unwrap_or_default());
+                masked.push_str(MASK);
+            }
+            done = done.max(to);
+        }
+        masked.push_str(text.get(done..).unwrap_or_default());
+        masked.into()
+    }
+
+    /// As [`Secrets::mask`], of a text of which only so many bytes will be kept: no more than that is looked at, and what may be the
+    /// beginning of a secret at the end of it is left out.
+    pub(super) fn mask_head<'t>(&self, text: &'t str, kept: usize) -> Cow<'t, str> {
+        let looked_at = kept.saturating_add(self.known.longest);
+        if text.len() <= looked_at {
+            return self.mask(text);
+        }
+        let head = text.get(..floor_char_boundary(text, looked_at)).unwrap_or_default();
+        let whole = head.len() - self.begun(head.as_bytes());
+        self.mask(head.get(..floor_char_boundary(head, whole)).unwrap_or_default())
+    }
+
+    /// How many of the last bytes may be the beginning of a secret.
+    pub(super) fn begun(&self, text: &[u8]) -> usize {
+        let begins = |wanted: &String| {
+            let most = text.len().min(wanted.len().saturating_sub(1));
+            let is_begun = |len: &usize| {
+                let end = text.get(text.len() - len..);
+                end.is_some_and(|end| wanted.as_bytes().starts_with(end))
+            };
+            (1..=most).rev().find(is_begun).unwrap_or_default()
+        };
+        self.known.wanted.iter().map(begins).max().unwrap_or_default()
+    }
+
+    /// What the host found to say about a call that did not end in an outcome; a handler's own reasons are masked where they are cut.
+    pub(super) fn mask_end(&self, end: &mut CallEnd) {
+        let mask = |text: &mut String| {
+            if let Cow::Owned(masked) = self.mask(text) {
+                *text = masked;
+            }
+        };
+        match end {
+            CallEnd::Trap { message, backtrace, .. } => {
+                mask(message);
+                backtrace.iter_mut().for_each(mask);
+            }
+            CallEnd::HostFault(text) | CallEnd::Panic(text) => mask(text),
+            CallEnd::Outcome(_)
+            | CallEnd::OutOfMemory { .. }
+            | CallEnd::Deadline { .. }
+            | CallEnd::Cancelled
+            | CallEnd::Limit { .. }
+            | CallEnd::Exit { .. }
+            | CallEnd::Refused { .. } => {}
+        }
+    }
+
+    /// Where secrets begin and end in `text`, those that overlap included.
+    fn places(&self, text: &str) -> Vec<(usize, usize)> {
+        let mut places = Vec::new();
+        for wanted in &self.known.wanted {
+            let mut from = 0;
+            while let Some(found) = text.get(from..).and_then(|rest| rest.find(wanted.as_str())) {
+                let begin = from + found;
+                places.push((begin, begin + wanted.len()));
+                from = begin + wanted.chars().next().map_or(1, char::len_utf8);
+            }
+        }
+        places
+    }
+}
+
+const MASK: &str = "***";
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    fn secrets(values: &[&str]) -> Secrets {
+        let named = values.iter().enumerate();
+        Secrets::new(named.map(|(n, value)| (format!("S{n}"), (*value).to_owned())).collect()).unwrap()
+    }
+
+    #[test]
+    fn a_secret_is_nowhere_in_a_masked_text() {
+        let secrets = secrets(&["abcdefgh1234", "1234wxyz", "aaaaaaaa", "first line\nsecond\nthird line"]);
+        let cases = [
+            ("nothing of it: abcdefgh123", "nothing of it: abcdefgh123"),
+            ("abcdefgh1234", "***"),
+            ("<abcdefgh1234, 1234wxyz>", "<***, ***>"),
+            ("<abcdefgh1234wxyz>", "<***>"),
+            ("baaaaaaaaaaaab", "b***b"),
+            ("of several: third line, second", "of several: ***, second"),
+            ("whole: first line\nsecond\nthird line.", "whole: ***."),
+        ];
+        for (text, masked) in cases {
+            assert_eq!(secrets.mask(text), masked);
+        }
+        assert_eq!(format!("{secrets:?}"), r#"{"S0", "S1", "S2", "S3"}"#);
+    }
+
+    #[test]
+    fn a_cut_leaves_no_part_of_a_secret() {
+        let secrets = secrets(&["abcdefgh1234"]);
+        for before in 0..40 {
+            let text = format!("{}abcdefgh1234{}", "-".repeat(before), "+".repeat(60));
+            for kept in 0..60 {
+                let masked = secrets.mask_head(&text, kept);
+                assert!(!masked.contains('a'), "{before} {kept}: {masked}");
+                assert!(
+                    masked.len() >= kept.min(text.len()).saturating_sub(12),
+                    "{before} {kept}: {masked}"
+                );
+            }
+            let twice = format!("{text}{text}");
+            assert!(!secrets.mask_head(&twice, before + 70).contains('a'), "{before}");
+        }
+        assert_eq!(secrets.begun(b"--abcdefgh123"), 11);
+        assert_eq!(secrets.begun(b"--abcdefgh1234"), 0);
+    }
+
+    #[test]
+    fn what_could_not_be_found_again_is_refused() {
+        let told = |value: &str| {
+            let error = Secrets::new([("KEY".to_owned(), value.to_owned())].into()).unwrap_err();
+            assert!(!error.objection.contains(value));
+            error.objection
+        };
+        insta::assert_snapshot!(told("1234567"), @"has 7 bytes, below the 8 of a secret: shorter ones cannot be told from other text in a log");
+        insta::assert_snapshot!(told(&"x".repeat(4097)), @"has a line of 4097 bytes, above the 4096 of a line of a secret");
+        assert!(Secrets::new([("KEY".to_owned(), "x".repeat(4096))].into()).is_ok());
+    }
+}

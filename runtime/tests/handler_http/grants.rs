@@ -1,0 +1,195 @@
+//! Which servers are reached: those that are granted, at addresses that are public or granted.
+
+use super::web::{Web, answer};
+use super::{Names, Reach, grant};
+
+fn hello() -> Web {
+    Web::start(|_, out| answer(out, "200 OK", &["x-server: test"], "hello"))
+}
+
+#[tokio::test]
+async fn a_granted_request_goes_through() {
+    let web = hello();
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET", "POST"], &[])], |_| {});
+    assert_eq!(
+        reach.told(&format!("http send GET {}", web.url("/a?b=c"))).await,
+        "200 and 5 bytes"
+    );
+    assert_eq!(
+        reach.told(&format!("http body {} 100000", web.url(""))).await,
+        "200 and 5 bytes"
+    );
+    let asked = web.asked();
+    assert_eq!((asked[0].method.as_str(), asked[0].path.as_str()), ("GET", "/a?b=c"));
+    assert_eq!(
+        asked[0].header("host"),
+        Some(format!("127.0.0.1:{}", web.port()).as_str())
+    );
+    assert_eq!((asked[1].method.as_str(), asked[1].path.as_str()), ("POST", "/"));
+    assert_eq!(asked[1].body.len(), 100_000);
+    assert_eq!(reach.logged(&web), "");
+}
+
+#[tokio::test]
+async fn what_is_not_granted_is_refused_and_said() {
+    let (web, other) = (hello(), hello());
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET"], &[])], |_| {});
+    let url = other.url("/secret?token=1");
+    assert_eq!(
+        reach.told(&format!("http send GET {url}")).await,
+        "ErrorCode::HttpRequestDenied"
+    );
+    insta::assert_snapshot!(reach.logged(&other), @r#"Warn wasi:http: GET http://127.0.0.1:PORT is not granted: add { url = "http://127.0.0.1:PORT", methods = ["GET"] } to `grants.http`"#);
+    assert_eq!(
+        reach.told(&format!("http send POST {}", web.url("/"))).await,
+        "ErrorCode::HttpRequestDenied"
+    );
+    insta::assert_snapshot!(reach.logged(&web), @"Warn wasi:http: the method POST is not granted for http://127.0.0.1:PORT, but GET: add it to `methods` in `grants.http`");
+    for url in [
+        format!("https://127.0.0.1:{}/", web.port()),
+        format!("http://localhost:{}/", web.port()),
+        format!("http://127.1:{}/", web.port()),
+        format!("http://2130706433:{}/", web.port()),
+        format!("http://0x7f000001:{}/", web.port()),
+        format!("http://[::ffff:127.0.0.1]:{}/", web.port()),
+        format!("http://127.0.0.1:{}@127.0.0.1:{}/", web.port(), other.port()),
+        format!("http://evil@127.0.0.1:{}/", web.port()),
+        format!("ftp://127.0.0.1:{}/", web.port()),
+        "http:///".to_owned(),
+    ] {
+        let told = reach.told(&format!("http send GET {url}")).await;
+        let refused = [
+            "ErrorCode::HttpRequestDenied",
+            "ErrorCode::HttpRequestUriInvalid",
+            "ErrorCode::HttpProtocolError",
+        ];
+        let never_made = "ErrorCode::InternalError(Some(\"refused when it was made\"))";
+        assert!(refused.contains(&told.as_str()) || told == never_made, "{url}: {told}");
+    }
+    assert!(web.asked().is_empty() && other.asked().is_empty());
+}
+
+/// A URL where a path belongs, and headers that would say something else about where it goes.
+#[tokio::test]
+async fn neither_path_nor_headers_lead_elsewhere() {
+    let web = hello();
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET"], &[])], |_| {});
+    for path in ["http://evil.example/", "evil", "*", "//\u{7f}"] {
+        assert_eq!(reach.told(&format!("http path {path}")).await, "Err(())", "{path}");
+    }
+    for name in [
+        "host",
+        "connection",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authorization",
+        "keep-alive",
+    ] {
+        let told = reach.told(&format!("http field {name} x")).await;
+        assert_eq!(told, "Err(HeaderError::Forbidden)", "{name}");
+    }
+    assert_eq!(
+        reach
+            .told(&format!("http send GET {}", web.url("//evil.example/")))
+            .await,
+        "200 and 5 bytes"
+    );
+    assert_eq!(web.asked()[0].path, "//evil.example/");
+}
+
+#[tokio::test]
+async fn a_redirect_is_another_request() {
+    let other = hello();
+    let (near, far) = ("/next".to_owned(), other.url("/"));
+    let web = Web::start(move |asked, out| match asked.path.as_str() {
+        "/near" => answer(
+            out,
+            "302 Found",
+            &[&format!("location: http://{}{near}", asked.header("host").unwrap())],
+            "",
+        ),
+        "/far" => answer(out, "307 Temporary Redirect", &[&format!("location: {far}")], ""),
+        _ => answer(out, "200 OK", &[], "arrived"),
+    });
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET"], &[])], |_| {});
+    // The host follows nothing by itself.
+    assert_eq!(
+        reach.told(&format!("http send GET {}", web.url("/near"))).await,
+        "302 and 0 bytes"
+    );
+    assert_eq!(web.asked().len(), 1);
+    let told = reach.told(&format!("http follow {}", web.url("/near"))).await;
+    assert_eq!(told, format!("302 to {}: 200 and 7 bytes", web.url("/next")));
+    let told = reach.told(&format!("http follow {}", web.url("/far"))).await;
+    assert_eq!(told, format!("307 to {}: ErrorCode::HttpRequestDenied", other.url("/")));
+    assert!(other.asked().is_empty());
+    insta::assert_snapshot!(reach.logged(&other), @r#"Warn wasi:http: GET http://127.0.0.1:PORT is not granted: add { url = "http://127.0.0.1:PORT", methods = ["GET"] } to `grants.http`"#);
+}
+
+#[tokio::test]
+async fn a_name_leads_to_no_private_address() {
+    let web = hello();
+    let url = format!("http://api.example.com:{}", web.port());
+    for address in [
+        "127.0.0.1",
+        "10.1.2.3",
+        "169.254.169.254",
+        "::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "fd00::1",
+    ] {
+        let names = Names::new(&[&[address]]);
+        let reach = Reach::with_names(vec![grant(&url, &["GET"], &[])], |_| {}, names.clone());
+        let told = reach.told(&format!("http send GET {url}/")).await;
+        assert_eq!(told, "ErrorCode::DestinationIpProhibited", "{address}");
+        assert_eq!(*names.asked.lock().unwrap(), ["api.example.com"]);
+        let logged = reach.logged(&web);
+        assert!(
+            logged.contains(&format!(
+                "http://api.example.com:PORT has the address {address}, which is"
+            )) && logged.contains("`addresses`"),
+            "{logged}"
+        );
+    }
+    assert!(web.asked().is_empty());
+}
+
+#[tokio::test]
+async fn an_address_that_is_granted_is_reached_by_name() {
+    let web = hello();
+    let url = format!("http://inside.example.com:{}", web.port());
+    let names = Names::new(&[&["10.1.2.3", "127.0.0.1"]]);
+    let reach = Reach::with_names(vec![grant(&url, &["GET"], &["127.0.0.0/8"])], |_| {}, names);
+    assert_eq!(reach.told(&format!("http send GET {url}/")).await, "200 and 5 bytes");
+    assert_eq!(
+        web.asked()[0].header("host"),
+        Some(url.strip_prefix("http://").unwrap())
+    );
+    // `localhost` names the loopback, whatever says so.
+    let url = format!("http://localhost:{}", web.port());
+    let local = Reach::with_names(vec![grant(&url, &["GET"], &[])], |_| {}, Names::new(&[&["127.0.0.1"]]));
+    assert_eq!(local.told(&format!("http send GET {url}/")).await, "200 and 5 bytes");
+    let elsewhere = Reach::with_names(vec![grant(&url, &["GET"], &[])], |_| {}, Names::new(&[&["10.0.0.1"]]));
+    assert_eq!(
+        elsewhere.told(&format!("http send GET {url}/")).await,
+        "ErrorCode::DestinationIpProhibited"
+    );
+}
+
+/// A name that has one address when it is checked and another one when it is used would reach what is private: it is asked for once.
+#[tokio::test]
+async fn what_is_checked_is_what_is_connected_to() {
+    let web = hello();
+    let url = format!("http://rebinding.example.com:{}", web.port());
+    let names = Names::new(&[&["127.0.0.1"], &["127.0.0.2"]]);
+    let reach = Reach::with_names(vec![grant(&url, &["GET"], &["127.0.0.1"])], |_| {}, names.clone());
+    assert_eq!(reach.told(&format!("http send GET {url}/")).await, "200 and 5 bytes");
+    assert_eq!(names.asked.lock().unwrap().len(), 1);
+    assert_eq!(
+        reach.told(&format!("http send GET {url}/")).await,
+        "ErrorCode::DestinationIpProhibited"
+    );
+    assert_eq!(names.asked.lock().unwrap().len(), 2);
+    assert_eq!(web.asked().len(), 1);
+}
