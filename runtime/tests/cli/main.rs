@@ -25,4 +25,9 @@ mod reference;
 mod secrets;
 mod support;
 mod verify;
+#[cfg(feature = "http")]
+#[path = "../web/mod.rs"]
+mod web;
+#[cfg(feature = "http")]
+mod webhook;
 mod wit;
