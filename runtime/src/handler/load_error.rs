@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use super::load::{BATCH_HANDLER, RECORD_HANDLER};
+use super::report::HTTP_GRANT_LINE;
 use super::sniff;
 use super::version::CONTRACT;
 
@@ -108,10 +109,9 @@ impl LoadError {
             Self::WrongType { .. } | Self::WrongImport { .. } => {
                 "build it again for this host: sharemill wit DIR writes the contract that it serves".to_owned()
             }
-            Self::HttpNotGranted { deployment, .. } => format!(
-                "write `http = [{{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }}]` with the server's name in `grants` of \
-                 [deployments.{deployment}]"
-            ),
+            Self::HttpNotGranted { deployment, .. } => {
+                format!("write `{HTTP_GRANT_LINE}` with the server's name under [deployments.{deployment}]")
+            }
             Self::HttpNotBuilt { .. } => "use a build with the feature `http`, which is on by default".to_owned(),
             Self::Certificates { .. } => {
                 "install ca-certificates, or name a file in PEM in the variable SSL_CERT_FILE".to_owned()

@@ -66,10 +66,10 @@ impl ImportUse {
         match interface {
             "sharemill:worker/producer" => Some(r#"grants = { emit = ["TOPIC"] }"#),
             "wasi:cli/environment" => Some(r#"grants = { env = { NAME = "VALUE" } }"#),
-            "wasi:config/store" => Some(r#"grants = { config = { NAME = "VALUE" } }"#),
-            other if other.starts_with("wasi:http/") => {
-                Some(r#"grants = { http = [{ url = "https://HOST", methods = ["POST"] }] }"#)
+            "wasi:config/store" => {
+                Some(r#"grants = { config = { NAME = "VALUE" } } or secrets = { NAME = { env = "VARIABLE" } }"#)
             }
+            other if other.starts_with("wasi:http/") => Some(HTTP_GRANT_LINE),
             other if other.starts_with("wasi:filesystem/") => {
                 Some(r#"grants = { files = [{ host = "FOLDER", guest = "/NAME", access = "read" }] }"#)
             }
@@ -77,6 +77,9 @@ impl ImportUse {
         }
     }
 }
+
+/// What lets a handler send requests, as the manifest has it.
+pub(super) const HTTP_GRANT_LINE: &str = r#"grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }"#;
 
 /// `None`: no such interface in this host.
 pub(super) fn import_use(name: &str, spec: &HandlerSpec) -> Option<ImportUse> {

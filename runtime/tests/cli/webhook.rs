@@ -180,11 +180,11 @@ fn without_its_grant_it_is_refused_with_the_line_that_grants_it() {
     exit 1
     --- stderr
     error: webhook.wasm imports wasi:http/types@0.2.12, which deployment "invoke" is not granted
-    hint: write `http = [{ url = "https://HOST", methods = ["GET", "POST"] }]` with the server's name in `grants` of [deployments.invoke]
+    hint: write `grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }` with the server's name under [deployments.invoke]
     "#);
     let (code, _, told) = run(&folder, &["run", "--until-idle"]);
     assert_eq!(code, Some(1));
-    let line = "write `http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }]` with the server's name in `grants` of [deployments.webhook]";
+    let line = "write `grants = { http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }] }` with the server's name under [deployments.webhook]";
     assert!(told.contains(line), "{told}");
     let (code, _, told) = run(&folder, &["config", "check"]);
     assert_eq!(code, Some(1));

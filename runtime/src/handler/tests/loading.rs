@@ -168,7 +168,7 @@ fn imports_that_cannot_be_met() {
     );
     assert_eq!(
         error.hint(),
-        "write `http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }]` with the server's name in `grants` of \
+        "write `grants = { http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }] }` with the server's name under \
          [deployments.notify]"
     );
     let error = refused(&importing("acme:db@1.0.0", "query", "run"));
