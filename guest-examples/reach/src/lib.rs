@@ -7,7 +7,7 @@ use std::fs;
 use std::io::Write as _;
 
 use sharemill_handler::bindings::imports::sharemill::worker::logging;
-use sharemill_handler::{Outcome, Record, Renew, Result, ResultExt, config, handler, metrics};
+use sharemill_handler::{Outcome, REASON_LIMIT, Record, Renew, Result, ResultExt, config, handler, metrics};
 use wasip2::sockets::network::{IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
 use wasip2::sockets::{instance_network, ip_name_lookup, tcp_create_socket, udp_create_socket};
 
@@ -38,6 +38,12 @@ fn handle(record: Record) -> Result {
         ["say", name] => say(&secret(name)?),
         ["say-and-trap", name] => panic!("{}", say(&secret(name)?)),
         ["say-and-release", name] => return Ok(Outcome::release(say(&secret(name)?))),
+        ["say-cut", name] => {
+            let secret = secret(name)?;
+            say(&secret);
+            // The SDK cuts it within the secret.
+            format!("{}{secret}", "-".repeat(REASON_LIMIT - 14))
+        }
         ["say-and-exit", name] => {
             say(&secret(name)?);
             std::process::exit(1)

@@ -68,8 +68,9 @@ pub(super) fn batch_ends(
 }
 
 /// Without secrets, and at most so many bytes as a reason may have, the mark included.
-pub(super) fn cut(text: String, spec: &HandlerSpec) -> String {
+pub(super) fn cut(mut text: String, spec: &HandlerSpec) -> String {
     let (length, limit) = (text.len(), spec.limits.reason_bytes);
+    spec.secrets.mend_cut(&mut text);
     let mut kept = match spec.secrets.mask_head(&text, limit) {
         Cow::Owned(masked) => masked,
         Cow::Borrowed(_) => text,

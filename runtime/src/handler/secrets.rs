@@ -92,9 +92,14 @@ impl Secrets {
         &self.known.values
     }
 
-    /// `text` with `***` where it has a secret.
+    /// `text` with `***` where it has a secret, one that the end of it cuts off included.
     pub(super) fn mask<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let mut places = self.places(text);
+        let begun = self.begun(text.as_bytes());
+        // Shorter ones are found by chance, and say little.
+        if begun >= Self::BYTES_MIN {
+            places.push((text.len() - begun, text.len()));
+        }
         if places.is_empty() {
             return text.into();
         }
@@ -118,9 +123,23 @@ impl Secrets {
         if text.len() <= looked_at {
             return self.mask(text);
         }
-        let head = text.get(..floor_char_boundary(text, looked_at)).unwrap_or_default();
+        self.mask(self.before_cut(text, looked_at))
+    }
+
+    /// So much of `text` without what may be the beginning of a secret at the end of it.
+    fn before_cut<'t>(&self, text: &'t str, at: usize) -> &'t str {
+        let head = text.get(..floor_char_boundary(text, at)).unwrap_or_default();
         let whole = head.len() - self.begun(head.as_bytes());
-        self.mask(head.get(..floor_char_boundary(head, whole)).unwrap_or_default())
+        head.get(..floor_char_boundary(head, whole)).unwrap_or_default()
+    }
+
+    /// Takes out of a text that its handler has cut, and marked so, what is left of a secret before the mark.
+    pub(super) fn mend_cut(&self, text: &mut String) {
+        let marked = CUT_MARKS.iter().find_map(|mark| text.strip_suffix(mark));
+        if let Some(head) = marked {
+            let range = self.before_cut(head, head.len()).len()..head.len();
+            text.replace_range(range, "");
+        }
     }
 
     /// How many of the last bytes may be the beginning of a secret.
@@ -175,6 +194,8 @@ impl Secrets {
 }
 
 const MASK: &str = "***";
+/// The SDK's, and those of people.
+const CUT_MARKS: [&str; 3] = [" [cut]", "\u{2026}", "..."];
 
 #[cfg(test)]
 mod tests {
@@ -191,7 +212,15 @@ mod tests {
     fn a_secret_is_nowhere_in_a_masked_text() {
         let secrets = secrets(&["abcdefgh1234", "1234wxyz", "aaaaaaaa", "first line\nsecond\nthird line"]);
         let cases = [
-            ("nothing of it: abcdefgh123", "nothing of it: abcdefgh123"),
+            ("nothing of it: abcdefg1234", "nothing of it: abcdefg1234"),
+            (
+                "cut off, and found by chance: abcdefg",
+                "cut off, and found by chance: abcdefg",
+            ),
+            ("cut off: abcdefgh", "cut off: ***"),
+            ("cut off: abcdefgh123", "cut off: ***"),
+            ("both: abcdefgh1234abcdefgh1", "both: ******"),
+            ("one in the other: abcdefgh1234wxy", "one in the other: ***wxy"),
             ("abcdefgh1234", "***"),
             ("<abcdefgh1234, 1234wxyz>", "<***, ***>"),
             ("<abcdefgh1234wxyz>", "<***>"),
@@ -223,6 +252,22 @@ mod tests {
         }
         assert_eq!(secrets.begun(b"--abcdefgh123"), 11);
         assert_eq!(secrets.begun(b"--abcdefgh1234"), 0);
+    }
+
+    #[test]
+    fn a_cut_of_the_handler_s_leaves_no_part_of_a_secret() {
+        let secrets = secrets(&["abcdefgh1234"]);
+        for mark in CUT_MARKS {
+            for left in 0..=12 {
+                let mut text = format!("reason: {}{mark}", "abcdefgh1234".get(..left).unwrap());
+                secrets.mend_cut(&mut text);
+                let wanted = if left == 12 { "***" } else { "" };
+                assert_eq!(secrets.mask(&text), format!("reason: {wanted}{mark}"), "{left}");
+            }
+        }
+        let mut text = "reason: abc".to_owned();
+        secrets.mend_cut(&mut text);
+        assert_eq!(text, "reason: abc", "nothing is cut");
     }
 
     #[test]
