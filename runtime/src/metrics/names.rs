@@ -94,6 +94,8 @@ names! {
     LOG_DROPPED = "sharemill_handler_log_lines_dropped_total", Counter, Count, ["deployment"];
     /// Measurements of a deployment's handlers that found no place: too many series, or a name that stands for another kind.
     HANDLER_METRICS_DROPPED = "sharemill_handler_metrics_dropped_total", Counter, Count, ["deployment"];
+    /// Requests of a deployment's handlers to other servers, by what came of them up to the head of the response.
+    HTTP_REQUESTS = "sharemill_http_requests_total", Counter, Count, ["deployment", "result"];
     /// Log lines that were dropped because standard error was not read.
     LOG_LOST = "sharemill_log_lines_lost_total", Counter, Count, [];
     /// One sync of the journal.
@@ -166,6 +168,21 @@ pub const LABELS: &[LabelName] = &[
         name: "end",
         help: "What a call came to.",
         values: ENDS,
+    },
+    LabelName {
+        name: "result",
+        help: "What came of a request of a handler.",
+        values: &[
+            ("answered", "the server answered, whatever the status"),
+            (
+                "refused",
+                "the host did not let it through: not granted, an address that is not public, no free connection, too large",
+            ),
+            (
+                "failed",
+                "no answer, or none that is HTTP and within `header-bytes`: no such name, no connection, no TLS, out of time, its call ended",
+            ),
+        ],
     },
     LabelName {
         name: "cause",

@@ -1,7 +1,10 @@
 //! Which servers are reached: those that are granted, at addresses that are public or granted.
 
-use super::web::{Web, answer};
-use super::{Names, Reach, grant};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use sharemill::handler::CallControl;
+
+use super::web::{Then, Web, answer};
+use super::{Names, Reach, SOON, grant};
 
 fn hello() -> Web {
     Web::start(|_, out| answer(out, "200 OK", &["x-server: test"], "hello"))
@@ -130,14 +133,14 @@ async fn a_redirect_is_another_request() {
 async fn a_name_leads_to_no_private_address() {
     let web = hello();
     let url = format!("http://api.example.com:{}", web.port());
-    for address in [
-        "127.0.0.1",
-        "10.1.2.3",
-        "169.254.169.254",
-        "::1",
-        "::ffff:127.0.0.1",
-        "0.0.0.0",
-        "fd00::1",
+    for (address, kind) in [
+        ("127.0.0.1", "loopback"),
+        ("10.1.2.3", "private"),
+        ("169.254.169.254", "link-local"),
+        ("::1", "loopback"),
+        ("::ffff:127.0.0.1", "an IPv4 address in IPv6 form"),
+        ("0.0.0.0", "unspecified"),
+        ("fd00::1", "unique local"),
     ] {
         let names = Names::new(&[&[address]]);
         let reach = Reach::with_names(vec![grant(&url, &["GET"], &[])], |_| {}, names.clone());
@@ -145,12 +148,11 @@ async fn a_name_leads_to_no_private_address() {
         assert_eq!(told, "ErrorCode::DestinationIpProhibited", "{address}");
         assert_eq!(*names.asked.lock().unwrap(), ["api.example.com"]);
         let logged = reach.logged(&web);
-        assert!(
-            logged.contains(&format!(
-                "http://api.example.com:PORT has the address {address}, which is"
-            )) && logged.contains("`addresses`"),
-            "{logged}"
+        let line = format!(
+            "Warn wasi:http: http://api.example.com:PORT has the address {address}, which is {kind}: name it in `addresses` of its \
+             `grants.http` if that is meant"
         );
+        assert_eq!(logged, line);
     }
     assert!(web.asked().is_empty());
 }
@@ -192,4 +194,49 @@ async fn what_is_checked_is_what_is_connected_to() {
     );
     assert_eq!(names.asked.lock().unwrap().len(), 2);
     assert_eq!(web.asked().len(), 1);
+}
+
+/// Each once, whatever its status and however it ended.
+#[tokio::test]
+async fn requests_are_counted_by_what_came_of_them() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let shown = recorder.handle();
+    let _installed = metrics::set_default_local_recorder(&recorder);
+    let mut web = Web::start(|asked, out| match asked.path.as_str() {
+        "/silent" => Then::Hold,
+        "/ssh" => {
+            let _ = out.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n");
+            Then::Close
+        }
+        _ => answer(out, "503 Service Unavailable", &[], "not now"),
+    });
+    let url = |path: &str| web.url(path);
+    let reach = Reach::new(vec![grant(&url(""), &["GET", "POST"], &[])], |limits| {
+        limits.request_bytes = 1 << 10;
+    });
+    for command in [
+        format!("http send GET {}", url("/")),
+        format!("http body {} 1024", url("/")),
+        format!("http send GET {}", url("/ssh")),
+        format!("http send DELETE {}", url("/")),
+        "http send GET http://elsewhere.example.com/".to_owned(),
+        format!("http body {} 1025", url("/")),
+    ] {
+        reach.told(&command).await;
+    }
+    let late = format!("http send GET {}", url("/silent"));
+    reach.call(&late, &CallControl::new(SOON)).await;
+    // The last one, too, is over when its connection is.
+    for _ in 0..5 {
+        web.ended().await;
+    }
+    let page = shown.render();
+    let mut counted: Vec<&str> = page.lines().filter(|line| line.contains("http_requests")).collect();
+    counted.sort_unstable();
+    insta::assert_snapshot!(counted.join("\n"), @r#"
+    # TYPE sharemill_http_requests_total counter
+    sharemill_http_requests_total{deployment="reach",result="answered"} 2
+    sharemill_http_requests_total{deployment="reach",result="failed"} 2
+    sharemill_http_requests_total{deployment="reach",result="refused"} 3
+    "#);
 }

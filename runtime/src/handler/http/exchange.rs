@@ -70,10 +70,15 @@ impl Exchange {
         options: RequestOptions,
     ) -> Result<(Response<WasiBody>, Io), Error> {
         let call = self.call.clone();
+        let mut counted = Counted {
+            policy: self.policy.clone(),
+            result: "failed",
+        };
         let sent = tokio::select! {
             sent = self.clone().send(request, options) => sent,
             () = call.over.cancelled() => Err(Refusal::CallOver { origin: self.origin().clone() }),
         };
+        counted.result = sent.as_ref().map_or_else(Refusal::result, |_| "answered");
         sent.map_err(|refusal| self.refuse(&refusal))
     }
 
@@ -236,6 +241,18 @@ impl Exchange {
                 why: inner.map_or_else(|| error.to_string(), |inner| format!("{error}: {inner}")),
             }
         }
+    }
+}
+
+/// Counts a request once, those included that nobody waits for any longer.
+struct Counted {
+    policy: Arc<Policy>,
+    result: &'static str,
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.policy.count(self.result);
     }
 }
 

@@ -24,6 +24,7 @@ use super::log_sink::LogSink;
 use super::spec::HandlerSpec;
 use super::state::HostState;
 use crate::config::{HttpGrant, HttpLimits};
+use crate::metrics::names;
 pub(super) use client::Client;
 pub use client::Resolver;
 use exchange::{Exchange, refuse};
@@ -31,6 +32,7 @@ use refusal::Refusal;
 
 /// What a deployment allows, and its free connections.
 pub(super) struct Policy {
+    deployment: String,
     grants: Vec<HttpGrant>,
     limits: HttpLimits,
     places: Arc<Semaphore>,
@@ -40,10 +42,17 @@ impl Policy {
     pub(super) fn new(spec: &HandlerSpec) -> Self {
         let limits = spec.limits.http.clone();
         Self {
+            deployment: spec.deployment.clone(),
             grants: spec.grants.http.clone(),
             places: Arc::new(Semaphore::new(limits.connections as usize)),
             limits,
         }
+    }
+
+    /// A request came to this.
+    fn count(&self, result: &'static str) {
+        metrics::counter!(names::HTTP_REQUESTS, "deployment" => self.deployment.clone(), "result" => result)
+            .increment(1);
     }
 }
 
@@ -131,7 +140,10 @@ impl WasiHttpHooks for Hooks {
     ) -> Sending {
         match self.exchange(&request) {
             Ok(exchange) => Box::new(Arc::new(exchange).run(request, options.unwrap_or_default())),
-            Err(refusal) => Box::new(ready(Err(refuse(&self.sink, &refusal)))),
+            Err(refusal) => {
+                self.policy.count(refusal.result());
+                Box::new(ready(Err(refuse(&self.sink, &refusal))))
+            }
         }
     }
 

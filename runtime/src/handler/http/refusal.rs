@@ -85,6 +85,32 @@ pub(super) enum Refusal {
 pub(super) const HEADERS_MOST: usize = 256;
 
 impl Refusal {
+    /// What the metrics have it under.
+    pub(super) fn result(&self) -> &'static str {
+        match self {
+            Self::NotGranted { .. }
+            | Self::Method { .. }
+            | Self::NoTarget { .. }
+            | Self::Address { .. }
+            | Self::PerCall { .. }
+            | Self::Connections { .. }
+            | Self::RequestHead { .. }
+            | Self::RequestBody { .. } => "refused",
+            Self::Unknown { .. }
+            | Self::Connect { .. }
+            | Self::Tls { .. }
+            | Self::ConnectTimeout { .. }
+            | Self::FirstByteTimeout { .. }
+            | Self::BetweenBytesTimeout { .. }
+            | Self::ResponseHead { .. }
+            | Self::ResponseBody { .. }
+            | Self::Protocol { .. }
+            | Self::Ended { .. }
+            | Self::Unfinished { .. }
+            | Self::CallOver { .. } => "failed",
+        }
+    }
+
     /// What the handler gets.
     pub(super) fn code(&self) -> Error {
         match self {
