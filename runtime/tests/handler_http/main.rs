@@ -1,5 +1,6 @@
 //! What `wasi:http` and its neighbours let a handler reach: the guest `reach` against servers on the loopback.
 
+#![cfg(feature = "http")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
