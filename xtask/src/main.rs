@@ -27,7 +27,7 @@ struct Arguments {
 enum Command {
     /// Measure the engine and the host.
     Bench(bench::Arguments),
-    /// Feed real files through the three example handlers, kill the host once, and check every count.
+    /// Build everything and run `sharemill demo`.
     Demo(demo::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),

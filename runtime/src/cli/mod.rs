@@ -9,6 +9,8 @@ mod components;
 mod config;
 mod crash_test;
 mod dead;
+#[cfg(feature = "demo")]
+mod demo;
 mod direct;
 mod doctor;
 pub mod environment;
@@ -65,6 +67,8 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Config(ConfigCommand::Check(args)) => config::check(&args).await,
         Command::Config(ConfigCommand::Show(args)) => config::show(&args),
         Command::Config(ConfigCommand::Schema) => output::json(&schema()),
+        #[cfg(feature = "demo")]
+        Command::Demo(args) => demo::run(args).await,
         Command::New(args) => new::run(args),
         Command::Run(args) => run::run(args).await,
         Command::Produce(args) => produce::run(args).await,

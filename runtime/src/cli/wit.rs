@@ -7,9 +7,12 @@ use std::path::Path;
 use super::args::WitArgs;
 use crate::output::{self, Failure};
 
+/// The package.
+pub(super) const CONTRACT: &str = include_str!("../../../wit/worker.wit");
+
 /// The package, and what a handler may import beside it that the tools do not bring along.
 const FILES: [(&str, &str); 2] = [
-    ("worker.wit", include_str!("../../../wit/worker.wit")),
+    ("worker.wit", CONTRACT),
     (
         "deps/wasi-config/config.wit",
         include_str!("../../../guest-sdk/rust/sdk-tool/wit/config.wit"),

@@ -21,6 +21,8 @@ fn overview() {
     Usage: sharemill <COMMAND>
 
     Commands:
+      demo        Run the example handlers on what the machine has, kill the host once, and check every
+                  count
       new         Make a project for a handler
       run         Run the deployments of a manifest
       produce     Append records to a topic

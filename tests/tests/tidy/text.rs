@@ -116,7 +116,7 @@ fn is_paused(file: &SourceFile, line: usize) -> bool {
 }
 
 /// Where a sleep is right, and why.
-const MAY_SLEEP: [(&str, &str); 8] = [
+const MAY_SLEEP: [(&str, &str); 9] = [
     ("share-engine/examples/engine_bench.rs", "produces at a rate"),
     (
         "tests/tests/concurrency.rs",
@@ -125,6 +125,10 @@ const MAY_SLEEP: [(&str, &str); 8] = [
     (
         "tests/tests/suspended.rs",
         "a lease runs out on the real clock while the process that holds it is stopped and tells nobody anything",
+    ),
+    (
+        "runtime/src/cli/demo/",
+        "plays at a pace for a person, and polls a host as a user would",
     ),
     (
         "runtime/src/supervisor/tests.rs",

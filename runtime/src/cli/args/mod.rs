@@ -8,6 +8,8 @@
 
 mod archived;
 mod crash;
+#[cfg(feature = "demo")]
+mod demo;
 mod query;
 mod work;
 
@@ -17,6 +19,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use archived::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedList, ArchivedRecover};
 pub use crash::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
+#[cfg(feature = "demo")]
+pub use demo::DemoArgs;
 pub use query::{
     DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, QueryArgs, RecordsArgs, TopicCommand,
     TopicCreate, TopicRead,
@@ -49,6 +53,9 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run the example handlers on what the machine has, kill the host once, and check every count
+    #[cfg(feature = "demo")]
+    Demo(DemoArgs),
     /// Make a project for a handler
     New(NewArgs),
     /// Run the deployments of a manifest

@@ -1,10 +1,13 @@
 //! The folder that the demo works in, and the manifest there. Everything but the cache of compiled components is new in
-//! every run.
+//! every run, so that no folder of somebody else's is taken.
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+
+use super::plan::Handler;
+use crate::output::Failure;
 
 /// Folders and files of one run.
 pub(super) struct Room {
@@ -20,7 +23,7 @@ impl Room {
     pub(super) fn prepare(folder: &Path, components: &Path) -> Result<Self> {
         let room = Self {
             folder: folder.to_path_buf(),
-            manifest: folder.join("sharemill.toml"),
+            manifest: folder.join(MANIFEST_NAME),
             images: folder.join("images"),
             thumbnails: folder.join("thumbnails"),
             jobs: folder.join("jobs"),
@@ -37,7 +40,12 @@ impl Room {
             fs::create_dir_all(new).with_context(|| format!("cannot create {}", new.display()))?;
         }
         let components = components.to_str().context("the path of the components is not UTF-8")?;
-        let manifest = MANIFEST.replace("COMPONENTS", components);
+        let mut manifest = format!("{FIRST_LINE}\n{MANIFEST}");
+        for handler in Handler::ALL {
+            let name = format!("{}.wasm", handler.name());
+            let path = toml::Value::from(format!("{components}/{name}"));
+            manifest = manifest.replace(&format!("\"{name}\""), &path.to_string());
+        }
         fs::write(&room.manifest, manifest).with_context(|| format!("cannot write {}", room.manifest.display()))?;
         Ok(room)
     }
@@ -48,8 +56,31 @@ impl Room {
     }
 }
 
+/// Whether the demo may work there: in a new or empty folder, or in that of an earlier demo.
+pub(super) fn usable(folder: &Path) -> Result<(), Failure> {
+    let name = folder.display();
+    let hint = "--dir names the folder that the demo works in; it is made if it is not there";
+    let mut entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Failure::new(format!("cannot work in {name}: {error}")).hint(hint)),
+    };
+    let is_ours = || fs::read_to_string(folder.join(MANIFEST_NAME)).is_ok_and(|text| text.starts_with(FIRST_LINE));
+    if entries.next().is_none() || is_ours() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{name} is neither empty nor the folder of an earlier demo: nothing in it was touched"
+    ))
+    .hint(hint))
+}
+
+const MANIFEST_NAME: &str = "sharemill.toml";
+/// By which the folder of an earlier demo is known.
+const FIRST_LINE: &str = "# Written by `sharemill demo`, which empties this folder when it runs again.";
+
 /// Short delays, so that a run is short.
-const MANIFEST: &str = r#"# Written by `cargo xtask demo`.
+const MANIFEST: &str = r#"
 [host]
 cache-dir = "cache"
 drain-timeout = "5s"
@@ -72,13 +103,13 @@ retention = "queue"
 retention = "queue"
 
 [deployments.enrich]
-component = "COMPONENTS/enrich.wasm"
+component = "enrich.wasm"
 topic = "orders"
 backoff = { first = "200ms", max = "1s" }
 grants = { emit = ["order-lines"] }
 
 [deployments.thumbnail]
-component = "COMPONENTS/thumbnail.wasm"
+component = "thumbnail.wasm"
 topic = "images"
 memory = "256MiB"
 attempts = 10
@@ -89,7 +120,7 @@ grants = { files = [
 ] }
 
 [deployments.poll]
-component = "COMPONENTS/poll.wasm"
+component = "poll.wasm"
 topic = "jobs"
 concurrency = 64
 attempts = 10

@@ -2,11 +2,12 @@
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::host::program;
 use super::plan::{Handler, Input};
 
 /// Handler, partition and offset.
@@ -25,7 +26,7 @@ impl Receipts {
             return Ok(());
         };
         let handler = first.handler;
-        let mut child = Command::new(binary)
+        let mut child = program(binary)
             .args([
                 "produce",
                 handler.topic(),

@@ -6,8 +6,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+use super::super::environment;
 use super::files::Room;
 use super::metrics::Scrape;
 use super::pause;
@@ -32,7 +34,7 @@ impl Host {
     /// Starts the host's `life`th life and waits until it runs.
     pub(super) fn start(binary: &Path, room: &Room, life: u32) -> Result<Self> {
         let log = room.log(life);
-        let process = Command::new(binary)
+        let process = program(binary)
             .args(["run", "--metrics", "127.0.0.1:0", "--log-format", "json", "--manifest"])
             .arg(&room.manifest)
             .stdin(Stdio::null())
@@ -77,8 +79,9 @@ impl Host {
 
     /// SIGTERM, and exit code 0 in time.
     pub(super) fn stop(mut self) -> Result<()> {
-        let status = Command::new("kill").arg(self.process.id().to_string()).status()?;
-        ensure!(status.success(), "cannot send SIGTERM to the host");
+        let id = i32::try_from(self.process.id()).ok().and_then(Pid::from_raw);
+        let id = id.context("the host has no process id")?;
+        kill_process(id, Signal::TERM).context("cannot send SIGTERM to the host")?;
         let start = Instant::now();
         loop {
             if let Some(status) = self.process.try_wait()? {
@@ -154,9 +157,24 @@ impl Drop for Host {
     }
 }
 
+/// This program, with nothing of the user's settings: the demo's manifest has them all.
+pub(super) fn program(binary: &Path) -> Command {
+    let mut command = Command::new(binary);
+    for name in [
+        environment::MANIFEST,
+        environment::DATA_DIR,
+        environment::METRICS,
+        environment::LOG,
+        environment::LOG_FORMAT,
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// What a query of the command line answers.
 pub(super) fn ask(binary: &Path, room: &Room, arguments: &[&str]) -> Result<Value> {
-    let output = Command::new(binary)
+    let output = program(binary)
         .args(arguments)
         .args(["--format", "json", "--manifest"])
         .arg(&room.manifest)

@@ -1,14 +1,11 @@
 //! The table at the end, where to look next, and the one line for machines.
-use std::io::Write as _;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use anyhow::Result;
 
 use super::check::{Account, Books};
 use super::files::Room;
 use super::play::Played;
-use crate::guests;
 
 /// Everything that is printed.
 pub(super) struct Report<'a> {
@@ -16,27 +13,26 @@ pub(super) struct Report<'a> {
     pub(super) played: &'a Played,
     pub(super) binary: &'a Path,
     pub(super) room: &'a Room,
-    pub(super) built: Duration,
     pub(super) all: Duration,
 }
 
 /// Differences that are printed; more are of the same kind.
 const DIFFERENCES_MAX: usize = 20;
 
-pub(super) fn print(report: &Report<'_>) -> Result<()> {
-    let mut out = std::io::stdout().lock();
+pub(super) fn text(report: &Report<'_>) -> String {
+    let mut out = String::new();
     let total = report.books.total();
-    writeln!(out, "\n{}", HEADER.trim_end())?;
+    let _ = writeln!(out, "\n{}", HEADER.trim_end());
     for (handler, account) in &report.books.accounts {
-        writeln!(out, "{}", row(report, handler.name(), Some(handler.name()), *account))?;
+        let _ = writeln!(out, "{}", row(report, handler.name(), Some(handler.name()), *account));
     }
-    writeln!(out, "{}", row(report, "total", None, total))?;
-    writeln!(out, "\n{}", NOTES.trim_end())?;
+    let _ = writeln!(out, "{}", row(report, "total", None, total));
+    let _ = writeln!(out, "\n{}", NOTES.trim_end());
     let leased = report.played.leased;
-    writeln!(
+    let _ = writeln!(
         out,
         "* The host was killed with SIGKILL once, with {leased} pictures leased, and started again."
-    )?;
+    );
 
     let Books {
         thumbnails,
@@ -45,19 +41,19 @@ pub(super) fn print(report: &Report<'_>) -> Result<()> {
         ..
     } = report.books;
     if differences.is_empty() {
-        writeln!(
+        let _ = writeln!(
             out,
             "\nchecked: {thumbnails} thumbnails, {order_lines} order lines, {} dead letters: exactly what had to be there, each once",
             total.dead
-        )?;
+        );
     } else {
         for difference in differences.iter().take(DIFFERENCES_MAX) {
-            writeln!(out, "difference: {difference}")?;
+            let _ = writeln!(out, "difference: {difference}");
         }
     }
     let binary = shown(report.binary);
     let manifest = shown(&report.room.manifest);
-    writeln!(out, "\nwhere to look next:")?;
+    let _ = writeln!(out, "\nwhere to look next:");
     for command in [
         "dead list",
         "dead show thumbnail.dead/0/0",
@@ -66,16 +62,11 @@ pub(super) fn print(report: &Report<'_>) -> Result<()> {
         "dead redrive --all --group poll",
         "run --until-idle",
     ] {
-        writeln!(out, "  {binary} {command} --manifest {manifest}")?;
+        let _ = writeln!(out, "  {binary} {command} --manifest {manifest}");
     }
-    writeln!(out, "  ls {}", shown(&report.room.thumbnails))?;
-    writeln!(out, "  less {}", shown(&report.room.log(2)))?;
-    writeln!(
-        out,
-        "\n{:.0} s in all, {:.0} s of them to build",
-        report.all.as_secs_f64(),
-        report.built.as_secs_f64()
-    )?;
+    let _ = writeln!(out, "  ls {}", shown(&report.room.thumbnails));
+    let _ = writeln!(out, "  less {}", shown(&report.room.log(2)));
+    let _ = writeln!(out, "\n{:.0} s in all", report.all.as_secs_f64());
     let Account {
         fed,
         accepted,
@@ -84,11 +75,11 @@ pub(super) fn print(report: &Report<'_>) -> Result<()> {
         renewed,
         dead,
     } = total;
-    writeln!(
+    let _ = writeln!(
         out,
         r#"{{"in":{fed},"accepted":{accepted},"released":{released},"rejected":{rejected},"renewed":{renewed},"dead":{dead}}}"#
-    )?;
-    Ok(())
+    );
+    out
 }
 
 const HEADER: &str = "\
@@ -138,7 +129,7 @@ fn seconds(bound: f64) -> String {
 
 /// Relative to the current folder where it lies below it.
 fn shown(path: &Path) -> String {
-    let here = std::env::current_dir().unwrap_or_else(|_| guests::root());
+    let here = std::env::current_dir().unwrap_or_default();
     let path: PathBuf = path
         .strip_prefix(here)
         .map_or_else(|_| path.to_path_buf(), Path::to_path_buf);

@@ -1,16 +1,14 @@
-//! Real files: those of a folder, or of places where most machines have some. Only reads, and stops at bounds, so that a
-//! large folder costs seconds.
+//! Real files: those of a folder, or of places where most machines have some; texts of this program's own where there is none. Only reads,
+//! and stops at bounds, so that a large folder costs seconds.
 use std::collections::VecDeque;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
-
 use super::pictures::{Structure, structure};
 use super::say;
-use crate::guests;
+use crate::cli::wit;
 
 /// What was found and fits.
 pub(super) struct Found {
@@ -30,6 +28,12 @@ pub(super) struct Text {
     pub(super) content: String,
 }
 
+/// What this program has with it anyway.
+const OWN: [(&str, &str); 2] = [
+    ("worker.wit", wit::CONTRACT),
+    ("README.md", include_str!("../../../../guest-sdk/rust/README.md")),
+];
+
 /// Entries of folders looked at under one root.
 const ENTRIES_MAX: usize = 60_000;
 const CANDIDATES_MAX: usize = 3_000;
@@ -39,17 +43,9 @@ const TEXTS: usize = 60;
 const TEXT_BYTES: std::ops::RangeInclusive<u64> = 200..=256 << 10;
 
 /// Looks through `folder`, or the usual places without one.
-pub(super) fn find(folder: Option<&Path>) -> Result<Found> {
-    let own = vec![
-        guests::root().join("guest-examples"),
-        guests::root().join("docs"),
-        guests::root().join("guest-sdk"),
-    ];
+pub(super) fn find(folder: Option<&Path>) -> Found {
     let (picture_roots, text_roots) = match folder {
-        Some(folder) => {
-            ensure!(folder.is_dir(), "{} is no folder", folder.display());
-            (vec![folder.to_path_buf()], vec![folder.to_path_buf()])
-        }
+        Some(folder) => (vec![folder.to_path_buf()], vec![folder.to_path_buf()]),
         None => usual_places(),
     };
     let pictures = spread(candidates(&picture_roots, &is_picture), PICTURES);
@@ -59,15 +55,19 @@ pub(super) fn find(folder: Option<&Path>) -> Result<Found> {
         pictures.retain(|picture| picture.structure == Structure::Whole);
     }
     let mut texts = texts(&text_roots);
-    if texts.is_empty() {
-        texts = self::texts(&own);
-    }
     for (count, what) in [(pictures.len(), "pictures"), (texts.len(), "texts")] {
         let from = folder.map_or_else(|| "the usual places".to_owned(), |folder| folder.display().to_string());
         say(&format!("  {what}: {count} taken from {from}"));
     }
-    ensure!(!texts.is_empty(), "there is no text to make orders of");
-    Ok(Found { pictures, texts })
+    if texts.is_empty() {
+        let own = OWN.map(|(name, content)| Text {
+            name: name.to_owned(),
+            content: content.to_owned(),
+        });
+        texts.extend(own);
+        say("  so its own texts are taken");
+    }
+    Found { pictures, texts }
 }
 
 /// Roots for pictures and for texts; some of them exist.

@@ -1,0 +1,91 @@
+//! `sharemill demo`: files through the example handlers, with a kill in the middle, then its own books against what is on
+//! disk. It needs this program and the example components, nothing else of the machine, and nobody to answer; it works in one folder,
+//! leaves nothing running, and fails if a count differs. The hosts are processes of this program, used as anybody would use them.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "shows its time to a person, and asks a process of others that tells nobody"
+)]
+
+mod check;
+mod examples;
+mod feed;
+mod files;
+mod find;
+mod host;
+mod metrics;
+mod pictures;
+mod plan;
+mod play;
+mod report;
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use super::args::DemoArgs;
+use crate::output::{self, Failure};
+
+/// Runs the demo; fails if a count differs.
+pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
+    if let Some(folder) = args.folder.as_ref().filter(|folder| !folder.is_dir()) {
+        return Err(Failure::usage(format!("{} is no folder", folder.display()))
+            .hint("name a folder with images and texts, or none: then what the machine has is taken"));
+    }
+    let examples = examples::find(args.examples.clone())?;
+    files::usable(&args.dir)?;
+    // It waits for processes.
+    let done = tokio::task::spawn_blocking(move || play(&args, &examples));
+    let differences = match done.await {
+        Ok(Ok(differences)) => differences,
+        Ok(Err(error)) => return Err(Failure::new(format!("{error:#}"))),
+        Err(error) => return Err(Failure::new(format!("the demo itself failed: {error}"))),
+    };
+    match differences {
+        0 => Ok(()),
+        count => Err(Failure::new(format!(
+            "{} between what was fed and what is on disk",
+            output::counted(count as u64, "difference")
+        ))),
+    }
+}
+
+/// Returns how many differences it found.
+fn play(args: &DemoArgs, examples: &std::path::Path) -> Result<usize> {
+    let start = Instant::now();
+    let binary = std::env::current_exe().context("cannot find this program")?;
+    say("stage 1 of 3: find files and damage some of the copies (about 2 s)");
+    let room = files::Room::prepare(&args.dir, examples)?;
+    let found = find::find(args.folder.as_deref());
+    let plan = plan::make(&found, &room)?;
+    say(&format!(
+        "  {} orders from {} texts, {} pictures, {} jobs",
+        plan.count(plan::Handler::Enrich),
+        found.texts.len(),
+        plan.count(plan::Handler::Thumbnail),
+        plan.count(plan::Handler::Poll)
+    ));
+
+    say("stage 2 of 3: feed them, kill the host with SIGKILL, start it again (about 15 s)");
+    let played = play::play(&binary, &room, &plan)?;
+    say("stage 3 of 3: compare the counts with what is on disk (about 1 s)");
+    let books = check::check(&binary, &room, &plan, &played)?;
+    output::data(&report::text(&report::Report {
+        books: &books,
+        played: &played,
+        binary: &binary,
+        room: &room,
+        all: start.elapsed(),
+    }))
+    .map_err(|_| anyhow::anyhow!("the report cannot be written to standard output"))?;
+    Ok(books.differences.len())
+}
+
+/// Lets time pass between two looks at a process that tells nobody.
+fn pause(time: Duration) {
+    std::thread::sleep(time);
+}
+
+/// Progress goes to standard error.
+fn say(text: &str) {
+    output::message(&format!("demo: {text}"));
+}
