@@ -6,6 +6,7 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod guests;
 mod kafka;
 mod test;
@@ -29,6 +30,8 @@ enum Command {
     Bench(bench::Arguments),
     /// Build everything and run `sharemill demo`.
     Demo(demo::Arguments),
+    /// Make the archive and the Debian package that users download.
+    Dist(dist::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
     /// Start, end or look at a Kafka cluster on this machine.
@@ -41,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
+        Command::Dist(arguments) => dist::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Kafka(arguments) => kafka::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

@@ -19,6 +19,8 @@ mod group;
 mod invoke;
 mod leftover;
 mod manifest;
+#[cfg(feature = "manual")]
+mod manual;
 mod module;
 pub mod new;
 mod open;
@@ -85,5 +87,9 @@ async fn dispatch(command: Command) -> Result<(), Failure> {
         Command::Test(args) => test::run(args).await,
         Command::Module(ModuleCommand::Inspect(args)) => module::inspect(&args),
         Command::Wit(args) => wit::run(&args),
+        #[cfg(feature = "manual")]
+        Command::Completions(args) => manual::completions(args.shell),
+        #[cfg(feature = "manual")]
+        Command::Man(args) => manual::pages(&args),
     }
 }

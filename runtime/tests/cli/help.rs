@@ -21,24 +21,25 @@ fn overview() {
     Usage: sharemill <COMMAND>
 
     Commands:
-      demo        Run the example handlers on what the machine has, kill the host once, and check every
-                  count
-      new         Make a project for a handler
-      run         Run the deployments of a manifest
-      produce     Append records to a topic
-      topic       List, describe, create and delete topics
-      group       List, describe, reset and delete share groups
-      records     Show the state of a group's records
-      dead        List, show and redrive dead letters
-      archived    List what a group of a Kafka cluster has given up, and copy it
-      config      Check or show the manifest
-      invoke      Run one record through a component, without an engine
-      test        Run the records of files through a component and compare what becomes of them
-      doctor      Say why nothing is consumed from a Kafka cluster
-      verify      Read everything on disk and report damage
-      crash-test  Kill a loaded engine again and again and check that nothing is lost
-      module      Look into a component
-      wit         Write the contract between host and handlers, as WIT
+      demo         Run the example handlers, kill the host once, and check every count
+      new          Make a project for a handler
+      run          Run the deployments of a manifest
+      produce      Append records to a topic
+      topic        List, describe, create and delete topics
+      group        List, describe, reset and delete share groups
+      records      Show the state of a group's records
+      dead         List, show and redrive dead letters
+      archived     List what a group of a Kafka cluster has given up, and copy it
+      config       Check or show the manifest
+      invoke       Run one record through a component, without an engine
+      test         Run the records of files through a component and compare what becomes of them
+      doctor       Say why nothing is consumed from a Kafka cluster
+      verify       Read everything on disk and report damage
+      crash-test   Kill a loaded engine again and again and check that nothing is lost
+      module       Look into a component
+      wit          Write the contract between host and handlers, as WIT
+      completions  Print the completions for a shell
+      man          Write the man pages, one for each command
 
     Options:
       -h, --help

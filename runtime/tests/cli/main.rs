@@ -6,6 +6,8 @@
 mod admin;
 mod config;
 mod data;
+#[cfg(feature = "demo")]
+mod demo;
 mod fake;
 mod help;
 mod host;
@@ -17,6 +19,8 @@ mod kafka;
 mod leftover;
 mod log;
 mod lost;
+#[cfg(feature = "manual")]
+mod manual;
 mod new;
 mod produce;
 mod records;

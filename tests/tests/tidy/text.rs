@@ -230,15 +230,18 @@ const ABOUT_HOSTS: [&str; 3] = [
 ];
 
 /// These and what is below them.
-const KNOWN_HOSTS: [&str; 15] = [
+const KNOWN_HOSTS: [&str; 17] = [
     "127.0.0.1",
     "apache.org",
     "bytecodealliance.org",
     "crates.io",
+    "debian.org",
     "docs.rs",
     "example.com",
     "github.com",
     "json-schema.org",
+    // The broker of the compose file, which names it.
+    "kafka",
     "keepachangelog.com",
     "localhost",
     "rust-lang.org",

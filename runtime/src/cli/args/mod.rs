@@ -10,6 +10,8 @@ mod archived;
 mod crash;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "manual")]
+mod manual;
 mod query;
 mod work;
 
@@ -21,6 +23,8 @@ pub use archived::{ArchivedArgs, ArchivedCommand, ArchivedFilter, ArchivedList, 
 pub use crash::{CRASH_TEST_CHILD, CrashTestArgs, CrashTestChildArgs};
 #[cfg(feature = "demo")]
 pub use demo::DemoArgs;
+#[cfg(feature = "manual")]
+pub use manual::{CompletionsArgs, ManArgs};
 pub use query::{
     DeadCommand, DeadFilterArgs, DeadList, DeadRedrive, GroupCommand, GroupReset, QueryArgs, RecordsArgs, TopicCommand,
     TopicCreate, TopicRead,
@@ -53,7 +57,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the example handlers on what the machine has, kill the host once, and check every count
+    /// Run the example handlers, kill the host once, and check every count
     #[cfg(feature = "demo")]
     Demo(DemoArgs),
     /// Make a project for a handler
@@ -101,6 +105,12 @@ pub enum Command {
     Module(ModuleCommand),
     /// Write the contract between host and handlers, as WIT
     Wit(WitArgs),
+    /// Print the completions for a shell
+    #[cfg(feature = "manual")]
+    Completions(CompletionsArgs),
+    /// Write the man pages, one for each command
+    #[cfg(feature = "manual")]
+    Man(ManArgs),
 }
 
 /// Which manifest.

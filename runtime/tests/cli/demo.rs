@@ -1,0 +1,44 @@
+//! What the demo refuses. That it plays is shown where the archive is tested.
+
+use std::fs;
+
+use crate::support::Folder;
+
+#[test]
+fn a_folder_that_is_none_is_refused() {
+    insta::assert_snapshot!(Folder::new().run(&["demo", "pictures"]), @"
+    exit 2
+    --- stderr
+    error: pictures is no folder
+    hint: name a folder with images and texts, or none: then what the machine has is taken
+    ");
+}
+
+#[test]
+fn a_component_that_is_missing_is_named() {
+    let folder = Folder::new();
+    folder.file("examples/enrich.wasm", "");
+    insta::assert_snapshot!(folder.run(&["demo", "--examples", "examples"]), @"
+    exit 1
+    --- stderr
+    error: the demo needs examples/thumbnail.wasm, which is not there
+    hint: the archive and the package have the example components in share/sharemill/examples; --examples DIR names another folder; in the repository `cargo xtask demo` builds them and runs this
+    ");
+}
+
+/// It empties its folder: one of somebody else's is left as it is.
+#[test]
+fn a_folder_with_something_in_it_is_left_alone() {
+    let folder = Folder::new();
+    for name in ["enrich", "poll", "thumbnail"] {
+        folder.file(&format!("examples/{name}.wasm"), "");
+    }
+    let own = folder.file("work/images/own.png", "mine");
+    insta::assert_snapshot!(folder.run(&["demo", "--examples", "examples", "--dir", "work"]), @"
+    exit 1
+    --- stderr
+    error: work is neither empty nor the folder of an earlier demo: nothing in it was touched
+    hint: --dir names the folder that the demo works in; it is made if it is not there
+    ");
+    assert_eq!(fs::read_to_string(own).unwrap(), "mine");
+}
