@@ -82,7 +82,7 @@ impl SharePartition {
             began: half(tick(now.monotonic)),
             count: taker.taken,
         };
-        out.transition = self.begin(kind, &out.changes);
+        out.transition = self.begin(kind, &out.changes, now);
         if out.transition.is_none() {
             self.members.close(member);
         }

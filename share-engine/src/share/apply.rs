@@ -13,7 +13,7 @@ use super::tick::{NOT_BEGUN, half, seconds, tick, tick_after, wall, whole};
 use super::types::{ReplayError, ShareOptions};
 use super::{ArchiveCause, Change, Checkpoint};
 use crate::ids::{DeliveryCount, Offset, OffsetRange, StateEpoch};
-use crate::time::{Delay, Now, WallTime};
+use crate::time::{Delay, Instant, Now, WallTime};
 
 /// Farthest that an offset may lie past the start offset; acquisition stops long before.
 pub(super) const HARD_SPAN: u64 = 64 << 20;
@@ -28,6 +28,8 @@ pub(super) struct Context {
     pub(super) deadline: u64,
     /// Tick at which attempts began; `None`: as long ago as wall time says.
     pub(super) began: Option<u32>,
+    /// When the change was decided; `None`: what is left of its delay is as wall time says.
+    pub(super) decided: Option<Instant>,
 }
 
 impl Context {
@@ -38,6 +40,16 @@ impl Context {
             member: NOBODY,
             deadline: tick_after(now.monotonic, options.lock),
             began: None,
+            decided: None,
+        }
+    }
+
+    /// When a delay is over. On the clock of this process it is exact; read from the journal, it may be short by less than the
+    /// millisecond that wall times are cut to.
+    pub(super) fn due(&self, delay: Delay) -> Instant {
+        match self.decided {
+            Some(at) => at.after(delay.length),
+            None => self.now.monotonic.after(delay.remaining(self.now.wall)),
         }
     }
 
@@ -259,8 +271,7 @@ impl SharePartition {
         };
         let offset = range.first().get();
         let place = Place::of(offset);
-        let left = delay.remaining(context.now.wall);
-        let due = context.now.monotonic.after(left);
+        let due = context.due(delay);
         if untouched {
             let slot = Slot {
                 wall: NOT_BEGUN,
@@ -274,7 +285,7 @@ impl SharePartition {
         } else {
             None
         };
-        let at_once = left.is_zero();
+        let at_once = due <= context.now.monotonic;
         self.let_go(place);
         self.update_side(offset, |map, offset| {
             let side = map.entry(offset);

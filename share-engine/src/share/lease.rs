@@ -146,7 +146,7 @@ impl SharePartition {
         let (old, next, new) = (self.window.start(), self.window.next(), start.get());
         if new <= old {
             return match self.jumped {
-                Some(jump) if jump.from < start => self.write_start(settled, jump.to, 0),
+                Some(jump) if jump.from < start => self.write_start(settled, jump.to, 0, now),
                 _ => settled,
             };
         }
@@ -170,12 +170,12 @@ impl SharePartition {
         self.jump_to(new);
         self.since = now.monotonic;
         self.moved(now);
-        self.write_start(settled, start, lost)
+        self.write_start(settled, start, lost, now)
     }
 
-    fn write_start(&mut self, mut settled: Settled, offset: Offset, lost: u64) -> Settled {
+    fn write_start(&mut self, mut settled: Settled, offset: Offset, lost: u64, now: Now) -> Settled {
         settled.changes.push(Change::StartOffset { offset });
-        settled.transition = self.begin(Kind::Settle, &settled.changes);
+        settled.transition = self.begin(Kind::Settle, &settled.changes, now);
         if let Some(open) = settled.transition.and_then(|id| self.open.get_mut(&id)) {
             open.lost = lost + std::mem::take(&mut self.uncounted);
             settled.dropped = open.lost;

@@ -51,6 +51,8 @@ pub struct SharePartition {
 pub(super) struct Open {
     pub(super) kind: Kind,
     pub(super) changes: Vec<Change>,
+    /// When it was decided: delays run from here, however long the journal takes.
+    at: Instant,
     /// Records that are lost whether or not this becomes durable, and that are counted when it does.
     pub(super) lost: u64,
 }
@@ -285,7 +287,13 @@ impl SharePartition {
     /// A refused expiry is not rolled back: the records it would have released are available, those it would have
     /// archived are tried again after 100 ms.
     pub fn handle_persisted(&mut self, transition: TransitionId, result: Persisted, now: Now) {
-        let Some(Open { kind, changes, lost }) = self.open.remove(&transition) else {
+        let Some(Open {
+            kind,
+            changes,
+            at,
+            lost,
+        }) = self.open.remove(&transition)
+        else {
             return;
         };
         let context = match kind {
@@ -301,9 +309,13 @@ impl SharePartition {
                     member,
                     deadline,
                     began: Some(began),
+                    decided: Some(at),
                 }
             }
-            _ => Context::of(now, &self.options),
+            _ => Context {
+                decided: Some(at),
+                ..Context::of(now, &self.options)
+            },
         };
         match result {
             Persisted::Durable => {
@@ -371,14 +383,20 @@ impl SharePartition {
     }
 
     /// Opens a transition for `changes`, whose records are marked already.
-    pub(super) fn begin(&mut self, kind: Kind, changes: &[Change]) -> Option<TransitionId> {
+    pub(super) fn begin(&mut self, kind: Kind, changes: &[Change], now: Now) -> Option<TransitionId> {
         if changes.is_empty() {
             return None;
         }
         self.last_transition += 1;
         let id = TransitionId(self.last_transition);
         let changes = changes.to_vec();
-        self.open.insert(id, Open { kind, changes, lost: 0 });
+        let open = Open {
+            kind,
+            changes,
+            at: now.monotonic,
+            lost: 0,
+        };
+        self.open.insert(id, open);
         Some(id)
     }
 

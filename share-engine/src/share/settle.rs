@@ -127,7 +127,7 @@ impl SharePartition {
     pub(super) fn finish_draft(&mut self, draft: Draft, kind: Kind, now: Now) -> Settled {
         self.latest = self.latest.max(now.monotonic);
         let mut settled = draft.settled;
-        settled.transition = self.begin(kind, &settled.changes);
+        settled.transition = self.begin(kind, &settled.changes, now);
         settled
     }
 

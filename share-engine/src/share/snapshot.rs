@@ -226,7 +226,7 @@ impl SharePartition {
                 return Err(before.error("park of a record that is not parked", offset));
             }
             let now = context.now.monotonic;
-            let due = now.after(delay.remaining(context.now.wall));
+            let due = context.due(delay);
             let end = self
                 .attempt_left(&self.window.slot(offset), now)
                 .filter(|_| continues)

@@ -732,6 +732,35 @@ fn a_park_in_the_journal_is_timed_by_wall_clock() {
     assert_eq!(host.share.poll_deadline(), Some(host.now.monotonic.after(6 * SECOND)));
 }
 
+/// Two wall times are each cut to milliseconds: a delay that began at 0.9 and was durable at 1.0 ended one early.
+#[test]
+fn a_delay_runs_from_its_decision_however_long_the_journal_takes() {
+    let mut host = host(options());
+    let leases = host.take(2);
+    let decided = host.now.monotonic.after(Duration::from_micros(900));
+    host.now.monotonic = decided;
+    let verdicts = leases.into_iter().map(|lease| (lease, renew(SECOND, "so far")));
+    let settled = host.share.settle(&verdicts.collect::<Vec<_>>(), host.now);
+    host.now.monotonic = decided.after(Duration::from_micros(100));
+    host.now.wall = host.now.wall.after(Duration::from_millis(1));
+    host.durable(settled.transition);
+    assert_eq!(host.share.record(at(0)).unwrap().due, Some(decided.after(SECOND)));
+    assert_eq!(host.share.poll_deadline(), Some(decided.after(SECOND)));
+}
+
+#[test]
+fn a_clock_set_forward_ends_no_delay_of_this_process() {
+    let mut host = host(options());
+    let lease = host.take(1)[0];
+    let settled = host.share.settle(&[(lease, renew(SECOND, "so far"))], host.now);
+    host.now.wall = host.now.wall.after(100 * SECOND);
+    host.durable(settled.transition);
+    assert_eq!(
+        host.share.record(at(0)).unwrap().due,
+        Some(host.now.monotonic.after(SECOND))
+    );
+}
+
 /// A million of them took the better part of a second, in which nobody else was heard.
 #[test]
 fn leases_that_end_together_and_are_no_neighbours_end_part_by_part() {

@@ -11,7 +11,6 @@ impl World {
         let millis = self.chance.pick(&[-3_600_000, -5_000, 5_000, 3_600_000]);
         self.say(|| format!("clock {millis}"));
         self.clock.jump(millis);
-        self.model.doubt_delays();
         self.model.jumped = true;
     }
 

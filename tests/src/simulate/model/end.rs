@@ -122,17 +122,6 @@ impl Model {
         }
     }
 
-    /// The wall clock is set: what is just being parked may be due at once.
-    pub(crate) fn doubt_delays(&mut self) {
-        let shares = self.groups.values_mut().flat_map(|group| group.shares.values_mut());
-        for claim in shares
-            .flat_map(|share| share.records.values_mut())
-            .flat_map(|one| &mut one.claims)
-        {
-            claim.at = 0;
-        }
-    }
-
     /// The wall clock was set: what is kept over a restart may be due at once, or parked once more, and attempts may seem
     /// long.
     pub(crate) fn forget_times(&mut self) {

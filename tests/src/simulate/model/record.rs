@@ -353,6 +353,9 @@ impl Record {
         self.states = self.possible(rules);
         self.states.retain(|state| state.kind != Kind::Held);
         self.states.append(&mut self.behind);
+        for state in &mut self.states {
+            *state = state.reopened();
+        }
         self.claims.clear();
         self.lease = None;
     }

@@ -141,12 +141,7 @@ impl State {
         let parked = |length: u64, again| Self {
             kind: if length == 0 { Kind::Available } else { Kind::Parked },
             again,
-            // The engine counts from whole milliseconds.
-            due: if length == 0 {
-                0
-            } else {
-                (at + length).saturating_sub(1_000_000)
-            },
+            due: if length == 0 { 0 } else { at + length },
             ..self
         };
         match verdict {
@@ -180,7 +175,15 @@ impl State {
         match self.kind {
             Kind::Held if self.struck => vec![self.over(Kind::Archived)],
             Kind::Held => self.ended(rules).map(|state| Self { struck: true, ..state }).collect(),
-            _ => vec![self],
+            _ => vec![self.reopened()],
+        }
+    }
+
+    /// Read from the disk, where delays are kept in whole milliseconds.
+    pub(super) fn reopened(self) -> Self {
+        Self {
+            due: self.due / 1_000_000 * 1_000_000,
+            ..self
         }
     }
 
