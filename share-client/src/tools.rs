@@ -1,6 +1,7 @@
 //! Commands of Kafka's own tools, for whoever may do what we may not. Every such command that a message names is made here, whole and quoted
 //! for a shell: it can be run as it stands. Pure.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::config::{Address, ClientConfig, Login, OAuth};
@@ -85,10 +86,21 @@ impl Who {
         words.join(" ")
     }
 
-    /// Makes a topic, as the brokers think fit.
-    pub fn create_topic(&self, topic: &str) -> String {
+    /// Makes a topic; what is not named, the brokers decide.
+    pub fn create_topic(
+        &self,
+        topic: &str,
+        partitions: Option<i32>,
+        replicas: Option<i16>,
+        settings: &BTreeMap<String, String>,
+    ) -> String {
         let command = self.command("kafka-topics.sh");
-        format!("{command} --create --topic {}", quoted(topic))
+        let mut words = vec![format!("{command} --create --topic {}", quoted(topic))];
+        words.extend(partitions.map(|count| format!("--partitions {count}")));
+        words.extend(replicas.map(|count| format!("--replication-factor {count}")));
+        let setting = |(name, value): (&String, &String)| format!("--config {}", quoted(&format!("{name}={value}")));
+        words.extend(settings.iter().map(setting));
+        words.join(" ")
     }
 
     /// Gives a topic more partitions.
@@ -205,8 +217,6 @@ fn quoted(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
 
     fn who(properties: &[(&str, &str)]) -> Who {
@@ -236,6 +246,20 @@ mod tests {
         assert_eq!(
             bob.set_group("a b", "share.auto.offset.reset", "earliest"),
             "kafka-configs.sh --bootstrap-server k1:9092,k2:9092 --alter --entity-type groups --entity-name 'a b' --add-config share.auto.offset.reset=earliest"
+        );
+    }
+
+    #[test]
+    fn a_topic_is_made_as_it_was_wanted() {
+        let settings = [("retention.ms", "86400000"), ("cleanup.policy", "compact,delete")];
+        let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        assert_eq!(
+            who(&[]).create_topic("orders", Some(12), Some(3), &settings),
+            "kafka-topics.sh --bootstrap-server k1:9092,k2:9092 --create --topic orders --partitions 12 --replication-factor 3 --config cleanup.policy=compact,delete --config retention.ms=86400000"
+        );
+        assert_eq!(
+            who(&[]).create_topic("orders", None, None, &BTreeMap::new()),
+            "kafka-topics.sh --bootstrap-server k1:9092,k2:9092 --create --topic orders"
         );
     }
 

@@ -250,14 +250,19 @@ pub(super) fn is_secret(property: &str) -> bool {
 /// What stands for a secret of the manifest where it is printed.
 pub(super) const HIDDEN: &str = "(hidden)";
 
+#[cfg(feature = "kafka")]
 impl Topic {
-    /// How many partitions it gets in a cluster that lacks it; `None`: nobody has said, the cluster decides.
-    pub fn kafka_partitions(&self) -> Option<i32> {
-        (self.origin == Origin::Listed).then(|| i32::try_from(self.partitions).unwrap_or(i32::MAX))
+    /// How it is made in a cluster that lacks it; what nobody has said the cluster decides.
+    pub fn in_kafka(&self, name: &str) -> share_client::admin::NewTopic {
+        let is_listed = self.origin == Origin::Listed;
+        share_client::admin::NewTopic {
+            partitions: is_listed.then(|| i32::try_from(self.partitions).unwrap_or(i32::MAX)),
+            settings: self.kafka_settings(),
+            ..share_client::admin::NewTopic::named(name)
+        }
     }
 
-    /// Its settings by Kafka's names, for a cluster that lacks the topic; what is not in it the cluster decides.
-    pub fn kafka_settings(&self) -> BTreeMap<String, String> {
+    fn kafka_settings(&self) -> BTreeMap<String, String> {
         const WITHOUT_LIMIT: &str = "-1";
         let mut settings = BTreeMap::new();
         if let Some(bytes) = self.segment_bytes {

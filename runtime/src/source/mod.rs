@@ -19,7 +19,7 @@ pub use embedded::{EmbeddedProducer, EmbeddedSource};
 #[cfg(feature = "kafka")]
 pub use kafka::{
     KafkaContext, KafkaOptions, KafkaProducer, KafkaSource, Letters, ProduceFailure, Produced, PropertiesError,
-    ToProduce,
+    ToProduce, retry_topic,
 };
 pub use scripted::{ScriptedSource, ScriptedState};
 pub use settlement::{Cause, Evidence, RefusedBy, SettleResult, Settlement, Verdict};

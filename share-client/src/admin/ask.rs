@@ -46,8 +46,8 @@ impl Asker {
     }
 
     /// As whom we are logged in, in Kafka's words; brokers may be told to call us otherwise.
-    pub(super) fn principal(&self) -> Option<String> {
-        Who::of(self.connector.config()).principal
+    pub(super) fn who(&self) -> Who {
+        Who::of(self.connector.config())
     }
 
     /// Asks this broker. A connection that was closed while nobody used it is made anew.
@@ -220,7 +220,7 @@ impl Asker {
     ) -> Result<(), AdminError> {
         let code = ErrorCode(code);
         if code.is_error() {
-            return Err(question.refused(broker, self.principal().as_deref(), code, said));
+            return Err(question.refused(broker, &self.who(), code, said));
         }
         Ok(())
     }

@@ -103,8 +103,8 @@ pub enum AdminError {
 /// A permission that is missing. Its text says who needs what.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Denied {
-    /// As whom we are logged in, in Kafka's words (`User:jobs`), where that is known.
-    pub principal: Option<String>,
+    /// As whom we are logged in, and the cluster that it is about.
+    pub who: Who,
     /// What is needed.
     pub operation: Operation,
     /// On what.
@@ -178,24 +178,19 @@ impl Denied {
             Resource::TopicsOf(_) => On::EveryTopic,
             Resource::Cluster | Resource::Broker(_) => On::Cluster,
         };
-        self.who().grant(&[self.operation], on)
-    }
-
-    /// Whom it was refused, and where.
-    pub fn who(&self) -> Who {
-        Who {
-            principal: self.principal.clone(),
-            ..Who::from(&self.broker)
-        }
+        self.who.grant(&[self.operation], on)
     }
 }
 
 impl fmt::Display for Denied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
-            operation, resource, ..
+            who,
+            operation,
+            resource,
+            ..
         } = self;
-        write!(f, "{} needs {operation} on ", self.who())?;
+        write!(f, "{who} needs {operation} on ")?;
         match resource {
             Resource::Broker(_) => Resource::Cluster.fmt(f),
             Resource::Partition(name, _) => Resource::Topic(name.clone()).fmt(f),
@@ -233,13 +228,7 @@ impl Question {
     }
 
     /// What a code in an answer means.
-    pub(super) fn refused(
-        &self,
-        broker: &Address,
-        principal: Option<&str>,
-        code: ErrorCode,
-        said: Option<&str>,
-    ) -> AdminError {
+    pub(super) fn refused(&self, broker: &Address, who: &Who, code: ErrorCode, said: Option<&str>) -> AdminError {
         let Self { asking, about, needs } = self.clone();
         let broker = broker.clone();
         let resource = match (code, &about) {
@@ -251,7 +240,7 @@ impl Question {
             ErrorCode::TOPIC_AUTHORIZATION_FAILED
             | ErrorCode::GROUP_AUTHORIZATION_FAILED
             | CLUSTER_AUTHORIZATION_FAILED => AdminError::Denied(Box::new(Denied {
-                principal: principal.map(ToOwned::to_owned),
+                who: who.clone(),
                 operation: if matches!(resource, Resource::TopicsOf(_)) {
                     Operation::Describe
                 } else {
@@ -329,12 +318,16 @@ mod tests {
             Operation::Describe,
             Resource::Topic("orders".into()),
         );
-        let refused = |principal, code| question.refused(&broker, principal, code, None);
+        let who = |principal: Option<&str>| Who {
+            principal: principal.map(str::to_owned),
+            servers: "k1:9092,k2:9092".to_owned(),
+        };
+        let refused = |principal, code| question.refused(&broker, &who(principal), code, None);
         let error = refused(Some("User:jobs"), ErrorCode::TOPIC_AUTHORIZATION_FAILED);
         assert_eq!(error.to_string(), "User:jobs needs DESCRIBE on topic orders");
         assert_eq!(
             error.denied().unwrap().command(),
-            "kafka-acls.sh --bootstrap-server k1:9092 --add --allow-principal User:jobs --operation Describe --topic orders"
+            "kafka-acls.sh --bootstrap-server k1:9092,k2:9092 --add --allow-principal User:jobs --operation Describe --topic orders"
         );
         let error = refused(None, CLUSTER_AUTHORIZATION_FAILED);
         assert_eq!(
@@ -352,14 +345,14 @@ mod tests {
             Operation::Describe,
             Resource::Group("pack it".into()),
         );
-        let error = question.refused(&broker, None, ErrorCode::TOPIC_AUTHORIZATION_FAILED, None);
+        let error = question.refused(&broker, &who(None), ErrorCode::TOPIC_AUTHORIZATION_FAILED, None);
         assert!(
             error
                 .to_string()
                 .ends_with("needs DESCRIBE on each topic of group pack it"),
             "{error}"
         );
-        let error = question.refused(&broker, None, ErrorCode::GROUP_AUTHORIZATION_FAILED, None);
+        let error = question.refused(&broker, &who(None), ErrorCode::GROUP_AUTHORIZATION_FAILED, None);
         assert!(
             error
                 .denied()

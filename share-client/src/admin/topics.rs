@@ -17,7 +17,7 @@ use super::Admin;
 use super::ask::{Answered, broker, text};
 use super::error::{AdminError, Question, Resource};
 use crate::config::Address;
-use crate::tools::Operation;
+use crate::tools::{Operation, Who};
 
 /// A topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,11 @@ impl NewTopic {
             replicas: None,
             settings: BTreeMap::new(),
         }
+    }
+
+    /// Kafka's command that makes this very topic, for whoever may.
+    pub fn command(&self, who: &Who) -> String {
+        who.create_topic(&self.name, self.partitions, self.replicas, &self.settings)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
-use share_client::admin::{ConfigOf, Ensured, NewTopic, Setting, Topic};
+use share_client::admin::{ConfigOf, Ensured, Setting, Topic};
 
 use super::KafkaAdmin;
 use super::read::number;
@@ -115,13 +115,13 @@ impl KafkaAdmin {
             segment_bytes: request.segment_bytes,
             retention: request.retention,
         };
-        self.client.create_topic(&wanted(&request.name, &topic)).await?;
+        self.client.create_topic(&topic.in_kafka(&request.name)).await?;
         self.topic_detail(&request.name).await
     }
 
     /// Makes a topic of the manifest that the cluster lacks. Whether it was made.
     pub async fn ensure_topic(&self, name: &str, topic: &config::Topic) -> Result<bool, AdminError> {
-        Ok(self.client.ensure_topic(&wanted(name, topic)).await? == Ensured::Made)
+        Ok(self.client.ensure_topic(&topic.in_kafka(name)).await? == Ensured::Made)
     }
 
     pub(super) async fn delete_topic_now(&self, name: &str, force: bool) -> Result<TopicDeleted, AdminError> {
@@ -141,14 +141,6 @@ impl KafkaAdmin {
             records: records.unwrap_or(0),
             bytes: None,
         })
-    }
-}
-
-fn wanted(name: &str, topic: &config::Topic) -> NewTopic {
-    NewTopic {
-        partitions: topic.kafka_partitions(),
-        settings: topic.kafka_settings(),
-        ..NewTopic::named(name)
     }
 }
 

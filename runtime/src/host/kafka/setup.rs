@@ -1,8 +1,9 @@
 //! Brings a cluster to what the manifest wishes, as far as the principal may: what it may not is said, with the command for whoever may.
 
+use std::cmp::Ordering;
 use std::time::Duration;
 
-use share_client::admin::{Admin, AdminError, At, Ensured, Isolation, Limits, NewTopic, Reset, ShareSupport};
+use share_client::admin::{Admin, AdminError, At, Ensured, Isolation, Limits, Reset, ShareSupport};
 use share_client::tools::{Operation, Who};
 
 use super::KafkaError;
@@ -55,31 +56,34 @@ pub(super) async fn topics(manifest: &Manifest, admin: &Admin, who: &Who) -> Res
 }
 
 async fn make_topic(name: &str, topic: &Topic, admin: &Admin, who: &Who) -> Result<(), KafkaError> {
-    let wanted = NewTopic {
-        partitions: topic.kafka_partitions(),
-        settings: topic.kafka_settings(),
-        ..NewTopic::named(name)
-    };
+    let wanted = topic.in_kafka(name);
     match admin.ensure_topic(&wanted).await {
         Ok(Ensured::Made) => tracing::info!("created topic {name}"),
         Ok(Ensured::There(there)) => {
             let partitions = there.partitions.len();
-            if let Some(wished) = wanted.partitions
-                && usize::try_from(wished).is_ok_and(|wished| wished != partitions)
-            {
-                tracing::info!(
-                    topic = name,
-                    partitions,
-                    wished,
-                    command = %who.grow_topic(name, wished.unsigned_abs().into()),
-                    "the topic stays as it is: Kafka's own command adds partitions, none can be taken away"
-                );
+            if let Some(wished) = wanted.partitions.and_then(|wished| usize::try_from(wished).ok()) {
+                match wished.cmp(&partitions) {
+                    Ordering::Greater => tracing::info!(
+                        topic = name,
+                        partitions,
+                        wished,
+                        command = %who.grow_topic(name, wished as u64),
+                        "the topic stays as it is: Kafka's own command adds partitions"
+                    ),
+                    Ordering::Less => tracing::info!(
+                        topic = name,
+                        partitions,
+                        wished,
+                        "the topic stays as it is: partitions cannot be taken away"
+                    ),
+                    Ordering::Equal => {}
+                }
             }
         }
         Err(AdminError::Denied(denied)) if denied.operation == Operation::Create => {
             tracing::warn!(
                 topic = name,
-                command = %denied.who().create_topic(name),
+                command = %wanted.command(&denied.who),
                 "the topic is not there, and may not be made: {denied}"
             );
         }
@@ -125,7 +129,7 @@ pub(super) async fn group(
                     _ => {}
                 }
             }
-            Err(AdminError::Denied(denied)) => not_changed(name, group, &change, &denied.who(), &limits)?,
+            Err(AdminError::Denied(denied)) => not_changed(name, group, &change, &denied.who, &limits)?,
             Err(error) => {
                 return Err(ask(
                     format!("deployments.{name}.{} of group {group}", change.key),

@@ -247,13 +247,19 @@ pub(super) fn not_ready(common: &Common, now: Instant) -> Option<&'static str> {
 
 /// Makes the topic if it is missing.
 async fn make(common: &Common, topic: &str) {
-    if let Err(error) = common.admin.ensure_topic(&new_topic(topic)).await {
-        tracing::warn!(%topic, %error, "the retry topic is not there and cannot be made; records that wait stay where they are");
+    let wanted = retry_topic(topic);
+    if let Err(error) = common.admin.ensure_topic(&wanted).await {
+        let command = match &error {
+            AdminError::Denied(denied) => Some(wanted.command(&denied.who)),
+            _ => None,
+        };
+        tracing::warn!(%topic, %error, command = command.as_deref(), "the retry topic is not there and cannot be made; records that wait stay where they are");
     }
 }
 
-/// A record waits for a week at most there, and some more while no host runs.
-fn new_topic(topic: &str) -> NewTopic {
+/// How a retry topic is made that the manifest does not list: a record waits for a week at most there, and some more while no host
+/// runs.
+pub fn retry_topic(topic: &str) -> NewTopic {
     let settings = [
         ("cleanup.policy", "delete"),
         ("retention.ms", "2592000000"),

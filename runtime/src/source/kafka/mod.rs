@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 use super::{
     Backlog, BoxFuture, Credit, Delivery, RenewResult, SettleResult, Settlement, Source, SourceError, SourceEvent,
 };
+pub use aside::retry_topic;
 use member::{Common, Kind, Member};
 pub use producer::{KafkaProducer, ProduceFailure, Produced, PropertiesError, ToProduce};
 

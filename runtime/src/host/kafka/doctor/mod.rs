@@ -106,6 +106,7 @@ pub async fn examine(manifest: &Manifest, source: &KafkaSource) -> Vec<Finding> 
             let look = Look {
                 name,
                 deployment,
+                manifest,
                 config: &config,
                 admin: &admin,
                 who: Who::of(&config),
@@ -122,6 +123,7 @@ const CLUSTER: &str = "cluster";
 struct Look<'a> {
     name: &'a str,
     deployment: &'a Deployment,
+    manifest: &'a Manifest,
     config: &'a ClientConfig,
     admin: &'a Admin,
     who: Who,

@@ -5,7 +5,8 @@ use share_client::tools::{On, Operation};
 
 use super::super::error::asked;
 use super::{Findings, Look};
-use crate::config::RetryTopic;
+use crate::config::{Origin, RetryTopic};
+use crate::source::retry_topic;
 
 /// What a topic is written for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +43,16 @@ impl Look<'_> {
         let partitions = match self.admin.topic(topic).await {
             Ok(there) => there.partitions,
             Err(error) if error.is_missing() => {
-                let hint = match self.admin.may_create(&NewTopic::named(topic)).await {
-                    Ok(()) => "sharemill run makes it".to_owned(),
-                    Err(error) => self.to_be_made(topic, &error),
+                let wanted = self.wanted(topic);
+                let found = format!("topic {topic} is not there");
+                let (found, hint) = match self.admin.may_create(&wanted).await {
+                    Ok(()) => (found, "sharemill run makes it".to_owned()),
+                    Err(error) => (
+                        format!("{found} and cannot be made, {error}"),
+                        self.to_be_made(&wanted, &error),
+                    ),
                 };
-                findings.bad(name, format!("topic {topic} is not there"), Some(hint));
+                findings.bad(name, found, Some(hint));
                 return None;
             }
             Err(error) => {
@@ -116,7 +122,10 @@ impl Look<'_> {
                 let found = format!("{who} needs WRITE on topic {topic} for {what}: {without}");
                 let mut hint = format!("have it granted: {}", grant(Operation::Write));
                 if access.presence == Presence::Hidden {
-                    hint = format!("{hint}; and made, if it is not there: {}", who.create_topic(topic));
+                    hint = format!(
+                        "{hint}; and made, if it is not there: {}",
+                        self.wanted(topic).command(who)
+                    );
                 }
                 findings.bad(name, found, Some(hint));
             }
@@ -137,12 +146,13 @@ impl Look<'_> {
     async fn is_made(&self, topic: &str, purpose: Use, findings: &mut Findings) -> bool {
         let (what, without) = (purpose.what(), purpose.without());
         let found = format!("topic {topic} for {what} is not there");
-        match (self.admin.may_create(&NewTopic::named(topic)).await, purpose) {
+        let wanted = self.wanted(topic);
+        match (self.admin.may_create(&wanted).await, purpose) {
             (Ok(()), Use::Copies) => findings.note(self.name, format!("{found} yet"), "the first of them makes it"),
             (Ok(()), _) => findings.note(self.name, format!("{found} yet"), "sharemill run makes it"),
             (Err(error), _) => {
                 let found = format!("{found} and cannot be made, {error}: {without}");
-                let hint = self.to_be_made(topic, &error);
+                let hint = self.to_be_made(&wanted, &error);
                 if purpose == Use::Copies {
                     // The host works without it.
                     findings.note(self.name, found, &hint);
@@ -155,12 +165,19 @@ impl Look<'_> {
         true
     }
 
+    /// As `run` makes it.
+    fn wanted(&self, topic: &str) -> NewTopic {
+        match self.manifest.topics.get(topic) {
+            Some(listed) if listed.origin != Origin::Retry => listed.in_kafka(topic),
+            Some(_) => retry_topic(topic),
+            None => NewTopic::named(topic),
+        }
+    }
+
     /// The way out for whoever may.
-    fn to_be_made(&self, topic: &str, error: &AdminError) -> String {
+    fn to_be_made(&self, wanted: &NewTopic, error: &AdminError) -> String {
         match error {
-            AdminError::Denied(_) => {
-                format!("{error}; have it made: {}", self.who.create_topic(topic))
-            }
+            AdminError::Denied(_) => format!("have it made: {}", wanted.command(&self.who)),
             other => asked(other).unwrap_or_else(|| other.to_string()),
         }
     }
@@ -179,7 +196,7 @@ impl Look<'_> {
         {
             let hint = format!(
                 "brokers with errors.deadletterqueue.auto.create.topics.enable make it; else have it made: {}",
-                self.who.create_topic(topic)
+                NewTopic::named(topic).command(&self.who)
             );
             findings.note(
                 self.name,
