@@ -62,40 +62,22 @@ impl Failed {
             return;
         }
         let evidence = settlement.evidence.as_ref();
+        let cause = evidence.map_or("release", |evidence| evidence.cause.name());
         let reason = evidence.and_then(|evidence| evidence.reason.as_deref());
-        kind.first.push(Ending {
-            topic: delivery.topic.clone(),
-            partition: delivery.partition,
-            offset: delivery.offset().get(),
-            attempt: delivery.attempt(),
-            cause: evidence.map_or("release", |evidence| evidence.cause.name()),
-            reason: reason.map(shortened),
-            delay: match settlement.verdict {
-                Verdict::Release { delay } => delay,
-                _ => Duration::ZERO,
-            },
-        });
+        let delay = match settlement.verdict {
+            Verdict::Release { delay } => delay,
+            _ => Duration::ZERO,
+        };
+        kind.first.push(Ending::of(delivery, cause, reason, delay));
     }
-}
 
-impl Failed {
     /// A record that was given up some time ago, or was never handled, has its dead letter now.
     pub(crate) fn buried(delivery: &Delivery, cause: &'static str, reason: Option<&str>) -> Self {
-        let ending = Ending {
-            topic: delivery.topic.clone(),
-            partition: delivery.partition,
-            offset: delivery.offset().get(),
-            attempt: delivery.attempt(),
-            cause,
-            reason: reason.map(shortened),
-            delay: Duration::ZERO,
-        };
-        let dead = Counted {
-            records: 1,
-            first: vec![ending],
-        };
         Self {
-            dead,
+            dead: Counted {
+                records: 1,
+                first: vec![Ending::of(delivery, cause, reason, Duration::ZERO)],
+            },
             again: Counted::default(),
         }
     }
@@ -162,6 +144,18 @@ impl Window {
 }
 
 impl Ending {
+    fn of(delivery: &Delivery, cause: &'static str, reason: Option<&str>, delay: Duration) -> Self {
+        Self {
+            topic: delivery.topic.clone(),
+            partition: delivery.partition,
+            offset: delivery.offset().get(),
+            attempt: delivery.attempt(),
+            cause,
+            reason: reason.map(shortened),
+            delay,
+        }
+    }
+
     fn tell_dead(&self, spec: &DeploymentSpec) {
         let (cause, reason, attempts) = (self.cause, self.reason.as_deref(), self.attempt);
         let (deployment, record) = (&*spec.name, self.record());

@@ -8,17 +8,17 @@ use share_client::admin::{At, Isolation};
 use share_client::consumer::Verb;
 use share_engine::ids::Offset;
 use share_engine::time::Instant;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 
 use super::LOOK;
 use super::aside::{is_ready, not_ready, put_aside};
 use super::held::{Due, Id, Letter, Span, Then, Turn, Which};
 use super::member::Member;
-use super::settling::{AGAIN, Written};
+use super::settling::{AGAIN, Written, buried_event};
 
 /// Runs until the members are to leave and this one owes nothing any more, but for some time at most.
 pub(super) async fn drive(member: Arc<Member>) {
-    let mut works = JoinSet::new();
+    let (mut works, mut looks) = (JoinSet::new(), JoinSet::new());
     let mut told = Told::default();
     let mut leaving = member.common.leaving.subscribe();
     let mut leave_by = None;
@@ -46,10 +46,10 @@ pub(super) async fn drive(member: Arc<Member>) {
             match told.look(&member, now) {
                 Some(Found::InTheWay(records)) => {
                     member.asides().is_busy = true;
-                    works.spawn(take_away(member.clone(), records));
+                    looks.spawn(take_away(member.clone(), records));
                 }
                 Some(Found::Nothing) => {
-                    works.spawn(look_further(member.clone()));
+                    looks.spawn(look_further(member.clone()));
                 }
                 None => {}
             }
@@ -58,17 +58,29 @@ pub(super) async fn drive(member: Arc<Member>) {
         tokio::select! {
             () = member.stirred.notified() => {}
             () = tokio::time::sleep(sleep) => {}
-            Some(done) = works.join_next(), if !works.is_empty() => {
-                if let Err(error) = done {
-                    tracing::error!(%error, "what was due could not be carried out");
-                }
-            }
+            Some(done) = works.join_next(), if !works.is_empty() => say_failed(done),
+            Some(done) = looks.join_next(), if !looks.is_empty() => say_failed(done),
             changed = leaving.changed(), if leave_by.is_none() => {
                 if changed.is_err() {
                     break;
                 }
             }
         }
+    }
+    // Nothing is owed to the brokers any more, but the host may still have to hear of letters.
+    let rest = async {
+        while let Some(done) = works.join_next().await {
+            say_failed(done);
+        }
+    };
+    if tokio::time::timeout(FAREWELL, rest).await.is_err() {
+        tracing::warn!(topic = %member.topic, "left before everything was told: dead letters may be there that were not counted");
+    }
+}
+
+fn say_failed(done: Result<(), JoinError>) {
+    if let Err(error) = done {
+        tracing::error!(%error, "what was due could not be carried out");
     }
 }
 
@@ -113,9 +125,9 @@ async fn write(member: &Member, letters: Vec<Letter>) {
     let (mut done, mut buried) = (Vec::new(), Vec::new());
     for (letter, written) in letters.into_iter().zip(written) {
         match written {
-            Written::Yes => {
+            Written::Yes(delivery) => {
                 done.push((letter.due, Verb::Reject));
-                buried.extend(member.buried(letter));
+                buried.push(buried_event(delivery, letter.why));
             }
             Written::No => put_off(member, letter),
             Written::Gone => {}
@@ -238,12 +250,22 @@ struct Told {
     looked: Option<Instant>,
     /// Since when it is known how far the partitions go on.
     looked_further: Option<Instant>,
-    last: Option<(Id, Instant)>,
-    /// When it was said that nothing is assigned.
-    unassigned: Option<Instant>,
+    /// What was said last, and when: of a record, or that nothing is assigned.
+    last: Option<(Option<Id>, Instant)>,
 }
 
 impl Told {
+    /// Whether it is to be said: something else was said last, or this a minute ago.
+    fn is_news(&mut self, about: Option<Id>, now: Instant) -> bool {
+        let is_news = self
+            .last
+            .is_none_or(|(last, at)| last != about || now.since(at) >= REPEAT);
+        if is_news {
+            self.last = Some((about, now));
+        }
+        is_news
+    }
+
     /// Says so, once a minute, if slots wait and the reason is a record that this member holds. Records that wait here and are in the way
     /// of others are taken aside.
     fn look(&mut self, member: &Member, now: Instant) -> Option<Found> {
@@ -256,8 +278,7 @@ impl Told {
             return None;
         }
         if now.since(since) >= UNASSIGNED && member.consumer.snapshot().assignment.is_empty() {
-            if self.unassigned.is_none_or(|at| now.since(at) >= REPEAT) {
-                self.unassigned = Some(now);
+            if self.is_news(None, now) {
                 tracing::warn!(
                     topic = %member.topic,
                     "group {} has given this member no partition for {} s: sharemill doctor says why",
@@ -288,9 +309,7 @@ impl Told {
         let is_parked = span.is_parked && moves(member, now);
         let aside = is_parked.then(|| Found::InTheWay(held.take_aside(Which::LowestOf(span.id.0), after, ASIDE)));
         drop(held);
-        let known = self.last.filter(|(id, at)| *id == span.id && now.since(*at) < REPEAT);
-        if known.is_none() {
-            self.last = Some((span.id, now));
+        if self.is_news(Some(span.id), now) {
             say(member, span, slots.min(member.common.options.slots.into()), now);
         }
         aside
@@ -351,3 +370,23 @@ const LONGEST: Duration = Duration::from_secs(30);
 
 /// So long a member that leaves goes on with what it owes.
 const LEAVE: Duration = Duration::from_secs(15);
+
+/// And so long the host is told what came of it.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_is_said_once_a_minute() {
+        let mut told = Told::default();
+        let at = |seconds| Instant::default().after(Duration::from_secs(seconds));
+        assert!(told.is_news(None, at(10)));
+        assert!(!told.is_news(None, at(11)) && !told.is_news(None, at(69)));
+        assert!(told.is_news(None, at(70)));
+        let record = (share_engine::ids::ShareKey(0), Offset::ZERO);
+        assert!(told.is_news(Some(record), at(71)));
+        assert!(!told.is_news(Some(record), at(72)));
+    }
+}

@@ -12,7 +12,7 @@ use share_engine::time::{Clock, Instant};
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::super::{RenewResult, SourceEvent};
-use super::held::{Held, Letter, Why};
+use super::held::Held;
 use super::{KafkaOptions, KafkaProducer};
 
 /// What the members of a source share.
@@ -214,22 +214,6 @@ impl Member {
             RenewOutcome::Unavailable => RenewResult::Unavailable,
         });
         told.collect()
-    }
-
-    /// What the host is to hear of a record whose letter is written, and that it settled before or was never given.
-    pub(super) fn buried(&self, letter: Letter) -> Option<SourceEvent> {
-        let (cause, reason) = match letter.why {
-            Why::Failed(Some(evidence)) => (evidence.cause.name(), evidence.reason),
-            Why::Failed(None) => ("reject", None),
-            Why::Exhausted => ("delivery-limit", None),
-            Why::Unreadable(reason) => ("unreadable", Some(reason.to_string())),
-        };
-        let delivery = Box::new(self.held().delivery(letter.due)?.clone());
-        Some(SourceEvent::Buried {
-            delivery,
-            cause,
-            reason,
-        })
     }
 
     /// What the host is to hear.

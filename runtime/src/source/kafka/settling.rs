@@ -1,6 +1,7 @@
 //! What the host decided of records, carried out: verbs to the brokers, records that are emitted or given up to their topics first, and
 //! what is to come later kept.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use bytes::Bytes;
 use share_client::consumer::{Outcome, Verb};
 use share_engine::time::Instant;
 
-use super::super::{Delivery, Evidence, RefusedBy, SettleResult, Settlement, Verdict};
+use super::super::{Delivery, Evidence, RefusedBy, SettleResult, Settlement, SourceEvent, Verdict};
 use super::Letters;
 use super::held::{Due, Then, Why};
 use super::letter::{Ended, letter};
@@ -52,10 +53,10 @@ enum Refused {
 }
 
 /// What became of a dead letter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Written {
-    /// The record may be rejected.
-    Yes,
+    /// The record, as it was then, may be rejected.
+    Yes(Box<Delivery>),
     /// It is to be tried again.
     No,
     /// The record is not held any more: there is nothing to be said of it.
@@ -241,10 +242,13 @@ impl Member {
         let now = self.now();
         let written = letters.iter().map(|(way, why)| (way.due, why)).collect();
         let written = self.write_letters(written).await;
-        let (mut results, mut rejected) = (Vec::new(), Vec::new());
+        let (mut results, mut rejected, mut buried) = (Vec::new(), Vec::new(), BTreeMap::new());
         for ((way, why), written) in letters.into_iter().zip(written) {
             match written {
-                Written::Yes => rejected.push((way, Verb::Reject)),
+                Written::Yes(delivery) => {
+                    buried.insert(way.place, buried_event(delivery, why));
+                    rejected.push((way, Verb::Reject));
+                }
                 Written::Gone => results.push((way.place, SettleResult::Stale)),
                 Written::No => {
                     let (tries, at) = (1, self.now().after(AGAIN));
@@ -255,7 +259,15 @@ impl Member {
                 }
             }
         }
-        results.extend(self.tell(rejected, Refused::Stays).await);
+        let told = self.tell(rejected, Refused::Stays).await;
+        for (place, result) in &told {
+            if is_written_unsaid(&self.common.options.letters, result)
+                && let Some(event) = buried.remove(place)
+            {
+                drop(self.common.events.send(event).await);
+            }
+        }
+        results.extend(told);
         results
     }
 
@@ -281,9 +293,10 @@ impl Member {
     }
 
     async fn write_lot(&self, lot: Vec<Option<(Delivery, &Why, Vec<Bytes>)>>) -> Vec<Written> {
-        let is_there = |one: &Option<_>| if one.is_some() { Written::Yes } else { Written::Gone };
+        let yes = |delivery| Written::Yes(Box::new(delivery));
         let Letters::Host(topic) = &self.common.options.letters else {
-            return lot.iter().map(is_there).collect();
+            let is_there = |one: Option<(Delivery, _, _)>| one.map_or(Written::Gone, |one| yes(one.0));
+            return lot.into_iter().map(is_there).collect();
         };
         let at = self.common.clock.now().wall;
         let limit = self.common.options.letter_bytes;
@@ -303,7 +316,7 @@ impl Member {
         let whole = lot.iter().flatten().map(|one| write(one, limit)).collect();
         let mut stored = self.common.producer.produce_all(whole).await.into_iter();
         let mut written = Vec::new();
-        for one in &lot {
+        for one in lot {
             let Some(one) = one else {
                 written.push(Written::Gone);
                 continue;
@@ -311,7 +324,7 @@ impl Member {
             let mut stored = stored.next().unwrap_or(Err(ProduceFailure::Full));
             if let Err(ProduceFailure::TooLarge { .. }) = &stored {
                 // What the topic takes is not known here: without its content the letter is small.
-                let small = write(one, limit.min(SMALL));
+                let small = write(&one, limit.min(SMALL));
                 stored = self
                     .common
                     .producer
@@ -326,9 +339,29 @@ impl Member {
                 tracing::warn!(record, to = topic, %error, "a dead letter is not written; its record is held, and it is tried again");
             }
             self.common.letters_fail.store(stored.is_err(), Ordering::Relaxed);
-            written.push(if stored.is_ok() { Written::Yes } else { Written::No });
+            written.push(if stored.is_ok() { yes(one.0) } else { Written::No });
         }
         written
+    }
+}
+
+/// Whether a dead letter is there that the host does not hear of by what became of its settlement: the rejection was lost on its way.
+fn is_written_unsaid(letters: &Letters, result: &SettleResult) -> bool {
+    matches!(letters, Letters::Host(_)) && *result != SettleResult::Applied
+}
+
+/// What the host is to hear of a record whose letter is written, and that it does not hear as the result of a settlement.
+pub(super) fn buried_event(delivery: Box<Delivery>, why: Why) -> SourceEvent {
+    let (cause, reason) = match why {
+        Why::Failed(Some(evidence)) => (evidence.cause.name(), evidence.reason),
+        Why::Failed(None) => ("reject", None),
+        Why::Exhausted => ("delivery-limit", None),
+        Why::Unreadable(reason) => ("unreadable", Some(reason.to_string())),
+    };
+    SourceEvent::Buried {
+        delivery,
+        cause,
+        reason,
     }
 }
 
@@ -359,6 +392,17 @@ mod tests {
     use share_wire::code::ErrorCode;
 
     use super::*;
+
+    /// It was neither counted nor said, though it lay in the dead-letter topic.
+    #[test]
+    fn a_letter_whose_rejection_is_lost_is_told_by_itself() {
+        let ours = Letters::Host("jobs.dead".to_owned());
+        for result in [SettleResult::Stale, SettleResult::Unknown] {
+            assert!(is_written_unsaid(&ours, &result));
+            assert!(!is_written_unsaid(&Letters::Nobody, &result) && !is_written_unsaid(&Letters::Broker, &result));
+        }
+        assert!(!is_written_unsaid(&ours, &SettleResult::Applied));
+    }
 
     #[test]
     fn the_host_hears_what_the_brokers_said() {

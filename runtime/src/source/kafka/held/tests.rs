@@ -318,3 +318,19 @@ fn what_the_brokers_refuse_for_now_is_told_again_if_it_stays() {
     assert!(!held.answered(due[2], Verb::Accept, Outcome::Unknown, true, at(1)));
     assert!(held.delivery(due[2]).is_none());
 }
+
+/// Between what a batch decides of it and the end of that batch.
+#[test]
+fn what_was_lost_meanwhile_is_not_kept() {
+    let (mut held, records) = taken(&[7, 8]);
+    let due: Vec<Due> = records.iter().map(due).collect();
+    assert!(held.is_out(due[0]) && held.is_out(due[1]));
+    assert_eq!(held.handle_lost(&[due[0].lease]), [records[0].lease]);
+    assert!(!held.is_out(due[0]));
+    // Nor is a newer delivery of the same record taken for it.
+    held.handle_lost(&[due[1].lease]);
+    let newer = delivery(&mut held, 8, 2);
+    held.take(&newer, lease(&newer));
+    assert!(!held.is_out(due[1]));
+    assert!(held.is_out(self::due(&newer)));
+}
