@@ -163,6 +163,9 @@ pub struct DeadPage {
     /// Where there are more that cannot be read.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<UnreadableLetters>,
+    /// Topics that may have others that this principal may not see.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hidden: Vec<String>,
 }
 
 /// Dead letters that cannot be read where they lie.

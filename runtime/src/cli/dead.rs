@@ -62,6 +62,12 @@ async fn list(args: DeadList) -> Result<(), Failure> {
     if page.more {
         output::message(&format!("there are more than {}: raise --limit", args.limit));
     }
+    if !page.hidden.is_empty() {
+        output::message(&format!(
+            "not looked at, since this principal may not read them: {}; --topic NAME says how that is granted",
+            page.hidden.join(", ")
+        ));
+    }
     told(&page.unreadable, false)
 }
 

@@ -367,6 +367,7 @@ impl Admin for FakeAdmin {
             dead_letters: if is_meant { vec![letter] } else { vec![] },
             more: false,
             unreadable: vec![],
+            hidden: vec![],
         })
     }
 

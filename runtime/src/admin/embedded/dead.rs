@@ -32,6 +32,7 @@ impl EmbeddedAdmin {
             dead_letters: letters,
             more,
             unreadable,
+            hidden: Vec::new(),
         })
     }
 

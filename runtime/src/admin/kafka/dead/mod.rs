@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use share_client::admin::{ConfigOf, Presence};
+use share_client::tools::Operation;
 
 use super::KafkaAdmin;
 use super::read::{Taken, Walk, index, number};
@@ -86,7 +87,8 @@ impl KafkaAdmin {
     pub(super) async fn dead_page(&self, query: DeadQuery) -> Result<DeadPage, AdminError> {
         let limit = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut dead_letters = Vec::new();
-        for place in self.dead_places(&query.filter).await? {
+        let topics = self.dead_topics(&query.filter).await?;
+        for place in self.places(topics.read).await? {
             // One more than asked for tells that there are more. To begin with a place is to read all of it.
             if dead_letters.len() > limit {
                 break;
@@ -108,6 +110,7 @@ impl KafkaAdmin {
             dead_letters,
             more,
             unreadable: Vec::new(),
+            hidden: topics.hidden,
         })
     }
 
@@ -136,8 +139,13 @@ impl KafkaAdmin {
 
     /// Every partition of every topic that may have letters.
     pub(super) async fn dead_places(&self, filter: &DeadFilter) -> Result<Vec<Place>, AdminError> {
+        let topics = self.dead_topics(filter).await?;
+        self.places(topics.read).await
+    }
+
+    async fn places(&self, topics: Vec<String>) -> Result<Vec<Place>, AdminError> {
         let mut places = Vec::new();
-        for topic in self.dead_topics(filter).await? {
+        for topic in topics {
             for (partition, span) in self.client.spans(&topic).await? {
                 places.push(Place {
                     topic: topic.clone(),
@@ -171,48 +179,47 @@ impl KafkaAdmin {
     }
 
     /// The topics in which letters are looked for: those of the manifest, those that groups of the cluster are set to, and whatever is called
-    /// as a group's is unless it is told otherwise.
-    async fn dead_topics(&self, filter: &DeadFilter) -> Result<Vec<String>, AdminError> {
+    /// as a group's is unless it is told otherwise. Fails if one that is meant may be there unseen, so that this is not taken for there
+    /// being no letters; others' topics that may not be read are told by name.
+    async fn dead_topics(&self, filter: &DeadFilter) -> Result<Topics, AdminError> {
         if let Some(topic) = &filter.topic {
             self.client.topic(topic).await?;
-            return Ok(vec![topic.clone()]);
+            return Ok(Topics {
+                read: vec![topic.clone()],
+                hidden: Vec::new(),
+            });
         }
-        let mut named: BTreeSet<String> = self.beside.dead_letters.values().cloned().collect();
-        // As it is called unless it is told otherwise.
-        let untold = filter
-            .group
-            .iter()
-            .filter(|group| !self.beside.dead_letters.contains_key(*group));
-        named.extend(untold.map(|group| format!("{group}{USUAL}")));
+        let ours = &self.beside.dead_letters;
+        let mut set = BTreeMap::new();
         for listing in self.client.groups().await? {
-            let settings = match self.client.settings(&ConfigOf::Group(listing.group)).await {
+            let settings = match self.client.settings(&ConfigOf::Group(listing.group.clone())).await {
                 // Its letters may be named by --topic.
                 Err(error) if error.denied().is_some() => continue,
                 other => other?,
             };
-            let set = settings.into_iter().find(|one| one.name == BROKERS_TOPIC);
-            named.extend(set.and_then(|one| one.value));
+            let topic = settings.into_iter().find(|one| one.name == BROKERS_TOPIC);
+            set.extend(topic.and_then(|one| one.value).map(|topic| (listing.group, topic)));
         }
-        self.require_seen(&named).await?;
+        let meant = meant(filter.group.as_deref(), ours, &set);
+        let mut named: BTreeSet<String> = ours.values().chain(set.values()).chain(&meant).cloned().collect();
         let topics = self.client.topics().await?.into_iter().map(|topic| topic.name);
-        Ok(topics
-            .filter(|topic| named.contains(topic) || topic.ends_with(USUAL))
-            .collect())
-    }
-
-    /// Fails if one of them may be there unseen, so that this is not taken for there being no letters.
-    async fn require_seen(&self, named: &BTreeSet<String>) -> Result<(), AdminError> {
-        let named: Vec<&str> = named.iter().map(String::as_str).collect();
-        if named.is_empty() {
-            return Ok(());
+        named.extend(topics.filter(|topic| topic.ends_with(USUAL)));
+        let names: Vec<&str> = named.iter().map(String::as_str).collect();
+        let mut found = Topics::default();
+        if names.is_empty() {
+            return Ok(found);
         }
-        for (topic, access) in self.client.access(&named).await? {
-            if access.presence == Presence::Hidden {
+        for (topic, access) in self.client.access(&names).await? {
+            let is_meant = meant.contains(&topic);
+            match access.presence {
+                Presence::Missing => {}
                 // Says who lacks what, and how it is granted.
-                self.client.topic(&topic).await?;
+                Presence::Hidden if is_meant => drop(self.client.topic(&topic).await?),
+                Presence::There if is_meant || access.allows(Operation::Read) != Some(false) => found.read.push(topic),
+                Presence::Hidden | Presence::There => found.hidden.push(topic),
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// A group without letters is one that there is.
@@ -221,7 +228,45 @@ impl KafkaAdmin {
     }
 }
 
+/// Topics that are looked through.
+#[derive(Debug, Default)]
+struct Topics {
+    read: Vec<String>,
+    /// Others', that may have letters.
+    hidden: Vec<String>,
+}
+
+/// The topics without which the answer would be wrong: the group's, or all of the manifest. `ours` and `set` are topics by group, of the
+/// manifest and of the brokers.
+fn meant(group: Option<&str>, ours: &BTreeMap<String, String>, set: &BTreeMap<String, String>) -> BTreeSet<String> {
+    let Some(group) = group else {
+        return ours.values().cloned().collect();
+    };
+    let told: BTreeSet<String> = ours.get(group).into_iter().chain(set.get(group)).cloned().collect();
+    if told.is_empty() {
+        return BTreeSet::from([format!("{group}{USUAL}")]);
+    }
+    told
+}
+
 /// The setting of a group by which a broker of 4.4 writes letters itself.
 const BROKERS_TOPIC: &str = "errors.deadletterqueue.topic.name";
 /// The end of the names that dead-letter topics have.
 const USUAL: &str = ".dead";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_s_letters_are_where_it_was_told_or_where_they_usually_are() {
+        let map = |group: &str, topic: &str| BTreeMap::from([(group.to_owned(), topic.to_owned())]);
+        let (ours, set) = (map("jobs", "lost"), map("payments", "dlq.payments"));
+        let meant = |group| meant(group, &ours, &set).into_iter().collect::<Vec<_>>();
+        assert_eq!(meant(Some("jobs")), ["lost"]);
+        // `payments.dead` may be another's, and unseen.
+        assert_eq!(meant(Some("payments")), ["dlq.payments"]);
+        assert_eq!(meant(Some("mails")), ["mails.dead"]);
+        assert_eq!(meant(None), ["lost"]);
+    }
+}
