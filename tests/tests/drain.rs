@@ -99,9 +99,15 @@ grants = { files = [{ host = "jobs", guest = "/jobs", access = "read" }] }
         (share(&folder, "jobs")["parked"] == 1).then_some(())
     });
     // What it waits for is said before long.
-    host.wait_for("not idle yet: records are ");
+    host.wait_for("not idle yet: records are left");
     folder.file("jobs/late", "done");
     let end = host.end();
+    let left = end
+        .stderr
+        .lines()
+        .find(|line| line.contains("records are left"))
+        .unwrap();
+    assert!(left.contains("parked=1 next_due=Some("), "{left}");
     assert_eq!(end.code, Some(0), "{}", end.stderr);
     assert_eq!(share(&folder, "jobs")["start_offset"], 2);
     let dead = topics::read(&folder.data(), &["jobs.dead"]).remove(0);

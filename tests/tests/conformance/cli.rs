@@ -74,7 +74,7 @@ async fn run_every_outcome(case: Case) {
 }
 
 async fn run_every_kind_of_failure(case: Case) {
-    let cli = case.command_line("hostile", "attempts = 1\ndeadline = \"300ms\"\nmemory = \"32MiB\"");
+    let cli = case.command_line("hostile", "attempts = 1\ndeadline = \"3s\"\nmemory = \"32MiB\"");
     cli.produce(&["accept", "allocate", "exit 3", "loop", "recurse", "unknown"])
         .await;
     cli.run_until_idle();
