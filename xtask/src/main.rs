@@ -7,6 +7,7 @@
 mod bench;
 mod demo;
 mod dist;
+mod docs;
 mod guests;
 mod kafka;
 mod test;
@@ -32,6 +33,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Make the archive and the Debian package that users download.
     Dist(dist::Arguments),
+    /// Run the console blocks of all pages and compare what they print.
+    DocsRun(docs::Arguments),
     /// Prepare the Wasm target and build the guests.
     Guests(guests::Arguments),
     /// Start, end or look at a Kafka cluster on this machine.
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Dist(arguments) => dist::run(&arguments),
+        Command::DocsRun(arguments) => docs::run(&arguments),
         Command::Guests(arguments) => guests::run(&arguments),
         Command::Kafka(arguments) => kafka::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

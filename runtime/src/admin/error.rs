@@ -35,8 +35,62 @@ pub enum ErrorCode {
 }
 
 impl ErrorCode {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Invalid,
+        Self::NotFound,
+        Self::Exists,
+        Self::Denied,
+        Self::Conflict,
+        Self::Full,
+        Self::TooLarge,
+        Self::InUse,
+        Self::Unavailable,
+        Self::Ended,
+        Self::Protocol,
+        Self::Internal,
+    ];
+
+    /// As it is written in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Invalid => "invalid",
+            Self::NotFound => "not-found",
+            Self::Exists => "exists",
+            Self::Denied => "denied",
+            Self::Conflict => "conflict",
+            Self::Full => "full",
+            Self::TooLarge => "too-large",
+            Self::InUse => "in-use",
+            Self::Unavailable => "unavailable",
+            Self::Ended => "ended",
+            Self::Protocol => "protocol",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// What it says, for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Invalid => "The request makes no sense.",
+            Self::NotFound => "There is no such topic, group, record or dead letter.",
+            Self::Exists => "There is one already.",
+            Self::Denied => "The principal lacks a permission on the cluster; `hint` has the command that grants it.",
+            Self::Conflict => "It cannot be done in the present state, for example while a host works on the group.",
+            Self::Full => "The topic, the journal or the disk is full.",
+            Self::TooLarge => "A record or a request is larger than its limit.",
+            Self::InUse => "The data directory belongs to another process.",
+            Self::Unavailable => {
+                "The engine or the cluster does not answer, or its state is unknown after a failed write."
+            }
+            Self::Ended => "The host ended before it took the request: nothing was done, and asking again is safe.",
+            Self::Protocol => "The two sides do not speak the same protocol.",
+            Self::Internal => "Something that should not happen.",
+        }
+    }
+
     /// The HTTP status that carries it.
-    pub(super) fn status(self) -> u16 {
+    pub(crate) fn status(self) -> u16 {
         match self {
             Self::Invalid | Self::Protocol => 400,
             Self::Denied => 403,

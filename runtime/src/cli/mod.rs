@@ -26,6 +26,7 @@ pub mod new;
 mod open;
 mod produce;
 mod records;
+pub mod reference;
 mod run;
 mod shown;
 pub mod specs;

@@ -15,14 +15,41 @@ pub enum Exit {
     Undecided,
 }
 
+impl Exit {
+    /// All of them, in the order of their codes.
+    pub const ALL: [Self; 4] = [Self::Success, Self::Failure, Self::Usage, Self::Undecided];
+
+    /// What the process ends with.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Undecided => 3,
+        }
+    }
+
+    /// What it says, for the reference.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => {
+                "It did what it was asked. A host that was told to end has finished what it worked on, or released it."
+            }
+            Self::Failure => {
+                "It could not, and said why; or it found what it was to look for: `verify` damage, `config check` mistakes, `doctor` what stands \
+                 in the way, `test` a difference, `crash-test` a broken promise."
+            }
+            Self::Usage => {
+                "It was called in a way that makes no sense: an unknown argument, a value out of its range, a record file that is none."
+            }
+            Self::Undecided => "`crash-test` alone: it came to no end, and has not seen a broken promise.",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Failure => 1,
-            Exit::Usage => 2,
-            Exit::Undecided => 3,
-        })
+        Self::from(exit.code())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Keeps `docs/manifest.md` and `docs/metrics.md` up to date with the tables that they are made from;
+//! Keeps the pages of `docs/` that are made from tables up to date with these;
 //! `UPDATE=1 cargo test -p sharemill --test cli` writes them anew.
 
 use std::fs;
@@ -25,4 +25,22 @@ fn the_manifest_reference_is_current() {
 #[test]
 fn the_metrics_reference_is_current() {
     check("metrics.md", &sharemill::metrics::markdown());
+}
+
+#[test]
+fn the_commands_reference_is_current() {
+    check("commands.md", &sharemill::cli::reference::commands());
+}
+
+#[test]
+fn the_codes_reference_is_current() {
+    check("codes.md", &sharemill::cli::reference::codes());
+}
+
+/// What the table says is what is sent.
+#[test]
+fn error_codes_are_named_as_in_json() {
+    for code in sharemill::admin::ErrorCode::ALL {
+        assert_eq!(serde_json::to_value(code).unwrap(), code.name());
+    }
 }
