@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::guests;
+use crate::{docs, guests};
 
 /// Run everything that must pass.
 #[derive(clap::Args)]
@@ -65,7 +65,7 @@ struct Stage {
     run: fn() -> Result<()>,
 }
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     Stage {
         name: "fmt",
         what: "formatting of all three workspaces",
@@ -148,6 +148,12 @@ const STAGES: [Stage; 9] = [
                 &["test", "--locked", "--workspace", "--test", "tidy"],
             )
         },
+    },
+    Stage {
+        name: "docs",
+        what: "every console block of every page, word for word, in an empty home",
+        expected: "3 min",
+        run: docs::run_all,
     },
     Stage {
         name: "schedules",

@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use clap::builder::PossibleValue;
 use clap::{Arg, ArgAction, Command, CommandFactory as _};
 
 use super::args::Cli;
@@ -104,7 +105,7 @@ fn explained(argument: &Arg) -> String {
     let choices: Vec<&str> = choices
         .iter()
         .filter(|one| !one.is_hide_set())
-        .map(|one| one.get_name())
+        .map(PossibleValue::get_name)
         .collect();
     if !is_flag && !choices.is_empty() {
         let _ = write!(text, " [{}]", choices.join(", "));

@@ -24,13 +24,13 @@ use contents::File;
 pub(crate) struct Arguments {
     /// Package this program instead of building one; it is taken as it is.
     #[arg(long, value_name = "FILE")]
-    binary: Option<PathBuf>,
+    pub(crate) binary: Option<PathBuf>,
     /// Folder with the example components [default: they are built].
     #[arg(long, value_name = "DIR")]
-    examples: Option<PathBuf>,
+    pub(crate) examples: Option<PathBuf>,
     /// Where the archive and the package go [default: target/dist].
     #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
+    pub(crate) out: Option<PathBuf>,
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");

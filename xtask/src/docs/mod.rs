@@ -9,14 +9,15 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Instant;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use self::compare::difference;
-use self::page::{Block, Step};
+use self::page::{Block, Remarks, Step};
 use self::shell::Shell;
-use crate::guests;
+use crate::{dist, guests};
 
 /// Run the console blocks of all pages and compare what they print.
 #[derive(clap::Args)]
@@ -28,14 +29,28 @@ pub(crate) struct Arguments {
     sharemill: Option<PathBuf>,
 }
 
-/// What a page takes for granted, by how its path ends.
-const BEFORE: [(&str, &str); 1] = [(
-    "templates/rust/README.md",
-    "sharemill new my-handler --lang rust && cd my-handler",
-)];
+/// What pages take for granted, by how their paths begin.
+const BEFORE: [(&str, &str); 2] = [
+    (
+        "templates/rust/",
+        "sharemill new my-handler --lang rust && cd my-handler",
+    ),
+    ("guest-examples/", "tar -xzf sharemill-*.tar.gz && cd sharemill-*/"),
+];
+
+/// What comes before long is there by then.
+const SOON: Duration = Duration::from_secs(30);
 
 /// Fewer than this means that blocks were not found.
 const BLOCKS_MIN: usize = 20;
+
+/// All pages, with the program of the tests.
+pub(crate) fn run_all() -> Result<()> {
+    run(&Arguments {
+        pages: Vec::new(),
+        sharemill: None,
+    })
+}
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let sharemill = match &arguments.sharemill {
@@ -43,7 +58,16 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         None => guests::target_dir().join("debug/sharemill").canonicalize(),
     };
     let sharemill = sharemill.context("there is no program: `cargo build --workspace` makes target/debug/sharemill")?;
+    let missing = kafka_cluster::missing(kafka_cluster::Version::default());
+    if let Some(missing) = &missing {
+        ensure!(
+            std::env::var_os("CI").is_none(),
+            "what needs Kafka cannot be run: {missing}"
+        );
+        say(&format!("left out, since {missing}: the blocks that need Kafka"))?;
+    }
     let place = std::env::temp_dir().join(format!("sharemill-docs-{}", std::process::id()));
+    let archive = archive(&sharemill, &place.join("download"))?;
     let mut blocks = 0;
     for (path, text) in pages()? {
         let steps = page::steps(&text).with_context(|| path.clone())?;
@@ -52,8 +76,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
             continue;
         }
         let began = Instant::now();
-        let reader = Reader::new(&place.join(path.replace('/', "-")), &sharemill, &path)?;
-        let run = reader.read(&steps).with_context(|| {
+        let reader = Reader::new(&place.join(path.replace('/', "-")), &sharemill, &archive, &path)?;
+        let run = reader.read(&steps, missing.is_some()).with_context(|| {
             format!(
                 "{path} does not say what happens; what it made is in {}",
                 place.display()
@@ -72,6 +96,22 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         "only {blocks} blocks were found, {BLOCKS_MIN} or more are expected"
     );
     Ok(())
+}
+
+/// What users download, with this program.
+fn archive(sharemill: &Path, out: &Path) -> Result<PathBuf> {
+    dist::run(&dist::Arguments {
+        binary: Some(sharemill.to_owned()),
+        examples: Some(guests::default_out()),
+        out: Some(out.to_owned()),
+    })?;
+    let files: Vec<PathBuf> = fs::read_dir(out)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    let archive = files
+        .into_iter()
+        .find(|file| file.to_string_lossy().ends_with(".tar.gz"));
+    archive.with_context(|| format!("there is no archive in {}", out.display()))
 }
 
 /// All pages of the repository, in order.
@@ -98,7 +138,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(place: &Path, sharemill: &Path, page: &str) -> Result<Self> {
+    fn new(place: &Path, sharemill: &Path, archive: &Path, page: &str) -> Result<Self> {
         let programs = place.join("bin");
         fs::create_dir_all(&programs)?;
         std::os::unix::fs::symlink(sharemill, programs.join("sharemill"))?;
@@ -110,7 +150,9 @@ impl Reader {
             script(&programs.join("rustup"), "exit 0")?;
         }
         let shell = Shell::new(place, &[programs], &more)?;
-        if let Some((_, command)) = BEFORE.iter().find(|(path, _)| *path == page) {
+        // As downloaded.
+        fs::hard_link(archive, shell.folder().join(archive.file_name().unwrap_or_default()))?;
+        if let Some((_, command)) = BEFORE.iter().find(|(path, _)| page.starts_with(path)) {
             let ended = shell.run(command, None)?;
             ensure!(ended.code == Some(0), "`{command}`: {}", ended.output.join("\n"));
         }
@@ -118,14 +160,17 @@ impl Reader {
     }
 
     /// How many blocks were run.
-    fn read(mut self, steps: &[Step]) -> Result<usize> {
+    fn read(mut self, steps: &[Step], without_kafka: bool) -> Result<usize> {
         let mut blocks = 0;
         for step in steps {
             match step {
+                Step::Block(block) if block.remarks.kafka && without_kafka => {}
                 Step::Block(block) => {
                     self.block(block)?;
                     blocks += 1;
                 }
+                // What would go on was left out.
+                Step::CtrlC if without_kafka && !self.shell.is_busy() => {}
                 Step::CtrlC => {
                     let status = self.shell.interrupt()?;
                     ensure!(status.success(), "after Ctrl-C it ended with {status}");
@@ -145,41 +190,42 @@ impl Reader {
                 differs.unwrap_or_default()
             );
         }
-        let remarks = block.remarks;
-        let repository = remarks.in_repository.then(guests::root);
         for (index, command) in block.commands.iter().enumerate() {
             let is_last = index + 1 == block.commands.len();
-            let (line, text) = (command.line, &command.text);
-            if is_last && remarks.stays {
-                let differs = self.shell.stay(text, &command.output)?;
-                ensure!(
-                    differs.is_none(),
-                    "line {line}: `{text}`: {}",
-                    differs.unwrap_or_default()
-                );
-                continue;
-            }
-            let ended = self
-                .shell
-                .run(text, repository.as_deref())
-                .with_context(|| format!("line {line}: `{text}`"))?;
-            let expected = if is_last { i32::from(remarks.exit) } else { 0 };
-            let said = || ended.output.join("\n");
-            if ended.code != Some(expected) {
-                bail!(
-                    "line {line}: `{text}` ended with {:?}, not {expected}:\n{}",
-                    ended.code,
-                    said()
-                );
-            }
-            if command.output.is_empty() {
-                continue;
-            }
-            if let Some(differs) = difference(&command.output, &ended.output, remarks.numbers_vary, true) {
-                bail!("line {line}: `{text}`:\n{differs}\nall that it printed:\n{}", said());
+            let differs = if is_last && block.remarks.stays {
+                self.shell.stay(&command.text, &command.output)
+            } else {
+                let exit = if is_last { block.remarks.exit } else { 0 };
+                self.until_it_fits(command, exit, block.remarks)
+            };
+            let place = || format!("line {}: `{}`", command.line, command.text);
+            if let Some(differs) = differs.with_context(place)? {
+                bail!("{}:\n{differs}", place());
             }
         }
         Ok(())
+    }
+
+    /// What differs, of a command that comes to its end.
+    fn until_it_fits(&self, command: &page::Command, exit: u8, remarks: Remarks) -> Result<Option<String>> {
+        let repository = remarks.in_repository.then(guests::root);
+        let until = Instant::now() + SOON;
+        loop {
+            let ended = self.shell.run(&command.text, repository.as_deref())?;
+            let said = || format!("all that it printed:\n{}", ended.output.join("\n"));
+            let differs = if ended.code != Some(exit.into()) {
+                Some(format!("it ended with {:?}, not {exit}; {}", ended.code, said()))
+            } else if command.output.is_empty() {
+                None
+            } else {
+                let differs = difference(&command.output, &ended.output, remarks.numbers_vary, true);
+                differs.map(|differs| format!("{differs}\n{}", said()))
+            };
+            if differs.is_none() || !remarks.soon || Instant::now() >= until {
+                return Ok(differs);
+            }
+            sleep(Duration::from_millis(100));
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a page asks to be run: its console blocks, and remarks about them that only the page's source shows. Pure.
 //!
 //! A remark is an HTML comment, `<!-- docs-run: WORDS -->`, about the next block: `stays` (its last command goes on), `exit N` (its last
-//! command ends with that code), `numbers vary`, `in the repository`. `ctrl-c` stands for itself: what goes on is ended there.
+//! command ends with that code), `soon` (its commands only look, and what they look for comes before long), `numbers vary`, `in the
+//! repository`, `kafka` (it needs Kafka's own programs). `ctrl-c` stands for itself: what goes on is ended there.
 
 use anyhow::{Result, bail, ensure};
 
@@ -37,10 +38,13 @@ pub(super) struct Command {
 
 /// What is remarked of a block.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a word of its own")]
 pub(super) struct Remarks {
     pub(super) stays: bool,
     pub(super) exit: u8,
+    pub(super) soon: bool,
     pub(super) numbers_vary: bool,
+    pub(super) kafka: bool,
     pub(super) in_repository: bool,
 }
 
@@ -58,6 +62,8 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step>> {
             match words {
                 "ctrl-c" => steps.push(Step::CtrlC),
                 "stays" => remarks.stays = true,
+                "soon" => remarks.soon = true,
+                "kafka" => remarks.kafka = true,
                 "numbers vary" => remarks.numbers_vary = true,
                 "in the repository" => remarks.in_repository = true,
                 other => match other.strip_prefix("exit ").map(str::parse) {

@@ -66,6 +66,16 @@ impl Shell {
         })
     }
 
+    /// Where it begins.
+    pub(super) fn folder(&self) -> PathBuf {
+        self.place.join("work")
+    }
+
+    /// Whether something goes on.
+    pub(super) const fn is_busy(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Runs a command to its end; in another folder than the page is in, if there is one.
     pub(super) fn run(&self, command: &str, folder: Option<&Path>) -> Result<Ended> {
         let said = self.place.join("said");
@@ -157,10 +167,11 @@ impl Drop for Shell {
 
 /// Which variables of this process commands may see: where toolchains are, and how the network is reached.
 fn is_kept(name: &str) -> bool {
-    const KEPT: [&str; 11] = [
+    const KEPT: [&str; 12] = [
         "RUSTUP_",
         "CARGO_HOME",
         "CARGO_BUILD_JOBS",
+        "CARGO_INCREMENTAL",
         "CARGO_NET_",
         "CARGO_HTTP_",
         "CARGO_REGISTR",

@@ -28,6 +28,10 @@ fn rust(name: &str) -> Vec<(String, String)> {
 fn renamed(text: &str, name: &str) -> String {
     // What was put in is not looked at again: a name may contain the template's.
     let (template, own) = (as_crate(TEMPLATE), as_crate(name));
+    let text: String = text
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with(REMARK))
+        .collect();
     let parts: Vec<String> = text.split(TEMPLATE).map(|part| part.replace(&template, &own)).collect();
     parts.join(name)
 }
@@ -47,6 +51,9 @@ fn without_tool(text: &str) -> String {
 }
 
 const TEMPLATE: &str = "my-handler";
+
+/// How a page tells those who try its commands what its text cannot say; no project needs it.
+const REMARK: &str = "<!-- docs-run: ";
 
 macro_rules! files {
     ($root:literal; $($name:literal),+ $(,)?) => {
