@@ -30,6 +30,8 @@ const FILES: &[&str] = &[
     "lib/systemd/system/sharemill.service",
     "share/bash-completion/completions/sharemill",
     "share/doc/sharemill/CHANGELOG.md",
+    "share/doc/sharemill/codes.md",
+    "share/doc/sharemill/commands.md",
     "share/doc/sharemill/manifest.md",
     "share/doc/sharemill/metrics.md",
     "share/fish/vendor_completions.d/sharemill.fish",

@@ -32,9 +32,11 @@ impl File {
 pub(super) const EXAMPLES: [&str; 3] = ["enrich", "poll", "thumbnail"];
 
 /// Files of this repository, and where they go.
-const OWN: [(&str, &str); 9] = [
+const OWN: [(&str, &str); 11] = [
     ("LICENSE", "LICENSE"),
     ("CHANGELOG.md", "share/doc/sharemill/CHANGELOG.md"),
+    ("docs/codes.md", "share/doc/sharemill/codes.md"),
+    ("docs/commands.md", "share/doc/sharemill/commands.md"),
     ("docs/manifest.md", "share/doc/sharemill/manifest.md"),
     ("docs/metrics.md", "share/doc/sharemill/metrics.md"),
     ("xtask/dist/sharemill.service", "lib/systemd/system/sharemill.service"),
