@@ -41,6 +41,8 @@ const FILES: &[&str] = &[
     "share/sharemill/examples/poll.wasm",
     "share/sharemill/examples/thumbnail.md",
     "share/sharemill/examples/thumbnail.wasm",
+    "share/sharemill/examples/webhook.md",
+    "share/sharemill/examples/webhook.wasm",
     "share/zsh/site-functions/_sharemill",
 ];
 
@@ -187,6 +189,8 @@ fn demo(unpacked: &Path) {
         "\nenrich ",
         "\nthumbnail ",
         "\npoll ",
+        "\nwebhook ",
+        " requests in the receiver's own log: ",
         "\ntotal ",
         " s in all\n",
         "exactly what had to be there, each once",

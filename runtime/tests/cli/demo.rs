@@ -30,7 +30,7 @@ fn a_component_that_is_missing_is_named() {
 #[test]
 fn a_folder_with_something_in_it_is_left_alone() {
     let folder = Folder::new();
-    for name in ["enrich", "poll", "thumbnail"] {
+    for name in ["enrich", "poll", "thumbnail", "webhook"] {
         folder.file(&format!("examples/{name}.wasm"), "");
     }
     let own = folder.file("work/images/own.png", "mine");

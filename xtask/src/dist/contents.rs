@@ -29,7 +29,7 @@ impl File {
 }
 
 /// Examples that users have a use for; the others are for tests.
-pub(super) const EXAMPLES: [&str; 3] = ["enrich", "poll", "thumbnail"];
+pub(super) const EXAMPLES: [&str; 4] = ["enrich", "poll", "thumbnail", "webhook"];
 
 /// Files of this repository, and where they go.
 const OWN: [(&str, &str); 11] = [

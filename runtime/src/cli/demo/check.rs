@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::feed::Place;
 use super::files::Room;
 use super::host::ask;
+use super::ledger::{Ledger, against_receiver};
 use super::plan::{Fate, Handler, Input, Plan};
 use super::play::Played;
 
@@ -31,6 +32,7 @@ pub(super) struct Books {
     pub(super) accounts: BTreeMap<Handler, Account>,
     pub(super) thumbnails: usize,
     pub(super) order_lines: usize,
+    pub(super) ledger: Ledger,
     pub(super) differences: Vec<String>,
 }
 
@@ -48,10 +50,12 @@ impl Books {
     }
 }
 
+/// The host is started again once.
+const LIVES: [u32; 2] = [1, 2];
 /// Records that the command line gives at once.
 const PAGE: &str = "10000";
 
-pub(super) fn check(binary: &Path, room: &Room, plan: &Plan, played: &Played) -> Result<Books> {
+pub(super) fn check(binary: &Path, room: &Room, plan: &Plan, played: &Played, signing_key: &str) -> Result<Books> {
     let mut differences = Vec::new();
     let dead = dead_letters(binary, room)?;
     let mut accounts = BTreeMap::new();
@@ -89,10 +93,20 @@ pub(super) fn check(binary: &Path, room: &Room, plan: &Plan, played: &Played) ->
     };
     let thumbnails = thumbnails(room, is_accepted(Handler::Thumbnail), &mut differences)?;
     let order_lines = order_lines(binary, room, is_accepted(Handler::Enrich), &mut differences)?;
+    let account = accounts.get(&Handler::Webhook).copied().unwrap_or_default();
+    let (ledger, wrong) = against_receiver(&played.asked, plan, account, &played.counts);
+    differences.extend(wrong);
+    for life in LIVES {
+        let log = fs::read_to_string(room.log(life))?;
+        if log.contains(signing_key) {
+            differences.push(format!("webhook: its secret is in {}", room.log(life).display()));
+        }
+    }
     Ok(Books {
         accounts,
         thumbnails,
         order_lines,
+        ledger,
         differences,
     })
 }

@@ -20,7 +20,7 @@ pub(super) struct Room {
 
 impl Room {
     /// Empties the folder and writes the manifest.
-    pub(super) fn prepare(folder: &Path, components: &Path) -> Result<Self> {
+    pub(super) fn prepare(folder: &Path, components: &Path, receiver: &str, signing_key: &str) -> Result<Self> {
         let room = Self {
             folder: folder.to_path_buf(),
             manifest: folder.join(MANIFEST_NAME),
@@ -46,6 +46,9 @@ impl Room {
             let path = toml::Value::from(format!("{components}/{name}"));
             manifest = manifest.replace(&format!("\"{name}\""), &path.to_string());
         }
+        manifest = manifest.replace("RECEIVER", receiver);
+        let key = folder.join("signing.key");
+        fs::write(&key, signing_key).with_context(|| format!("cannot write {}", key.display()))?;
         fs::write(&room.manifest, manifest).with_context(|| format!("cannot write {}", room.manifest.display()))?;
         Ok(room)
     }
@@ -102,6 +105,9 @@ retention = "queue"
 [topics.jobs]
 retention = "queue"
 
+[topics.events]
+retention = "queue"
+
 [deployments.enrich]
 component = "enrich.wasm"
 topic = "orders"
@@ -125,4 +131,11 @@ topic = "jobs"
 concurrency = 64
 attempts = 10
 grants = { files = [{ host = "jobs", guest = "/jobs", access = "read" }], config = { poll-interval-ms = "400" } }
+
+[deployments.webhook]
+component = "webhook.wasm"
+topic = "events"
+backoff = { first = "200ms", max = "1s" }
+secrets = { SIGNING_KEY = { file = "signing.key" } }
+grants = { config = { url = "RECEIVER/hooks" }, http = [{ url = "RECEIVER", methods = ["GET", "POST"] }] }
 "#;

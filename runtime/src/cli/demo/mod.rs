@@ -12,18 +12,23 @@ mod feed;
 mod files;
 mod find;
 mod host;
+mod ledger;
 mod metrics;
 mod pictures;
 mod plan;
 mod play;
+mod receiver;
 mod report;
 
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
+use share_engine::engine::SystemEntropy;
+use share_engine::entropy::Entropy as _;
 
 use super::args::DemoArgs;
 use crate::output::{self, Failure};
+use receiver::Receiver;
 
 /// Runs the demo; fails if a count differs.
 pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
@@ -54,21 +59,24 @@ fn play(args: &DemoArgs, examples: &std::path::Path) -> Result<usize> {
     let start = Instant::now();
     let binary = std::env::current_exe().context("cannot find this program")?;
     say("stage 1 of 3: find files and damage some of the copies (about 2 s)");
-    let room = files::Room::prepare(&args.dir, examples)?;
+    let signing_key = format!("{:016x}{:016x}", SystemEntropy.next_u64(), SystemEntropy.next_u64());
+    let receiver = Receiver::start(&signing_key)?;
+    let room = files::Room::prepare(&args.dir, examples, &receiver.origin(), &signing_key)?;
     let found = find::find(args.folder.as_deref());
     let plan = plan::make(&found, &room)?;
     say(&format!(
-        "  {} orders from {} texts, {} pictures, {} jobs",
+        "  {} orders from {} texts, {} pictures, {} jobs, {} events",
         plan.count(plan::Handler::Enrich),
         found.texts.len(),
         plan.count(plan::Handler::Thumbnail),
-        plan.count(plan::Handler::Poll)
+        plan.count(plan::Handler::Poll),
+        plan.count(plan::Handler::Webhook)
     ));
 
     say("stage 2 of 3: feed them, kill the host with SIGKILL, start it again (about 15 s)");
-    let played = play::play(&binary, &room, &plan)?;
+    let played = play::play(&binary, &room, &plan, &receiver)?;
     say("stage 3 of 3: compare the counts with what is on disk (about 1 s)");
-    let books = check::check(&binary, &room, &plan, &played)?;
+    let books = check::check(&binary, &room, &plan, &played, &signing_key)?;
     output::data(&report::text(&report::Report {
         books: &books,
         played: &played,

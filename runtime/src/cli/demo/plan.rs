@@ -8,16 +8,17 @@ use super::files::Room;
 use super::find::{Found, Text};
 use super::pictures::{self, Structure};
 
-/// The three deployments.
+/// The deployments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Handler {
     Enrich,
     Thumbnail,
     Poll,
+    Webhook,
 }
 
 impl Handler {
-    pub(super) const ALL: [Self; 3] = [Self::Enrich, Self::Thumbnail, Self::Poll];
+    pub(super) const ALL: [Self; 4] = [Self::Enrich, Self::Thumbnail, Self::Poll, Self::Webhook];
 
     /// Name of the deployment and of its group.
     pub(super) const fn name(self) -> &'static str {
@@ -25,6 +26,7 @@ impl Handler {
             Self::Enrich => "enrich",
             Self::Thumbnail => "thumbnail",
             Self::Poll => "poll",
+            Self::Webhook => "webhook",
         }
     }
 
@@ -33,6 +35,7 @@ impl Handler {
             Self::Enrich => "orders",
             Self::Thumbnail => "images",
             Self::Poll => "jobs",
+            Self::Webhook => "events",
         }
     }
 }
@@ -80,6 +83,7 @@ impl Plan {
 const ORDERS: usize = 1_500;
 const LINES_MAX: usize = 6;
 const JOBS: usize = 24;
+const EVENTS: usize = 60;
 /// Fewer real pictures than this are joined by made ones.
 const PICTURES_MIN: usize = 24;
 const LATE: usize = 2;
@@ -93,6 +97,7 @@ pub(super) fn make(found: &Found, room: &Room) -> Result<Plan> {
     orders(&mut plan, &found.texts);
     pictures(&mut plan, found, room)?;
     jobs(&mut plan);
+    events(&mut plan);
     Ok(plan)
 }
 
@@ -222,6 +227,23 @@ fn jobs(plan: &mut Plan) {
         };
         plan.inputs
             .push(input(Handler::Poll, format!("job-{number:02}-{what}"), fate));
+    }
+}
+
+/// The end of a name is what the receiver reads.
+fn events(plan: &mut Plan) {
+    for number in 0..EVENTS {
+        let (what, fate) = match number % 12 {
+            _ if number == EVENTS - 1 => ("down", Fate::GivenUp),
+            2 => ("busy", Fate::Accepted),
+            4 => ("invalid", Fate::Rejected),
+            6 => ("slow", Fate::Accepted),
+            8 => ("limited", Fate::Accepted),
+            10 => ("gone", Fate::Rejected),
+            _ => ("good", Fate::Accepted),
+        };
+        plan.inputs
+            .push(input(Handler::Webhook, format!("event-{number:02}-{what}"), fate));
     }
 }
 

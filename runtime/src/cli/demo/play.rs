@@ -12,6 +12,7 @@ use super::files::Room;
 use super::host::{Host, ask};
 use super::metrics::Scrape;
 use super::plan::{Fate, Handler, Input, Plan};
+use super::receiver::{Asked, Receiver};
 use super::{pause, say};
 
 /// What happened.
@@ -19,6 +20,8 @@ pub(super) struct Played {
     pub(super) receipts: Receipts,
     /// Counts of both lives; what the first counted after its last look is missing.
     pub(super) counts: Scrape,
+    /// What the receiver was asked.
+    pub(super) asked: Vec<Asked>,
     /// Records that were leased right before the kill.
     pub(super) leased: u64,
 }
@@ -33,7 +36,7 @@ const STEP_LIMIT: Duration = Duration::from_mins(3);
 /// How long to look for a moment with leased records before killing anyway.
 const KILL_LIMIT: Duration = Duration::from_secs(2);
 
-pub(super) fn play(binary: &Path, room: &Room, plan: &Plan) -> Result<Played> {
+pub(super) fn play(binary: &Path, room: &Room, plan: &Plan, receiver: &Receiver) -> Result<Played> {
     let mut run = Run {
         binary,
         room,
@@ -50,6 +53,7 @@ pub(super) fn play(binary: &Path, room: &Room, plan: &Plan) -> Result<Played> {
         counts.verdicts("poll", "release") >= jobs
     })?;
     run.write_jobs("running\n", |_| true)?;
+    run.feed(Handler::Webhook, 0.0, 0.5, BETWEEN_BATCHES)?;
     run.feed(Handler::Thumbnail, 0.0, 0.3, BETWEEN_BATCHES)?;
     run.feed(Handler::Enrich, 0.0, 0.4, BETWEEN_BATCHES)?;
     run.wait("the first renewals of poll", |counts| {
@@ -58,11 +62,13 @@ pub(super) fn play(binary: &Path, room: &Room, plan: &Plan) -> Result<Played> {
 
     run.feed(Handler::Enrich, 0.4, 0.6, Duration::ZERO)?;
     run.feed(Handler::Thumbnail, 0.3, 1.0, Duration::ZERO)?;
+    run.feed(Handler::Webhook, 0.5, 0.8, Duration::ZERO)?;
     let (leased, mut run) = run.kill_and_restart()?;
 
     for (name, bytes) in &plan.late {
         fs::write(room.images.join(name), bytes).with_context(|| format!("cannot write {name}"))?;
     }
+    run.feed(Handler::Webhook, 0.8, 1.0, BETWEEN_BATCHES)?;
     run.feed(Handler::Enrich, 0.6, 0.8, BETWEEN_BATCHES)?;
     run.write_jobs("done\n", |input| input.fate == Fate::Accepted)?;
     run.write_jobs("failed the disk is full\n", |input| input.fate == Fate::Rejected)?;
@@ -73,6 +79,7 @@ pub(super) fn play(binary: &Path, room: &Room, plan: &Plan) -> Result<Played> {
     Ok(Played {
         receipts: run.receipts,
         counts,
+        asked: receiver.asked(),
         leased,
     })
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::{Account, Books};
 use super::files::Room;
+use super::ledger::Ledger;
 use super::play::Played;
 
 /// Everything that is printed.
@@ -37,6 +38,7 @@ pub(super) fn text(report: &Report<'_>) -> String {
     let Books {
         thumbnails,
         order_lines,
+        ledger,
         differences,
         ..
     } = report.books;
@@ -45,6 +47,17 @@ pub(super) fn text(report: &Report<'_>) -> String {
             out,
             "\nchecked: {thumbnails} thumbnails, {order_lines} order lines, {} dead letters: exactly what had to be there, each once",
             total.dead
+        );
+        let Ledger {
+            requests,
+            done,
+            refused,
+            repeated,
+        } = ledger;
+        let _ = writeln!(
+            out,
+            "checked: {requests} requests in the receiver's own log: {done} events done and {refused} refused, as in the table; \
+             {repeated} sent again for the kill"
         );
     } else {
         for difference in differences.iter().take(DIFFERENCES_MAX) {
