@@ -77,6 +77,10 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step>> {
             continue;
         };
         let is_console = fence == "console";
+        ensure!(
+            is_console || OTHERS.contains(&fence),
+            "line {number}: a block of `{fence}`: commands stand in blocks of `console`"
+        );
         let mut body = Vec::new();
         loop {
             let Some((index, line)) = lines.next() else {
@@ -86,6 +90,10 @@ pub(super) fn steps(text: &str) -> Result<Vec<Step>> {
                 break;
             }
             body.push((index + 1, line));
+        }
+        let command = body.iter().find(|(_, line)| line.starts_with("$ "));
+        if let Some((line, _)) = command.filter(|_| !is_console) {
+            bail!("line {line}: a command in a block of `{fence}`, where it is not run");
         }
         if is_console {
             steps.push(Step::Block(block(&body, std::mem::take(&mut remarks))?));
@@ -138,6 +146,9 @@ fn block(body: &[(usize, &str)], remarks: Remarks) -> Result<Block> {
     Ok(block)
 }
 
+/// What stands in blocks that nobody runs.
+const OTHERS: [&str; 5] = ["", "json", "rust", "text", "toml"];
+
 /// The word that ends the document which a command reads.
 fn here_document(command: &str) -> Option<&str> {
     let (_, word) = command.split_once("<<")?;
@@ -153,7 +164,7 @@ mod tests {
 # A page
 
 ```toml
-$ no = \"console\"
+no = \"console\"
 ```
 
 <!-- docs-run: stays -->
@@ -215,6 +226,14 @@ no
         assert_eq!(
             refused("<!-- docs-run: skip -->\n```console\n$ a\n```"),
             error("line 1: unknown remark `skip`")
+        );
+        assert_eq!(
+            refused("```sh\na\n```"),
+            error("line 1: a block of `sh`: commands stand in blocks of `console`")
+        );
+        assert_eq!(
+            refused("```text\n$ a\n```"),
+            error("line 2: a command in a block of `text`, where it is not run")
         );
         assert_eq!(refused("```console\n$ a"), error("line 1: the block has no end"));
         assert_eq!(
