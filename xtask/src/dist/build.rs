@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::contents::File;
 use crate::guests;
 
 /// Builds `sharemill` with all that users get, stripped. Its place is its own: the flags differ from those of other builds.
@@ -45,6 +46,30 @@ pub(super) fn release(epoch: u64) -> Result<PathBuf> {
         .context("cannot start cargo")?;
     ensure!(status.success(), "building sharemill failed: the messages are above");
     Ok(target.join("release").join("sharemill"))
+}
+
+/// Builds the examples alike, and says where they are.
+pub(super) fn examples() -> Result<PathBuf> {
+    let target = guests::target_dir().join("dist-build").join("guests");
+    let out = target.join("components");
+    let flags = remaps(&guests::root(), &target);
+    guests::build_in(&target, &flags, &out, guests::Source::default())?;
+    Ok(out)
+}
+
+/// Fails if one of these files has a path of this machine in it.
+pub(super) fn require_no_paths(files: &[File]) -> Result<()> {
+    let home = env::var_os("HOME").map(PathBuf::from);
+    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let folders = [home.map(|home| home.join(".cargo")), cargo, Some(guests::root())];
+    for folder in folders.into_iter().flatten() {
+        let path = folder.to_string_lossy().into_owned();
+        for file in files {
+            let found = file.bytes.windows(path.len()).any(|part| part == path.as_bytes());
+            ensure!(!found, "{} names {path}, a folder of this machine", file.path);
+        }
+    }
+    Ok(())
 }
 
 /// Paths as the compiler writes them into messages of panics; a later one wins.

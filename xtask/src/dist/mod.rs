@@ -40,9 +40,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let components = if let Some(folder) = &arguments.examples {
         folder.clone()
     } else {
-        let folder = guests::default_out();
-        guests::build(&folder, guests::Source::default())?;
-        folder
+        build::examples()?
     };
     let program = if let Some(file) = &arguments.binary {
         file.clone()
@@ -59,6 +57,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 
     say("collect what goes along, and the licences of what is in it");
     let files = contents::gather(&program, &components, &target)?;
+    if arguments.binary.is_none() && arguments.examples.is_none() {
+        build::require_no_paths(&files)?;
+    }
     say("pack");
     let name = format!("sharemill-{VERSION}-{target}");
     let whole = in_folder(&name, &with_sums(&files));

@@ -53,6 +53,11 @@ pub(crate) fn build_and_check() -> Result<()> {
 
 /// Builds every guest and returns the paths of the components, sorted by name.
 pub(crate) fn build(out: &Path, source: Source) -> Result<Vec<PathBuf>> {
+    build_in(&build_dir(), &[], out, source)
+}
+
+/// The same in another target folder, with flags for the compiler.
+pub(crate) fn build_in(target: &Path, flags: &[String], out: &Path, source: Source) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::prepare(source)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     // Tests build a project as a user would, with the compiler that was found here.
@@ -62,7 +67,7 @@ pub(crate) fn build(out: &Path, source: Source) -> Result<Vec<PathBuf>> {
     for group in &GROUPS {
         say(&format!("build {} ({})", group.what, group.expected));
         let start = Instant::now();
-        for (name, wasm) in build_group(&toolchain, group)? {
+        for (name, wasm) in build_group(&toolchain, group, target, flags)? {
             let component = out.join(format!("{name}.wasm"));
             copy_if_changed(&wasm, &component)?;
             components.push(component);
@@ -119,9 +124,17 @@ const GROUPS: [Group; 3] = [
 ];
 
 /// Name and built file of every component of the group.
-fn build_group(toolchain: &Toolchain, group: &Group) -> Result<Vec<(String, PathBuf)>> {
-    let output = toolchain
-        .cargo()
+fn build_group(
+    toolchain: &Toolchain,
+    group: &Group,
+    target: &Path,
+    flags: &[String],
+) -> Result<Vec<(String, PathBuf)>> {
+    let mut cargo = toolchain.cargo();
+    if !flags.is_empty() {
+        cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
+    }
+    let output = cargo
         .current_dir(root().join(group.workspace))
         .args([
             "build",
@@ -131,7 +144,7 @@ fn build_group(toolchain: &Toolchain, group: &Group) -> Result<Vec<(String, Path
             "--message-format=json-render-diagnostics",
         ])
         .args(["--target", group.target, "--target-dir"])
-        .arg(build_dir())
+        .arg(target)
         .args(group.selection)
         .stderr(Stdio::inherit())
         .output()
