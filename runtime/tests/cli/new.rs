@@ -2,24 +2,17 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
-use crate::support::Folder;
+use crate::support::{Folder, names};
 
-fn names(folder: &Path) -> Vec<String> {
-    let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
+const NEW: [&str; 4] = ["new", "thermometer", "--lang", "rust"];
 
 #[test]
 fn a_project_is_made() {
     let folder = Folder::new();
-    insta::assert_snapshot!(folder.run(&["new", "thermometer", "--lang", "rust"]), @"
+    insta::assert_snapshot!(folder.run(&NEW), @"
     exit 0
     --- stdout
     made thermometer, a handler in Rust; its README.md says more
@@ -30,7 +23,7 @@ fn a_project_is_made() {
       sharemill test
       sharemill run
     ");
-    assert_eq!(names(folder.path()), ["thermometer"]);
+    assert_eq!(folder.names(), ["thermometer"]);
     let project = folder.path().join("thermometer");
     let files = [
         ".gitignore",
@@ -79,20 +72,24 @@ fn what_is_there_is_kept() {
     folder.file("full/file", "mine");
     folder.file("file", "mine");
     fs::create_dir(folder.path().join("empty")).unwrap();
-    insta::assert_snapshot!(folder.run(&["new", "full", "--lang", "rust"]), @"
-    exit 1
-    --- stderr
-    error: full is there already and is not empty
-    hint: choose another name, or another folder to run this in
-    ");
-    insta::assert_snapshot!(folder.run(&["new", "file", "--lang", "rust"]), @"
-    exit 1
-    --- stderr
-    error: file is there already and is no folder
-    hint: choose another name, or another folder to run this in
-    ");
+    symlink("empty", folder.path().join("link")).unwrap();
+    symlink("nowhere", folder.path().join("broken")).unwrap();
+    for (name, what) in [
+        ("full", "is not empty"),
+        ("file", "is no folder"),
+        // Whether it leads to an empty folder or nowhere.
+        ("link", "is a link"),
+        ("broken", "is a link"),
+    ] {
+        let told = format!(
+            "exit 1\n--- stderr\nerror: {name} is there already and {what}\n\
+             hint: choose another name, or another folder to run this in\n"
+        );
+        assert_eq!(folder.run(&["new", name, "--lang", "rust"]), told);
+    }
+    assert!(names(&folder.path().join("empty")).is_empty());
     assert!(folder.run(&["new", "empty", "--lang", "rust"]).starts_with("exit 0"));
-    assert_eq!(names(folder.path()), ["empty", "file", "full"]);
+    assert_eq!(folder.names(), ["broken", "empty", "file", "full", "link"]);
     assert_eq!(names(&folder.path().join("full")), ["file"]);
     assert_eq!(fs::read_to_string(folder.path().join("full/file")).unwrap(), "mine");
 }
@@ -100,13 +97,34 @@ fn what_is_there_is_kept() {
 #[test]
 fn nothing_is_left_of_what_cannot_be_made() {
     let folder = Folder::new();
-    // Not even root may write here.
-    insta::assert_snapshot!(folder.command_in("/proc", &["new", "thermometer", "--lang", "rust"]), @"
+    // Files end at 4 KiB at most: the first ones are written, and a later one is not.
+    let told = folder.run_after("trap '' XFSZ; ulimit -f 4", &NEW);
+    insta::assert_snapshot!(told, @"
     exit 1
     --- stderr
-    error: cannot make thermometer: No such file or directory (os error 2)
+    error: cannot make thermometer: File too large (os error 27)
     hint: run this in a folder in which this user may write, on a disk with room
     ");
+    assert!(folder.names().is_empty(), "{:?}", folder.names());
+}
+
+/// What another process of the same number left, or is about to finish.
+#[test]
+fn what_somebody_else_began_is_kept() {
+    let folder = Folder::new();
+    let told = folder.run_after(
+        "mkdir .thermometer.partial-$$; touch .thermometer.partial-$$/file",
+        &NEW,
+    );
+    let names = folder.names();
+    let [partial] = names.as_slice() else {
+        panic!("{names:?}")
+    };
+    let wanted = format!(
+        "exit 1\n--- stderr\nerror: {partial} is there already\nhint: remove it, unless another sharemill new is at work here\n"
+    );
+    assert_eq!(told, wanted);
+    assert!(folder.path().join(partial).join("file").exists());
 }
 
 #[test]
@@ -129,7 +147,7 @@ fn names_that_are_none() {
             "{shown}"
         );
     }
-    assert!(names(folder.path()).is_empty());
+    assert!(folder.names().is_empty());
 }
 
 #[test]
@@ -161,7 +179,7 @@ fn nothing_is_asked_without_a_terminal() {
 
     For more information, try '--help'.
     ");
-    assert!(names(folder.path()).is_empty());
+    assert!(folder.names().is_empty());
 }
 
 #[test]
@@ -204,5 +222,5 @@ fn what_is_missing_is_asked_at_a_terminal() {
     ] {
         assert!(shown.contains(part), "{part:?} is not in {shown}");
     }
-    assert_eq!(names(folder.path()), ["thermometer"]);
+    assert_eq!(folder.names(), ["thermometer"]);
 }

@@ -85,13 +85,24 @@ impl Folder {
 
     /// As [`Folder::with_manifest`], with the guest of this name beside it.
     pub(crate) fn with_guest(name: &str, manifest: &str) -> Self {
+        let folder = Self::with_manifest(manifest);
+        folder.guest(name);
+        folder
+    }
+
+    /// Puts the guest of this name there.
+    pub(crate) fn guest(&self, name: &str) {
         let guests = std::env::var_os("SHAREMILL_GUESTS").map_or_else(
             || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests")),
             PathBuf::from,
         );
-        let (folder, file) = (Self::with_manifest(manifest), format!("{name}.wasm"));
-        fs::copy(guests.join(&file), folder.path().join(&file)).expect("run `cargo xtask guests`");
-        folder
+        let file = format!("{name}.wasm");
+        fs::copy(guests.join(&file), self.path().join(&file)).expect("run `cargo xtask guests`");
+    }
+
+    /// Names of what lies there.
+    pub(crate) fn names(&self) -> Vec<String> {
+        names(self.path())
     }
 
     /// Runs `sharemill` with these arguments and shows what it did.
@@ -99,16 +110,15 @@ impl Folder {
         self.run_with_input(arguments, None)
     }
 
-    /// Runs it in another folder.
-    pub(crate) fn command_in(&self, folder: &str, arguments: &[&str]) -> String {
-        let output = self
-            .command(arguments)
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
-        let (code, stderr) = (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr));
-        format!("exit {code}\n--- stderr\n{}", self.filtered(&stderr))
+    /// Runs it in the place of a shell, after what that did, and shows what it said of its failure.
+    pub(crate) fn run_after(&self, script: &str, arguments: &[&str]) -> String {
+        let own = self.command(arguments);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("{script}; exec \"$@\""), "sh"]);
+        shell.arg(own.get_program()).args(arguments);
+        let output = shell.current_dir(self.path()).env("NO_COLOR", "1").output().unwrap();
+        let told = self.filtered(&String::from_utf8_lossy(&output.stderr));
+        format!("exit {}\n--- stderr\n{told}", output.status.code().unwrap())
     }
 
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: Option<&str>) -> String {
@@ -151,4 +161,14 @@ impl Folder {
             .replace(&std::process::id().to_string(), "[PID]")
             .replace(env!("CARGO_PKG_VERSION"), "[VERSION]")
     }
+}
+
+/// Names of what lies in a folder.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
 }

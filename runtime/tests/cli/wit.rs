@@ -4,7 +4,7 @@ use std::fs;
 
 use wit_parser::Resolve;
 
-use crate::support::Folder;
+use crate::support::{Folder, names};
 
 #[test]
 fn the_contract_is_written_once() {
@@ -70,4 +70,33 @@ fn what_differs_is_kept() {
     error: file is no folder
     hint: name a folder; it is made if it is not there
     ");
+}
+
+/// Nothing is written beside what cannot be looked at, whatever may be written over.
+#[test]
+fn what_cannot_be_read_is_kept() {
+    for place in ["wit/deps/wasi-config/config.wit/file", "wit/deps/wasi-config"] {
+        let folder = Folder::new();
+        folder.file(place, "mine");
+        for arguments in [&["wit", "wit"][..], &["wit", "wit", "--force"]] {
+            let told = folder.run(arguments);
+            let begin = "exit 1\n--- stderr\nerror: nothing was written: cannot read wit/deps/wasi-config/config.wit: ";
+            let end = ")\nhint: move away what is there, or name another folder\n";
+            assert!(told.starts_with(begin) && told.ends_with(end), "{told}");
+        }
+        assert_eq!(names(&folder.path().join("wit")), ["deps"]);
+        assert_eq!(fs::read_to_string(folder.path().join(place)).unwrap(), "mine");
+    }
+}
+
+/// A file that cannot be written whole is left as it is.
+#[test]
+fn half_a_file_is_none() {
+    let folder = Folder::new();
+    folder.file("wit/worker.wit", "package mine:own;");
+    let told = folder.run_after("trap '' XFSZ; ulimit -f 2", &["wit", "wit", "--force"]);
+    assert!(told.contains("cannot write wit/worker.wit: File too large"), "{told}");
+    assert_eq!(names(&folder.path().join("wit")), ["worker.wit"]);
+    let kept = fs::read_to_string(folder.path().join("wit/worker.wit")).unwrap();
+    assert_eq!(kept, "package mine:own;");
 }

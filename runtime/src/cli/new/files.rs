@@ -21,7 +21,9 @@ fn rust(name: &str) -> Vec<(String, String)> {
     let mut schema = format!("{:#}", schema());
     schema.push('\n');
     let schema = [("sharemill.schema.json".to_owned(), schema)];
-    own.chain(schema).chain(helper).collect()
+    // The licence goes with every copy of the source.
+    let license = [("sdk/LICENSE".to_owned(), LICENSE.to_owned())];
+    own.chain(schema).chain(helper).chain(license).collect()
 }
 
 /// The template is a project like any other; its own name stands for that of the project.
@@ -50,7 +52,9 @@ fn without_tool(text: &str) -> String {
     format!("{}\n{after}", before.replace(", \"sdk-tool\"", ""))
 }
 
-const TEMPLATE: &str = "my-handler";
+pub(super) const TEMPLATE: &str = "my-handler";
+
+const LICENSE: &str = include_str!("../../../../LICENSE");
 
 /// How a page tells those who try its commands what its text cannot say; no project needs it.
 const REMARK: &str = "<!-- docs-run: ";
@@ -173,6 +177,15 @@ mod tests {
             let component = manifest["deployments"][name]["component"].as_str().unwrap();
             assert!(component.ends_with(&format!("/{}.wasm", as_crate(name))), "{component}");
         }
+    }
+
+    #[test]
+    fn the_helper_comes_with_its_licence() {
+        let files = files(Lang::Rust, "a");
+        let text = |wanted: &str| &files.iter().find(|(name, _)| name == wanted).unwrap().1;
+        let manifest: toml::Table = text("sdk/Cargo.toml").parse().unwrap();
+        assert_eq!(manifest["workspace"]["package"]["license"].as_str(), Some("Apache-2.0"));
+        assert!(text("sdk/LICENSE").contains("Apache License"));
     }
 
     #[test]

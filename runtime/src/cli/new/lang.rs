@@ -2,6 +2,8 @@
 
 use clap::ValueEnum;
 
+use super::files::{TEMPLATE, as_crate};
+
 /// Language of a handler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Lang {
@@ -56,28 +58,25 @@ fn rust_objection(name: &str) -> Option<String> {
     if KEYWORDS.contains(&name) {
         return Some("is a word of the language".to_owned());
     }
-    TAKEN
-        .contains(&name)
-        .then(|| "is the name of a crate that the project uses".to_owned())
+    let crates = TAKEN.iter().copied().chain(locked(LOCK));
+    let mut same = crates.filter(|taken| as_crate(taken) == as_crate(name));
+    same.next()
+        .map(|_| "is the name of a crate that the project uses".to_owned())
+}
+
+/// The packages of a lock file but the template, which has the project's own name.
+fn locked(lock: &str) -> impl Iterator<Item = &str> {
+    let name = |line| str::strip_prefix(line, "name = \"")?.strip_suffix('"');
+    lock.lines().filter_map(name).filter(|name| *name != TEMPLATE)
 }
 
 /// Of packages on crates.io.
 const NAME_MAX: usize = 64;
 
-const TAKEN: &[&str] = &[
-    "alloc",
-    "core",
-    "log",
-    "proc-macro",
-    "proc_macro",
-    "serde",
-    "sharemill-handler",
-    "sharemill-handler-macros",
-    "sharemill_handler",
-    "sharemill_handler_macros",
-    "std",
-    "test",
-];
+const LOCK: &str = include_str!("../../../../templates/rust/Cargo.lock");
+
+/// What the compiler brings along.
+const TAKEN: &[&str] = &["alloc", "core", "proc-macro", "std", "test"];
 
 const KEYWORDS: &[&str] = &[
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
@@ -88,11 +87,13 @@ const KEYWORDS: &[&str] = &[
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]
     fn names_that_cargo_takes_and_others() {
-        for name in ["a", "thermometer", "my-handler2", "a_b"] {
+        for name in ["a", "thermometer", "my-handler", "my_handler", "my-handler2", "a_b"] {
             assert_eq!(Lang::Rust.objection(name), None, "{name}");
         }
         let long = "a".repeat(65);
@@ -100,6 +101,25 @@ mod tests {
             "", "2a", "-a", "_", "A", "a/b", "a.b", "h\u{e4}", "a b", "fn", "std", "serde", "..", &long,
         ] {
             assert!(Lang::Rust.objection(name).is_some(), "{name}");
+        }
+    }
+
+    /// Two packages of one name cannot be told apart in the project's lock.
+    #[test]
+    fn no_project_has_the_name_of_a_crate_that_it_uses() {
+        let lock: toml::Table = LOCK.parse().unwrap();
+        let packages = lock["package"].as_array().unwrap();
+        assert!(packages.len() > 10, "{}", packages.len());
+        let names = packages.iter().map(|package| package["name"].as_str().unwrap());
+        for name in names.filter(|name| *name != TEMPLATE) {
+            for name in [name.to_owned(), as_crate(name), name.replace('_', "-")] {
+                let objection = Lang::Rust.objection(&name);
+                assert_eq!(
+                    objection.as_deref(),
+                    Some("is the name of a crate that the project uses"),
+                    "{name}"
+                );
+            }
         }
     }
 }

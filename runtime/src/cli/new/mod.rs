@@ -95,6 +95,10 @@ fn free(place: &Path) -> Result<(), Failure> {
         Failure::new(format!("{} {what}", place.display()))
             .hint("choose another name, or another folder to run this in")
     };
+    // No folder is moved to the place of a link, not even of one that leads to an empty folder.
+    if fs::symlink_metadata(place).is_ok_and(|found| found.is_symlink()) {
+        return Err(taken("is there already and is a link"));
+    }
     match fs::read_dir(place) {
         Ok(mut entries) => match entries.next() {
             Some(_) => Err(taken("is there already and is not empty")),
@@ -107,18 +111,28 @@ fn free(place: &Path) -> Result<(), Failure> {
 }
 
 fn make(place: &Path, files: &[(String, String)]) -> Result<(), Failure> {
+    let cannot = |error: io::Error| {
+        Failure::new(format!("cannot make {}: {error}", place.display()))
+            .hint("run this in a folder in which this user may write, on a disk with room")
+    };
     let partial = PathBuf::from(format!(".{}.partial-{}", place.display(), std::process::id()));
+    match fs::create_dir(&partial) {
+        // In containers on one volume the first process of each has the same number.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let message = format!("{} is there already", partial.display());
+            return Err(Failure::new(message).hint("remove it, unless another sharemill new is at work here"));
+        }
+        made => made.map_err(cannot)?,
+    }
     let made = write(&partial, files).and_then(|()| fs::rename(&partial, place));
     made.map_err(|error| {
         // What was written of it goes with the failure; if that cannot be done, either, its name says what it is.
         let _ = fs::remove_dir_all(&partial);
-        Failure::new(format!("cannot make {}: {error}", place.display()))
-            .hint("run this in a folder in which this user may write, on a disk with room")
+        cannot(error)
     })
 }
 
 fn write(folder: &Path, files: &[(String, String)]) -> io::Result<()> {
-    fs::create_dir(folder)?;
     for (name, text) in files {
         let path = folder.join(name);
         fs::create_dir_all(path.parent().unwrap_or(folder))?;
