@@ -24,7 +24,7 @@ pub(super) fn load(path: &Path, deployment: Option<&str>, manifest: &ManifestArg
     load_wanted(wanted(path, deployment, manifest)?)
 }
 
-/// Loads the component of a deployment, or another one in its place.
+/// Loads the component of a deployment, or another one in its place; `-` is its own.
 pub(super) fn load_of(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Component, Failure> {
     load_wanted(of_manifest(manifest, name, instead)?)
 }
@@ -49,10 +49,13 @@ struct Wanted {
 }
 
 fn load_wanted(wanted: Wanted) -> Result<Component, Failure> {
-    let spec = HandlerSpec {
+    let mut spec = HandlerSpec {
         log_threshold: LogLevel::Trace,
         ..wanted.spec
     };
+    // Calls follow each other faster than records do, and what one logs is not to depend on those before.
+    spec.limits.log_lines_per_second = u64::MAX;
+    spec.limits.log_bytes_per_second = u64::MAX;
     let engine = engine(spec.limits.memory, wanted.cache_dir)?;
     let handler = engine
         .load(&wanted.path, Arc::new(spec))
@@ -64,16 +67,15 @@ fn load_wanted(wanted: Wanted) -> Result<Component, Failure> {
 }
 
 fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Wanted, Failure> {
-    let is_own = path == Path::new("-");
     match deployment {
         Some(name) => {
             let manifest = manifest::load(manifest.manifest.clone())?;
-            of_manifest(&manifest, name, Some(path).filter(|_| !is_own))
+            of_manifest(&manifest, name, Some(path))
         }
-        None if is_own => Err(
-            Failure::usage("the component - stands for that of --deployment, which is not given")
-                .hint("name it with --deployment NAME, or give the component's file"),
-        ),
+        None if path == Path::new(OWN) => Err(Failure::usage(
+            "the component - stands for that of --deployment, which is not given",
+        )
+        .hint("name it with --deployment NAME, or give the component's file")),
         None => Ok(Wanted {
             path: path.to_owned(),
             spec: HandlerSpec {
@@ -88,6 +90,7 @@ fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Resu
 fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Wanted, Failure> {
     let deployment = deployment(manifest, name)?;
     let given = Given::of(name, deployment)?;
+    let instead = instead.filter(|path| *path != Path::new(OWN));
     Ok(Wanted {
         path: instead.unwrap_or(&deployment.component).to_owned(),
         spec: specs::handler_spec(name, deployment, &given),
@@ -127,3 +130,6 @@ fn engine(memory: u64, cache_dir: Option<PathBuf>) -> Result<HostEngine, Failure
     };
     built.map_err(|error| Failure::new(error.to_string()))
 }
+
+/// Stands for the deployment's own component.
+const OWN: &str = "-";

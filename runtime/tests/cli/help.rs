@@ -849,13 +849,13 @@ fn commands() {
     Options:
           --records <PATH>
               File of records, or folder of such files, *.ndjson; those of deployment NAME may be in a
-              folder NAME below it [default: records beside the manifest]
+              folder NAME, this one or one below it [default: records beside the manifest]
 
           --deployment <NAME>
               Deployment whose component, settings, limits and grants hold [default: the only one]
 
           --component <FILE>
-              Component file in place of the deployment's
+              Component file in place of the deployment's; - for its own
 
           --from-dead-letter <TOPIC/PARTITION/OFFSET>
               Replay this dead letter instead, and say what would become of it if it were redriven now;
@@ -908,8 +908,10 @@ fn commands() {
       "emits"            all records that it emits, in order: topic, and what else is given of each
       "sends"            the same of what it sends
 
-    A value that is no text is compared as JSON, in whatever order its keys are. With --data-dir or
-    --bootstrap a dead letter is asked for there; the deployment is the manifest's all the same.
+    A value that is no text is compared as JSON, in whatever order its keys are and however its numbers
+    are written; integers of more than 64 bits are rounded, so that a value with them is to be given as
+    text. With --data-dir or --bootstrap a dead letter is asked for there; the deployment is the
+    manifest's all the same.
 
     {"value": {"unit": "K"}, "expect": {"outcome": "reject", "reason_contains": "K"}}
     "#);

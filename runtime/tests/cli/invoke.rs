@@ -15,16 +15,13 @@ pub(crate) fn folder(body: &str) -> Folder {
 
 /// Without what differs from run to run: times, digests, whether the cache was used.
 pub(crate) fn steady(shown: &str) -> String {
-    let is_steady = |line: &&str| {
-        !["time ", "module ", "digest ", "size ", "compiled "]
-            .iter()
-            .any(|word| line.starts_with(word))
-    };
-    shown
-        .lines()
-        .filter(is_steady)
-        .map(|line| format!("{line}\n"))
-        .collect()
+    without(shown, &["time ", "module ", "digest ", "size ", "compiled "])
+}
+
+/// Without the lines that begin so.
+pub(crate) fn without(shown: &str, beginnings: &[&str]) -> String {
+    let kept = |line: &&str| !beginnings.iter().any(|word| line.starts_with(word));
+    shown.lines().filter(kept).map(|line| format!("{line}\n")).collect()
 }
 
 #[test]

@@ -23,6 +23,7 @@ mod lost;
 mod manual;
 mod new;
 mod produce;
+mod record_files;
 mod records;
 mod reference;
 #[cfg(feature = "http")]

@@ -1,31 +1,21 @@
 //! `test`: record files through built handlers, and dead letters through another build.
 
 use std::fs;
-use std::path::PathBuf;
 
+use crate::invoke::without;
 use crate::support::{Folder, REJECT, component};
-
-fn guest(folder: &Folder, name: &str) {
-    let guests = std::env::var_os("SHAREMILL_GUESTS").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../target/guests")),
-        PathBuf::from,
-    );
-    let file = format!("{name}.wasm");
-    fs::copy(guests.join(&file), folder.path().join(&file)).unwrap();
-}
 
 const ENRICH: &str = "[host]\ncache-dir = \"cache\"\n[deployments.enrich]\ncomponent = \"enrich.wasm\"\ntopic = \"orders\"\n\
                       grants = { emit = [\"order-lines\"] }\n";
 
-fn enrich(records: &str) -> Folder {
-    let folder = Folder::new();
-    guest(&folder, "enrich");
-    folder.file("sharemill.toml", ENRICH);
+/// A project with the guest `enrich` and these records.
+pub(crate) fn enrich(records: &str) -> Folder {
+    let folder = Folder::with_guest("enrich", ENRICH);
     folder.file("records/orders.ndjson", records);
     folder
 }
 
-const ORDERS: &str = r#"
+pub(crate) const ORDERS: &str = r#"
 {"name": "an order becomes its lines", "key": "k", "value": {"id": "o-1", "customer": "ada", "lines": [{"sku": "nail", "quantity": 3, "price_cents": 250}]}, "expect": {"outcome": "accept", "emits": [{"topic": "order-lines", "key": "o-1", "value": {"total_cents": 750, "line": 1, "order": "o-1", "sku": "nail", "quantity": 3, "price_cents": 250}}]}}
 {"name": "no order", "value": "no order", "expect": {"outcome": "reject", "reason_contains": "malformed JSON in the value at line 1"}}
 
@@ -157,7 +147,14 @@ fn every_malformed_line_is_named() {
 {"expect": {"reason": "t"}}
 "#,
     );
-    folder.file("records/second.ndjson", "x\n");
+    folder.file(
+        "records/second.ndjson",
+        r#"x
+{"value": 1, "value": 2, "expect": "accept"}
+{"value": {"a": [{"b": 1, "b": 1}]}, "expect": "accept"}
+{"expect": {"outcome": "reject", "reason_contains": null}}
+"#,
+    );
     insta::assert_snapshot!(folder.run(&["test"]), @r#"
     exit 2
     --- stderr
@@ -181,17 +178,18 @@ fn every_malformed_line_is_named() {
     error: records/orders.ndjson:19: "checkpoint" of "expect" goes with renew, not with reject
     error: records/orders.ndjson:20: "expect" has no "outcome", one of accept, release, reject, renew, trap, out-of-memory, deadline, limit, exit
     error: records/second.ndjson:1: not JSON, column 1: expected value
-    error: 20 lines of record files cannot be read, and nothing was run
+    error: records/second.ndjson:2: column 23: "value" is given twice
+    error: records/second.ndjson:3: column 33: "b" is given twice
+    error: records/second.ndjson:4: "reason_contains" of "expect" is null, expected text
+    error: 23 lines of record files cannot be read, and nothing was run
     hint: a line is an object such as {"value": {"any": "JSON"}, "key": "k", "expect": "accept"}; sharemill test --help has all fields
     "#);
 }
 
 #[test]
 fn delays_and_checkpoints() {
-    let folder = Folder::new();
-    guest(&folder, "poll");
-    folder.file(
-        "sharemill.toml",
+    let folder = Folder::with_guest(
+        "poll",
         "[host]\ncache-dir = \"cache\"\n[deployments.poll]\ncomponent = \"poll.wasm\"\ntopic = \"jobs\"\n\
          grants = { files = [{ host = \"jobs\", guest = \"/jobs\" }], config = { poll-interval-ms = 1500 } }\n",
     );
@@ -223,9 +221,7 @@ fn delays_and_checkpoints() {
 
 #[test]
 fn calls_that_end_without_an_outcome() {
-    let folder = Folder::new();
-    folder.file(
-        "sharemill.toml",
+    let folder = Folder::with_manifest(
         "[host]\ncache-dir = \"cache\"\n[deployments.d]\ncomponent = \"handler.wasm\"\ntopic = \"t\"\ndeadline = \"100ms\"\n",
     );
     fs::write(
@@ -336,18 +332,7 @@ fn a_dead_letter_through_another_build() {
     );
     assert!(folder.run(&["run", "--until-idle"]).starts_with("exit 0"));
     let shown = folder.run(&["test", "--from-dead-letter", "enrich.dead/0/0"]);
-    let steady = |shown: &str| -> String {
-        let is_steady = |line: &&str| {
-            !["time ", "memory ", "module ", "by module "]
-                .iter()
-                .any(|word| line.starts_with(word))
-        };
-        shown
-            .lines()
-            .filter(is_steady)
-            .map(|line| format!("{line}\n"))
-            .collect()
-    };
+    let steady = |shown: &str| without(shown, &["time ", "memory ", "module ", "by module "]);
     insta::assert_snapshot!(steady(&shown), @r#"
     exit 1
     --- stdout

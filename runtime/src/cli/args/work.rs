@@ -175,7 +175,8 @@ pub struct InvokeArgs {
         \"checkpoint\"       what a renew leaves, or \"checkpoint_base64\"\n  \
         \"emits\"            all records that it emits, in order: topic, and what else is given of each\n  \
         \"sends\"            the same of what it sends\n\n\
-        A value that is no text is compared as JSON, in whatever order its keys are. With --data-dir or --bootstrap a dead letter is asked for there; \
+        A value that is no text is compared as JSON, in whatever order its keys are and however its numbers are written; integers of more than 64 bits \
+        are rounded, so that a value with them is to be given as text. With --data-dir or --bootstrap a dead letter is asked for there; \
         the deployment is the manifest's all the same.\n\n\
         {\"value\": {\"unit\": \"K\"}, \"expect\": {\"outcome\": \"reject\", \"reason_contains\": \"K\"}}"
 )]
@@ -183,14 +184,14 @@ pub struct TestArgs {
     /// Only records with this in their name or in FILE:LINE
     #[arg(value_name = "FILTER")]
     pub filter: Option<String>,
-    /// File of records, or folder of such files, *.ndjson; those of deployment NAME may be in a folder NAME below it [default: records
-    /// beside the manifest]
+    /// File of records, or folder of such files, *.ndjson; those of deployment NAME may be in a folder NAME, this one or one below it
+    /// [default: records beside the manifest]
     #[arg(long, value_name = "PATH")]
     pub records: Option<PathBuf>,
     /// Deployment whose component, settings, limits and grants hold [default: the only one]
     #[arg(long, value_name = "NAME")]
     pub deployment: Option<String>,
-    /// Component file in place of the deployment's
+    /// Component file in place of the deployment's; - for its own
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
     /// Replay this dead letter instead, and say what would become of it if it were redriven now; it stays where it lies

@@ -98,11 +98,16 @@ impl Expect {
             Some(Value::String(text)) => Said::Is(Some(text)),
             Some(other) => return Err(format!("\"reason\" of \"expect\" is {other}, expected text or null")),
         };
+        let reason_contains = match fields.take("reason_contains") {
+            None => None,
+            Some(Value::String(text)) => Some(text),
+            Some(other) => return Err(format!("\"reason_contains\" of \"expect\" is {other}, expected text")),
+        };
         let expect = Self {
             end,
             after,
             reason,
-            reason_contains: fields.text("reason_contains")?,
+            reason_contains,
             checkpoint: fields.bytes("checkpoint", "checkpoint_base64")?,
             emits: emits(fields.list("emits")?)?,
             sends: emits(fields.list("sends")?)?,

@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
+use super::json::same;
 use crate::config::nearest;
 
 /// An object and what it is called in messages.
@@ -116,9 +117,7 @@ impl Wanted {
         match (self, found) {
             (Self::Null, found) => found.is_none(),
             (Self::Bytes(wanted), Some(found)) => wanted == found,
-            (Self::Json(wanted), Some(found)) => {
-                serde_json::from_slice::<Value>(found).is_ok_and(|found| found == *wanted)
-            }
+            (Self::Json(wanted), Some(found)) => serde_json::from_slice(found).is_ok_and(|found| same(wanted, &found)),
             (_, None) => false,
         }
     }

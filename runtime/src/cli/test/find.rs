@@ -14,13 +14,21 @@ pub(super) struct RecordFile {
     pub(super) path: PathBuf,
 }
 
-/// A file, or all of a folder: `*.ndjson` for the deployment that is named or the only one, and `NAME/*.ndjson` for deployment NAME.
+/// A file, or all of a folder: `*.ndjson` for the deployment that is named, by the folder's name if need be, or the only one, and
+/// `NAME/*.ndjson` for deployment NAME.
 pub(super) fn files(manifest: &Manifest, place: &Path, wanted: Option<&str>) -> Result<Vec<RecordFile>, Failure> {
     if let Some(name) = wanted {
         component::deployment(manifest, name)?;
     }
-    if place.is_file() {
-        let deployment = wanted.map_or_else(|| only(manifest, place), |name| Ok(name.to_owned()))?;
+    let is_folder = fs::metadata(place).map_err(|error| unreadable(place, &error))?.is_dir();
+    let whole = std::path::absolute(place).unwrap_or_else(|_| place.to_owned());
+    let own = |folder: Option<&Path>| {
+        let own = wanted.map(ToOwned::to_owned).or_else(|| implied(manifest, folder?));
+        own.ok_or_else(|| unnamed(manifest, place))
+    };
+    if !is_folder {
+        // A pipe serves as well.
+        let deployment = own(whole.parent())?;
         let path = place.to_owned();
         return Ok(vec![RecordFile { deployment, path }]);
     }
@@ -28,7 +36,7 @@ pub(super) fn files(manifest: &Manifest, place: &Path, wanted: Option<&str>) -> 
     let (direct, folders) = entries(place)?;
     let is_for_one = |name: &str| folders.iter().any(|folder| folder_name(folder) == name);
     if !direct.is_empty() && !wanted.is_some_and(is_for_one) {
-        let deployment = wanted.map_or_else(|| only(manifest, place), |name| Ok(name.to_owned()))?;
+        let deployment = own(Some(&whole))?;
         found.extend(direct.into_iter().map(|path| RecordFile {
             deployment: deployment.clone(),
             path,
@@ -58,38 +66,53 @@ pub(super) fn files(manifest: &Manifest, place: &Path, wanted: Option<&str>) -> 
     Ok(found)
 }
 
-fn only(manifest: &Manifest, place: &Path) -> Result<String, Failure> {
-    let names: Vec<&str> = manifest.deployments.keys().map(String::as_str).collect();
-    if let [name] = names.as_slice() {
-        return Ok((*name).to_owned());
+/// The only deployment, or the one that the folder has its name of.
+fn implied(manifest: &Manifest, folder: &Path) -> Option<String> {
+    let mut names = manifest.deployments.keys();
+    if let (Some(only), None) = (names.next(), names.next()) {
+        return Some(only.clone());
     }
+    let name = folder_name(folder);
+    manifest.deployments.contains_key(&name).then_some(name)
+}
+
+fn unnamed(manifest: &Manifest, place: &Path) -> Failure {
+    let names: Vec<&str> = manifest.deployments.keys().map(String::as_str).collect();
     let message = format!(
         "{} does not say which deployment its records are for; there are {}",
         place.display(),
         names.join(", ")
     );
-    Err(Failure::usage(message)
-        .hint("name it with --deployment NAME, or put its files into a folder of its name: records/NAME/*.ndjson"))
+    Failure::usage(message)
+        .hint("name it with --deployment NAME, or put its files into a folder of its name: records/NAME/*.ndjson")
 }
 
-/// Record files and folders, by name.
+/// Record files and folders, by name. What is hidden is an editor's or a tool's, and a pipe would wait for a writer.
 fn entries(folder: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), Failure> {
-    let cannot = |error: std::io::Error| {
-        Failure::usage(format!("cannot read {}: {error}", folder.display()))
-            .hint("name the file or folder of records with --records; it is records beside the manifest otherwise")
-    };
     let (mut files, mut folders) = (Vec::new(), Vec::new());
+    let cannot = |error| unreadable(folder, &error);
     for entry in fs::read_dir(folder).map_err(cannot)? {
-        let path = entry.map_err(cannot)?.path();
-        if path.is_dir() {
-            folders.push(path);
-        } else if path.extension().is_some_and(|extension| extension == "ndjson") {
-            files.push(path);
+        let entry = entry.map_err(cannot)?;
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
+        let path = entry.path();
+        let is_record_file = path.extension().is_some_and(|extension| extension == "ndjson");
+        match fs::metadata(&path) {
+            Ok(found) if found.is_dir() => folders.push(path),
+            Ok(found) if found.is_file() && is_record_file => files.push(path),
+            Err(error) if is_record_file => return Err(unreadable(&path, &error)),
+            _ => {}
         }
     }
     files.sort();
     folders.sort();
     Ok((files, folders))
+}
+
+fn unreadable(place: &Path, error: &std::io::Error) -> Failure {
+    Failure::usage(format!("cannot read {}: {error}", place.display()))
+        .hint("name the file or folder of records with --records; it is records beside the manifest otherwise")
 }
 
 fn folder_name(folder: &Path) -> String {

@@ -5,6 +5,7 @@ mod case;
 mod expect;
 mod fields;
 mod find;
+mod json;
 mod letter;
 mod report;
 
@@ -70,19 +71,12 @@ fn cases(args: &TestArgs, manifest: &Manifest) -> Result<BTreeMap<String, Vec<Ca
     let place = args.records.clone().unwrap_or_else(|| base.join("records"));
     let files = find::files(manifest, &place, args.deployment.as_deref())?;
     let mut cases: BTreeMap<String, Vec<Case>> = BTreeMap::new();
-    let (mut count, mut malformed) = (0, 0);
+    let (mut count, mut malformed, mut room) = (0, 0, case::Room::default());
     for file in files {
         let shown = shown_path(&file.path, base);
-        let (read, wrong) = case::read(&file.path, &shown)?;
+        let (read, wrong) = case::read(&file.path, &shown, &mut room)?;
         malformed += wrong;
         count += read.len();
-        if count > RECORDS_MAX {
-            return Err(Failure::usage(format!(
-                "there are more than {RECORDS_MAX} records in {}",
-                place.display()
-            ))
-            .hint("test them in parts: --records FILE"));
-        }
         cases.entry(file.deployment).or_default().extend(read);
     }
     if malformed > 0 {
@@ -126,6 +120,3 @@ fn shown_path(path: &Path, base: &Path) -> String {
     let short = path.strip_prefix(base).map_or_else(|_| path.to_owned(), PathBuf::from);
     short.display().to_string()
 }
-
-/// More than anybody reads through.
-const RECORDS_MAX: usize = 10_000;
