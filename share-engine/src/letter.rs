@@ -142,6 +142,19 @@ pub fn fit(mut record: NewRecord, limit: u64) -> NewRecord {
     record
 }
 
+/// The record of a letter as a redrive appends it: with its own headers, and where it was first produced. `None`: the letter has no record.
+pub fn original(mut letter: NewRecord) -> Option<NewRecord> {
+    if letter.headers.contains(&LOST) {
+        return None;
+    }
+    letter.headers.retain(|header| {
+        let added = header.name.starts_with(b"__dlq.") || header.name.starts_with(b"sharemill.");
+        !added || header.name.as_ref() == ORIGIN_HEADER.as_bytes()
+    });
+    letter.timestamp = None;
+    Some(letter)
+}
+
 /// Text of at most so many bytes, marked if it was longer.
 fn cut(text: &str, limit: usize) -> String {
     String::from_utf8_lossy(&clip(text, limit)).into_owned()

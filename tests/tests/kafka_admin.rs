@@ -506,6 +506,10 @@ fn letters_of_a_host(rig: &Rig) {
     redriven_letters_are_there_no_more(rig);
 }
 
+fn replay(id: &str) -> [&str; 5] {
+    ["test", "--manifest", "build.toml", "--from-dead-letter", id]
+}
+
 /// A letter of the cluster, as a handler of the manifest would take it now.
 fn a_letter_goes_through_a_build(rig: &Rig) {
     std::fs::copy(guests::built("enrich"), rig.folder.path().join("enrich.wasm")).unwrap();
@@ -515,13 +519,7 @@ fn a_letter_goes_through_a_build(rig: &Rig) {
          [deployments.sorter]\ncomponent = \"enrich.wasm\"\ntopic = \"jobs\"\ngroup = \"enrich\"\n"
     );
     rig.folder.file("build.toml", manifest);
-    let replayed = rig.run(&[
-        "test",
-        "--manifest",
-        "build.toml",
-        "--from-dead-letter",
-        "jobs.dead/0/0",
-    ]);
+    let replayed = rig.run(&replay("jobs.dead/0/0"));
     replayed.failure(
         1,
         &["redriven now it would be a dead letter again: reject: malformed JSON"],
@@ -531,6 +529,32 @@ fn a_letter_goes_through_a_build(rig: &Rig) {
         replayed.stdout.contains("from      jobs/1/0, group enrich"),
         "{replayed:?}"
     );
+    // With the headers that it has after a redrive.
+    let shown = rig.run(&[&replay("jobs.dead/0/0")[..], &["--format", "json"]].concat());
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    let record = &shown["dead_letter"]["record"];
+    let headers =
+        serde_json::json!([{"name": "own", "value": "kept"}, {"name": "sharemill.origin", "value": "orders/0/77"}]);
+    assert_eq!((&record["headers"], &record["partition"]), (&headers, &1.into()));
+    // Without its record, which is not where it was, or another one is: as a redrive refuses it, no build gets it.
+    rig.run(&["topic", "create", "lost-letters"]).success();
+    for (index, offset) in ["1000000", "0"].into_iter().enumerate() {
+        let mut lost: Value = serde_json::from_str(&letter(7, "reject")).unwrap();
+        let lost = lost.as_object_mut().unwrap();
+        lost.retain(|name, _| name == "headers");
+        lost["headers"]["sharemill.payload"] = "lost".into();
+        lost["headers"]["__dlq.errors.offset"] = offset.into();
+        // Before the topic had any record.
+        lost.insert("timestamp".to_owned(), 1_000.into());
+        let line = serde_json::to_string(&lost).unwrap();
+        rig.folder
+            .run_with_input(&["produce", "lost-letters", "--ndjson", "-"], &line)
+            .success();
+        let id = format!("lost-letters/0/{index}");
+        let told = ["holds no copy of its record, and orders/0/77 is not kept any more"];
+        rig.run(&replay(&id)).failure(1, &told);
+        rig.run(&["dead", "redrive", &id]).failure(1, &told);
+    }
 }
 
 /// The ids of those that are listed.

@@ -318,6 +318,16 @@ impl Admin for AdminClient {
         Box::pin(async move { self.get(&path).await })
     }
 
+    fn original(&self, id: DeadLetterId) -> Answer<'_, Record> {
+        let DeadLetterId {
+            topic,
+            partition,
+            offset,
+        } = &id;
+        let path = format!("/v1/dead-letters/{}/{partition}/{offset}/original", encoded(topic));
+        Box::pin(async move { self.get(&path).await })
+    }
+
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult> {
         Box::pin(async move { self.post("/v1/dead-letters/redrive", &request).await })
     }

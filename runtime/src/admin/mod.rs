@@ -133,6 +133,9 @@ pub trait Admin: Send + Sync {
     fn dead_letters(&self, query: DeadQuery) -> Answer<'_, DeadPage>;
     /// One dead letter with its evidence.
     fn dead_letter(&self, id: DeadLetterId) -> Answer<'_, DeadLetterDetail>;
+    /// The record that a redrive of a dead letter would append, for the partition that it would go to; fails where that would. Changes
+    /// nothing, and does not ask whether the letter has been redriven.
+    fn original(&self, id: DeadLetterId) -> Answer<'_, Record>;
     /// Appends dead letters to the topic they came from and takes them out, each in one step.
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult>;
     /// Records that a group of a cluster has given up, by topic, partition and offset.

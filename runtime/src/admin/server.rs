@@ -40,6 +40,7 @@ pub fn router(admin: Arc<dyn Admin>) -> Router {
         .route("/v1/dead-letters", get(dead_letters))
         .route("/v1/dead-letters/redrive", post(redrive))
         .route("/v1/dead-letters/{topic}/{partition}/{offset}", get(dead_letter))
+        .route("/v1/dead-letters/{topic}/{partition}/{offset}/original", get(original))
         .fallback(async || AdminError::new(ErrorCode::NotFound, "there is no such path in protocol version 1"))
         .method_not_allowed_fallback(async || AdminError::new(ErrorCode::Invalid, "the path does not take this method"))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
@@ -168,17 +169,24 @@ async fn dead_letters(State(admin): Shared, fields: Result<Query<DeadFields>, Qu
     )
 }
 
-async fn dead_letter(State(admin): Shared, place: Result<Path<(String, u32, u64)>, PathRejection>) -> Answered {
+/// Names a dead letter in a path.
+type Place = Result<Path<(String, u32, u64)>, PathRejection>;
+
+async fn dead_letter(State(admin): Shared, place: Place) -> Answered {
+    answer(&admin.dead_letter(letter_at(place)?).await?)
+}
+
+async fn original(State(admin): Shared, place: Place) -> Answered {
+    answer(&admin.original(letter_at(place)?).await?)
+}
+
+fn letter_at(place: Place) -> Result<DeadLetterId, AdminError> {
     let Path((topic, partition, offset)) = place.map_err(invalid)?;
-    answer(
-        &admin
-            .dead_letter(DeadLetterId {
-                topic,
-                partition,
-                offset,
-            })
-            .await?,
-    )
+    Ok(DeadLetterId {
+        topic,
+        partition,
+        offset,
+    })
 }
 
 async fn redrive(State(admin): Shared, body: Result<Bytes, BytesRejection>) -> Answered {

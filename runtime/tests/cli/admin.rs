@@ -89,6 +89,8 @@ async fn answers_cross_the_socket_unchanged() {
     }
     same!(dead_letter("orders.dead/0/0".parse().unwrap()));
     same!(dead_letter("orders.dead/0/1".parse().unwrap()));
+    same!(original("orders.dead/0/0".parse().unwrap()));
+    same!(original("orders.dead/0/1".parse().unwrap()));
     let ids = || RedriveRequest::Ids(vec!["orders.dead/0/0".parse().unwrap(), "x/1/2".parse().unwrap()]);
     same!(redrive(ids()));
     same!(redrive(RedriveRequest::All(DeadFilter::default())));

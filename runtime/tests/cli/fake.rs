@@ -381,6 +381,10 @@ impl Admin for FakeAdmin {
         ))
     }
 
+    fn original(&self, id: DeadLetterId) -> Answer<'_, Record> {
+        Box::pin(async move { Ok(self.dead_letter(id).await?.record) })
+    }
+
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult> {
         let ids = match request {
             RedriveRequest::Ids(ids) => ids,

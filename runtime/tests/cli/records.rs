@@ -374,6 +374,9 @@ fn a_dead_letter_through_another_build() {
     )
     .unwrap();
     assert_eq!(answer["dead_letter"]["record"]["key"], "k");
+    // As it comes after a redrive.
+    let origin = serde_json::json!([{ "name": "sharemill.origin", "value": "orders/0/0" }]);
+    assert_eq!(answer["dead_letter"]["record"]["headers"], origin);
     assert_eq!(answer["now"]["end"]["outcome"], "reject");
     insta::assert_snapshot!(folder.run(&["test", "--from-dead-letter", "enrich.dead/0/1"]), @"
     exit 1
@@ -400,4 +403,30 @@ fn a_dead_letter_through_another_build() {
     error: the manifest has no deployment of group enrich on topic orders, from which enrich.dead/0/0 comes; it has other
     hint: name the deployment with --deployment NAME
     ");
+}
+
+/// What a redrive refuses is not tried with a record that nobody would get.
+#[test]
+fn a_dead_letter_that_has_lost_its_record_goes_through_no_build() {
+    let folder = enrich(ORDERS);
+    assert!(folder.run(&["produce", "orders", "no order"]).starts_with("exit 0"));
+    assert!(folder.run(&["run", "--until-idle"]).starts_with("exit 0"));
+    let headers = serde_json::json!({
+        "__dlq.errors.topic": "orders", "__dlq.errors.partition": "0", "__dlq.errors.offset": "0",
+        "__dlq.errors.group": "enrich", "sharemill.cause": "reject", "sharemill.payload": "lost",
+    });
+    let letter = serde_json::json!({ "headers": headers }).to_string();
+    let produce = ["produce", "enrich.dead", "--ndjson", "-"];
+    assert!(folder.run_with_input(&produce, Some(&letter)).starts_with("exit 0"));
+    insta::assert_snapshot!(folder.run(&["test", "--from-dead-letter", "enrich.dead/0/1"]), @"
+    exit 1
+    --- stderr
+    error: dead letter enrich.dead/0/1 holds no record, only what is known of it
+    hint: dead redrive cannot bring it back, either
+    ");
+    let told = folder.run(&["dead", "redrive", "enrich.dead/0/1"]);
+    assert!(
+        told.starts_with("exit 1") && told.contains("holds no record, only what is known of it"),
+        "{told}"
+    );
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use share_engine::error::AdminError as EngineError;
 use share_engine::ids::Offset;
-use share_engine::record::{self, RecordError, RecordView};
+use share_engine::record::{self, NewRecord, RecordError, RecordView};
 
 use super::EmbeddedAdmin;
 use super::convert::VERIFY;
@@ -37,11 +37,43 @@ impl EmbeddedAdmin {
     }
 
     pub(super) async fn dead_detail(&self, id: DeadLetterId) -> Result<DeadLetterDetail, AdminError> {
+        self.letter(&id, |view| detail(&id, view)).await
+    }
+
+    /// What a redrive of the letter would append.
+    pub(super) async fn dead_original(&self, id: DeadLetterId) -> Result<Record, AdminError> {
+        let stored = |view: &RecordView<'_>| Some((added(view).summary(&id, 0)?, stored(view)));
+        let (from, letter) = self.letter(&id, stored).await?;
+        let original = share_engine::letter::original(letter).ok_or_else(|| {
+            let message = format!("dead letter {id} holds no record, only what is known of it");
+            AdminError::new(ErrorCode::Conflict, message).hint("dead redrive cannot bring it back, either")
+        })?;
+        let topic = self.engine.describe_topic(&from.source_topic).await?;
+        let partitions = u32::try_from(topic.partitions.len()).unwrap_or(u32::MAX);
+        let header = |header: &record::Header| Header {
+            name: String::from_utf8_lossy(&header.name).into_owned(),
+            value: header.value.clone(),
+        };
+        Ok(Record {
+            key: original.key,
+            value: original.value,
+            headers: original.headers.iter().map(header).collect(),
+            partition: from.source_partition.checked_rem(partitions),
+            timestamp: None,
+        })
+    }
+
+    /// What `read` makes of a letter, if it is one.
+    async fn letter<T>(
+        &self,
+        id: &DeadLetterId,
+        read: impl FnOnce(&RecordView<'_>) -> Option<T>,
+    ) -> Result<T, AdminError> {
         let missing = || {
             AdminError::new(ErrorCode::NotFound, format!("there is no dead letter {id}"))
                 .hint("sharemill dead list shows those that there are")
         };
-        if self.has_left(&id).await? {
+        if self.has_left(id).await? {
             let message =
                 format!("dead letter {id} is not there any more: it was redriven already, or retention took it");
             return Err(AdminError::new(ErrorCode::NotFound, message));
@@ -54,7 +86,7 @@ impl EmbeddedAdmin {
             for record in batch.records() {
                 let (view, _) = record.map_err(|error| AdminError::new(ErrorCode::Internal, error.to_string()))?;
                 if view.offset.get() == id.offset {
-                    return detail(&id, &view).ok_or_else(missing);
+                    return read(&view).ok_or_else(missing);
                 }
             }
         }
@@ -273,6 +305,20 @@ fn redriven_before(id: &DeadLetterId, letter: &DeadLetterDetail) -> AdminError {
 
 fn added(view: &RecordView<'_>) -> Added {
     Added::of(view.headers().map(|header| (header.name, header.value)))
+}
+
+fn stored(view: &RecordView<'_>) -> NewRecord {
+    let bytes = |value: Option<&[u8]>| value.map(Bytes::copy_from_slice);
+    let headers = view.headers().map(|header| record::Header {
+        name: Bytes::copy_from_slice(header.name),
+        value: bytes(header.value),
+    });
+    NewRecord {
+        key: bytes(view.key),
+        value: bytes(view.value),
+        headers: headers.collect(),
+        timestamp: None,
+    }
 }
 
 fn detail(id: &DeadLetterId, view: &RecordView<'_>) -> Option<DeadLetterDetail> {

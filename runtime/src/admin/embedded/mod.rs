@@ -374,6 +374,10 @@ impl Admin for EmbeddedAdmin {
         Box::pin(self.dead_detail(id))
     }
 
+    fn original(&self, id: DeadLetterId) -> Answer<'_, Record> {
+        Box::pin(self.dead_original(id))
+    }
+
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult> {
         Box::pin(self.redrive_all(request))
     }

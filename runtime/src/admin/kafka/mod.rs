@@ -129,6 +129,10 @@ impl Admin for KafkaAdmin {
         Box::pin(async move { self.dead_detail(&id).await })
     }
 
+    fn original(&self, id: DeadLetterId) -> Answer<'_, Record> {
+        Box::pin(self.dead_original(id))
+    }
+
     fn redrive(&self, request: RedriveRequest) -> Answer<'_, RedriveResult> {
         Box::pin(self.redrive_all(request))
     }

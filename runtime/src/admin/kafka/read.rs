@@ -26,17 +26,13 @@ pub(super) struct Taken {
 impl Taken {
     /// As the admin interface shows it.
     pub(super) fn shown(self) -> StoredRecord {
-        let header = |(name, value): (Bytes, Option<Bytes>)| Header {
-            name: String::from_utf8_lossy(&name).into_owned(),
-            value,
-        };
         StoredRecord {
             partition: number(self.partition),
             offset: self.offset,
             record: Record {
                 key: self.key,
                 value: self.value,
-                headers: self.headers.into_iter().map(header).collect(),
+                headers: shown_headers(self.headers),
                 partition: None,
                 timestamp: Some(self.timestamp),
             },
@@ -49,6 +45,15 @@ impl Taken {
         let headers = self.headers.iter().map(|(name, value)| name.len() + len(value));
         len(&self.key) + len(&self.value) + headers.sum::<usize>()
     }
+}
+
+/// As the admin interface shows them.
+pub(super) fn shown_headers(headers: Vec<(Bytes, Option<Bytes>)>) -> Vec<Header> {
+    let header = |(name, value): (Bytes, Option<Bytes>)| Header {
+        name: String::from_utf8_lossy(&name).into_owned(),
+        value,
+    };
+    headers.into_iter().map(header).collect()
 }
 
 /// The records of a partition between two offsets, in order. Offsets may be skipped forward.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use crate::admin::{Admin, DeadLetterDetail, DeadLetterId, ErrorCode, ReadPage, ReadQuery};
+use crate::admin::{Admin, DeadLetterDetail, DeadLetterId};
 use crate::cli::args::TestArgs;
 use crate::cli::component;
 use crate::cli::invoke::{self, Delivery, Invocation, describe};
@@ -15,7 +15,7 @@ use crate::output::{self, Failure, Format};
 
 /// Fails if the record would fail again.
 pub(super) async fn replay(args: &TestArgs, manifest: &Manifest, id: &DeadLetterId) -> Result<(), Failure> {
-    let ask = async |admin: &dyn Admin| whole(admin, id).await;
+    let ask = async |admin: &dyn Admin| redriven(admin, id).await;
     let letter = with(&args.query.data, Absent::Refuse, ask).await?;
     let name = deployment(manifest, args.deployment.as_deref(), &letter)?;
     let component = component::load_of(manifest, &name, args.component.as_deref())?;
@@ -31,40 +31,18 @@ pub(super) async fn replay(args: &TestArgs, manifest: &Manifest, id: &DeadLetter
     verdict(&came.end)
 }
 
-/// The letter; with the record from its topic where the letter was too large, or its broker left it out.
-async fn whole(admin: &dyn Admin, id: &DeadLetterId) -> Result<DeadLetterDetail, Failure> {
+/// The letter, with the record that a redrive would make of it; fails where that would.
+async fn redriven(admin: &dyn Admin, id: &DeadLetterId) -> Result<DeadLetterDetail, Failure> {
     let mut letter = admin.dead_letter(id.clone()).await?;
-    if letter.record.value.is_some() {
-        return Ok(letter);
-    }
-    let from = &letter.summary;
-    let query = ReadQuery {
-        partition: Some(from.source_partition),
-        from: Some(from.source_offset),
-        limit: Some(1),
-    };
-    let page = match admin.read(&from.source_topic, query).await {
-        // The topic is gone, or begins later: the letter is all that there is.
-        Err(error) if matches!(error.code, ErrorCode::NotFound | ErrorCode::Invalid) => ReadPage::default(),
-        page => page?,
-    };
-    let offset = from.source_offset;
-    match page.records.into_iter().find(|found| found.offset == offset) {
-        Some(found) => letter.record = found.record,
-        None => output::note(
-            "the letter has no value, and its record is in its topic no more: the handler gets a null value",
-        ),
-    }
+    letter.record = admin.original(id.clone()).await?;
     Ok(letter)
 }
 
 /// As it would be delivered after a redrive: the first attempt of a new record, without a checkpoint.
 fn delivery(letter: &DeadLetterDetail) -> Delivery {
     let from = &letter.summary;
-    let mut record = letter.record.clone();
-    record.partition = Some(from.source_partition);
     Delivery {
-        record,
+        record: letter.record.clone(),
         topic: Some(from.source_topic.clone()),
         offset: from.source_offset,
         attempt: 1,

@@ -8,7 +8,7 @@ use crate::catalog::CatalogError;
 use crate::engine::message::{Admission, Append, Operation};
 use crate::error::AdminError;
 use crate::ids::{Offset, PartitionKey, ShareKey};
-use crate::letter::{LOST, ORIGIN_HEADER};
+use crate::letter::original;
 use crate::record::{NewRecord, RecordLimits, Walk, encode_batch};
 use crate::time::Now;
 
@@ -89,12 +89,12 @@ impl Shard {
             };
         };
         let letter = copy_record(&mut Walk::new(batch), offset).ok_or_else(missing)?;
-        if letter.headers.contains(&LOST) {
-            return Err(AdminError::Refused(format!(
-                "the dead letter at offset {offset} holds no record, only what is known of it"
-            )));
-        }
-        let (target, record) = self.original(letter).ok_or_else(missing)?;
+        let target = self.target(&letter);
+        let record = original(letter).ok_or_else(|| {
+            let reason = format!("the dead letter at offset {offset} holds no record, only what is known of it");
+            AdminError::Refused(reason)
+        })?;
+        let target = target.ok_or_else(missing)?;
         let limits = RecordLimits {
             record_bytes: RecordLimits::MAX_BATCH_BYTES,
             batch_bytes: RecordLimits::MAX_BATCH_BYTES,
@@ -112,8 +112,8 @@ impl Shard {
         })
     }
 
-    /// The record as it was, and where it came from.
-    fn original(&self, mut letter: NewRecord) -> Option<(PartitionKey, NewRecord)> {
+    /// Where the record came from.
+    fn target(&self, letter: &NewRecord) -> Option<PartitionKey> {
         let text = |name: &str| {
             let header = letter
                 .headers
@@ -123,13 +123,8 @@ impl Shard {
         };
         let topic = self.world.catalog.topic(&text("__dlq.errors.topic")?)?;
         let index: usize = text("__dlq.errors.partition")?.parse().ok()?;
-        let target = *topic.partitions.get(index.checked_rem(topic.partitions.len())?)?;
-        letter.headers.retain(|header| {
-            let added = header.name.starts_with(b"__dlq.") || header.name.starts_with(b"sharemill.");
-            !added || header.name.as_ref() == ORIGIN_HEADER.as_bytes()
-        });
-        letter.timestamp = None;
-        Some((target, letter))
+        let partition = index.checked_rem(topic.partitions.len())?;
+        topic.partitions.get(partition).copied()
     }
 }
 

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use share_engine::letter::{LOST, ORIGIN_HEADER};
 
 use super::super::KafkaAdmin;
-use super::super::read::{Taken, index, number};
+use super::super::read::{Taken, index, number, shown_headers};
 use super::{Letter, Place, mark};
 use crate::admin::letter::{fits, is_added};
 use crate::admin::{
-    AdminError, DeadFilter, DeadLetterId, ErrorCode, RedriveFailure, RedriveRequest, RedriveResult, Redriven,
+    AdminError, DeadFilter, DeadLetterId, ErrorCode, Record, RedriveFailure, RedriveRequest, RedriveResult, Redriven,
     UnreadableLetters,
 };
 use crate::source::{KafkaProducer, Produced, ToProduce};
@@ -184,7 +184,7 @@ impl KafkaAdmin {
         let mut records = Vec::new();
         for letter in letters {
             let id = letter.summary.id.clone();
-            match self.original(letter).await {
+            match self.record_of(letter).await {
                 Ok(record) => {
                     ids.push(id);
                     records.push(record);
@@ -222,8 +222,20 @@ impl KafkaAdmin {
         }
     }
 
+    /// What a redrive of the letter would produce.
+    pub(in super::super) async fn dead_original(&self, id: DeadLetterId) -> Result<Record, AdminError> {
+        let record = self.record_of(self.letter(&id).await?).await?;
+        Ok(Record {
+            key: record.key,
+            value: record.value,
+            headers: shown_headers(record.headers),
+            partition: record.partition.map(number),
+            timestamp: record.timestamp,
+        })
+    }
+
     /// The record as it was, for the partition that it came from.
-    async fn original(&self, letter: Letter) -> Result<ToProduce, AdminError> {
+    async fn record_of(&self, letter: Letter) -> Result<ToProduce, AdminError> {
         let Letter {
             summary,
             added,
