@@ -9,7 +9,8 @@ use super::given::Given;
 use super::{manifest, specs};
 use crate::config::{self, Deployment, Manifest, nearest};
 use crate::handler::{
-    Allocation, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler, LogLevel, Looked,
+    Allocation, HTTP_GRANT_LINE, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler,
+    LogLevel, Looked,
 };
 use crate::output::{self, Failure};
 
@@ -31,19 +32,34 @@ pub(super) fn load_of(manifest: &Manifest, name: &str, instead: Option<&Path>) -
 
 /// Looks into `path`, or into the deployment's own component if `path` is `-`.
 pub(super) fn look(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Looked, Failure> {
-    let Wanted { path, spec, cache_dir } = wanted(path, deployment, manifest)?;
+    let Wanted {
+        path, spec, cache_dir, ..
+    } = wanted(path, deployment, manifest)?;
     let engine = engine(spec.limits.memory, cache_dir)?;
-    engine.look(&path, Arc::new(spec)).map_err(|error| refused(&error))
+    let looked = engine.look(&path, Arc::new(spec));
+    looked.map_err(|error| refused(&error, deployment.is_some()))
 }
 
-/// Why a component cannot be had.
-pub(super) fn refused(error: &LoadError) -> Failure {
-    Failure::new(error.to_string()).hint(error.hint())
+/// Why a component cannot be had, and what to do. Without a deployment none can be told to grant anything.
+pub(super) fn why(error: &LoadError, is_deployed: bool) -> (String, String) {
+    match error {
+        LoadError::HttpNotGranted { path, import, .. } if !is_deployed => (
+            format!("{} imports {import}, which a deployment has to grant", path.display()),
+            format!("name one with --deployment NAME that has `{HTTP_GRANT_LINE}`"),
+        ),
+        error => (error.to_string(), error.hint()),
+    }
+}
+
+fn refused(error: &LoadError, is_deployed: bool) -> Failure {
+    let (message, hint) = why(error, is_deployed);
+    Failure::new(message).hint(hint)
 }
 
 /// Which component, and as what.
 struct Wanted {
     path: PathBuf,
+    is_deployed: bool,
     spec: HandlerSpec,
     cache_dir: Option<PathBuf>,
 }
@@ -59,7 +75,7 @@ fn load_wanted(wanted: Wanted) -> Result<Component, Failure> {
     let engine = engine(spec.limits.memory, wanted.cache_dir)?;
     let handler = engine
         .load(&wanted.path, Arc::new(spec))
-        .map_err(|error| refused(&error))?;
+        .map_err(|error| refused(&error, wanted.is_deployed))?;
     Ok(Component {
         handler,
         _engine: engine,
@@ -78,6 +94,7 @@ fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Resu
         .hint("name it with --deployment NAME, or give the component's file")),
         None => Ok(Wanted {
             path: path.to_owned(),
+            is_deployed: false,
             spec: HandlerSpec {
                 deployment: "invoke".to_owned(),
                 ..HandlerSpec::default()
@@ -93,6 +110,7 @@ fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Resul
     let instead = instead.filter(|path| *path != Path::new(OWN));
     Ok(Wanted {
         path: instead.unwrap_or(&deployment.component).to_owned(),
+        is_deployed: true,
         spec: specs::handler_spec(name, deployment, &given),
         cache_dir: Some(manifest.host.cache_dir.clone()),
     })

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::args::InspectArgs;
 use super::component;
-use crate::handler::{CONTRACT, CompiledFrom, ImportGrant, ImportUse, Looked, Producer};
+use crate::handler::{CONTRACT, CompiledFrom, ImportGrant, ImportUse, LoadError, Looked, Producer};
 use crate::output::{self, Align, Failure, Format, Table, bytes};
 
 /// The answer as JSON.
@@ -40,7 +40,7 @@ struct Import<'a> {
     granted_by: Option<&'static str>,
 }
 
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 struct Refused {
     message: String,
     hint: String,
@@ -69,17 +69,29 @@ impl<'a> From<&'a ImportUse> for Import<'a> {
 /// Lists what a component exports and imports, and what it is not granted; fails if it could not run.
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let looked = component::look(&args.component, args.deployment.as_deref(), &args.manifest)?;
+    let is_deployed = args.deployment.is_some();
+    let refused = looked.refused.as_ref().map(|error| refused(error, is_deployed));
     match args.format.into() {
-        Format::Json => output::json(&report(&looked))?,
+        Format::Json => output::json(&report(&looked, refused.clone()))?,
         Format::Table => output::data(&described(&looked))?,
     }
-    looked
-        .refused
-        .as_ref()
-        .map_or(Ok(()), |error| Err(component::refused(error)))
+    match refused {
+        Some(Refused { message, hint }) => Err(Failure::new(message).hint(hint)),
+        None => Ok(()),
+    }
 }
 
-fn report(looked: &Looked) -> Report<'_> {
+fn refused(error: &LoadError, is_deployed: bool) -> Refused {
+    let (message, hint) = component::why(error, is_deployed);
+    let hint = match error {
+        // The list that the hint names elsewhere stands right above.
+        LoadError::UnknownImport { .. } => "build it without what needs this".to_owned(),
+        _ => hint,
+    };
+    Refused { message, hint }
+}
+
+fn report(looked: &Looked, refused: Option<Refused>) -> Report<'_> {
     let it = &looked.report;
     Report {
         component: &it.path,
@@ -93,10 +105,7 @@ fn report(looked: &Looked) -> Report<'_> {
         made_by: looked.producers.iter().map(Maker::from).collect(),
         exports: &it.exports,
         imports: it.imports.iter().map(Import::from).collect(),
-        refused: looked.refused.as_ref().map(|error| Refused {
-            message: error.to_string(),
-            hint: error.hint(),
-        }),
+        refused,
     }
 }
 

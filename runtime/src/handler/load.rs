@@ -1,6 +1,8 @@
 //! From a file to a handler that can be instantiated: what it is, whether it is whole, which export it has and whether the type is right,
 //! which imports it has and whether they can be met. Everything that can be wrong with a component is said here, not at its first record.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -106,8 +108,12 @@ pub(super) fn read(source: &Path) -> Result<Vec<u8>, LoadError> {
         path: source.to_owned(),
         source: error,
     };
-    too_large(source, std::fs::metadata(source).map_err(failed)?.len())?;
-    std::fs::read(source).map_err(failed)
+    let file = File::open(source).map_err(failed)?;
+    too_large(source, file.metadata().map_err(failed)?.len())?;
+    let mut bytes = Vec::new();
+    // A device or a pipe has no length, and may have no end.
+    file.take(COMPONENT_BYTES + 1).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
 }
 
 pub(super) fn load_bytes(

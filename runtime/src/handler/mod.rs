@@ -56,6 +56,7 @@ pub use load::{BATCH_HANDLER, LoadedHandler, RECORD_HANDLER};
 pub use load_error::LoadError;
 pub use look::{Looked, Producer};
 pub use outcome::{BatchReport, CallEnd, CallReport, Outcome};
+pub(crate) use report::HTTP_GRANT_LINE;
 pub use report::{ComponentReport, ImportGrant, ImportUse};
 pub use secrets::{SecretRefused, Secrets};
 pub use services::{

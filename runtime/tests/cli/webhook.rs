@@ -179,9 +179,14 @@ fn without_its_grant_it_is_refused_with_the_line_that_grants_it() {
     insta::assert_snapshot!(folder.run(&["invoke", "webhook.wasm", "--value", "x"]), @r#"
     exit 1
     --- stderr
-    error: webhook.wasm imports wasi:http/types@0.2.12, which deployment "invoke" is not granted
-    hint: write `grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }` with the server's name under [deployments.invoke]
+    error: webhook.wasm imports wasi:http/types@0.2.12, which a deployment has to grant
+    hint: name one with --deployment NAME that has `grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }`
     "#);
+    let inspected = folder.run(&["module", "inspect", "webhook.wasm"]);
+    assert!(
+        inspected.contains("which a deployment has to grant") && !inspected.contains("invoke"),
+        "{inspected}"
+    );
     let (code, _, told) = run(&folder, &["run", "--until-idle"]);
     assert_eq!(code, Some(1));
     let line = "write `grants = { http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }] }` with the server's name under [deployments.webhook]";
