@@ -48,17 +48,7 @@ pub(super) fn text(report: &Report<'_>) -> String {
             "\nchecked: {thumbnails} thumbnails, {order_lines} order lines, {} dead letters: exactly what had to be there, each once",
             total.dead
         );
-        let Ledger {
-            requests,
-            done,
-            refused,
-            repeated,
-        } = ledger;
-        let _ = writeln!(
-            out,
-            "checked: {requests} requests in the receiver's own log: {done} events done and {refused} refused, as in the table; \
-             {repeated} sent again for the kill"
-        );
+        let _ = writeln!(out, "{}", receiver(ledger));
     } else {
         for difference in differences.iter().take(DIFFERENCES_MAX) {
             let _ = writeln!(out, "difference: {difference}");
@@ -93,6 +83,19 @@ pub(super) fn text(report: &Report<'_>) -> String {
         r#"{{"in":{fed},"accepted":{accepted},"released":{released},"rejected":{rejected},"renewed":{renewed},"dead":{dead}}}"#
     );
     out
+}
+
+fn receiver(ledger: &Ledger) -> String {
+    let Ledger {
+        requests,
+        done,
+        refused,
+        repeated,
+    } = ledger;
+    format!(
+        "checked: {requests} requests in the receiver's own log: {done} events done and {refused} refused, as in the table; \
+         {repeated} sent again for the kill"
+    )
 }
 
 const HEADER: &str = "\
