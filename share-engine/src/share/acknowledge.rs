@@ -3,7 +3,8 @@
 use super::ArchiveCause;
 use super::block::{Place, Plane};
 use super::draft::Draft;
-use super::partition::{Kind, SharePartition, range_of};
+use super::open::Kind;
+use super::partition::{SharePartition, range_of};
 use super::types::{AckBatch, AckError, AckType, Settled};
 use crate::ids::{MemberIndex, Offset};
 use crate::time::Now;

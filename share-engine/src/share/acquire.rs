@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 
 use super::block::{Place, bits, run};
 use super::draft::{follow, note_archived};
-use super::partition::{Kind, SharePartition};
+use super::open::Kind;
+use super::partition::SharePartition;
 use super::tick::{NOT_BEGUN, half, tick, tick_after};
 use super::types::{AcquireMode, AcquireRequest, AcquiredRange, Acquisition, Window};
 use super::{ArchiveCause, Change};

@@ -6,61 +6,18 @@
 use bytes::Bytes;
 
 use super::block::{Place, Plane, Slot, bits, places};
+use super::context::Context;
 use super::member::NOBODY;
 use super::partition::{SharePartition, state};
 use super::plain::Plain;
-use super::tick::{NOT_BEGUN, half, seconds, tick, tick_after, wall, whole};
-use super::types::{ReplayError, ShareOptions};
+use super::tick::{NOT_BEGUN, half, seconds, tick, wall, whole};
+use super::types::ReplayError;
 use super::{ArchiveCause, Change, Checkpoint};
 use crate::ids::{DeliveryCount, Offset, OffsetRange, StateEpoch};
-use crate::time::{Delay, Instant, Now, WallTime};
+use crate::time::{Delay, Now, WallTime};
 
-/// Farthest that an offset may lie past the start offset; acquisition stops long before.
+/// Farthest that an offset may lie past the start offset.
 pub(super) const HARD_SPAN: u64 = 64 << 20;
-
-/// What an acquisition needs besides its change.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Context {
-    pub(super) now: Now,
-    /// Number in the member table.
-    pub(super) member: u16,
-    /// Tick at which leases end.
-    pub(super) deadline: u64,
-    /// Tick at which attempts began; `None`: as long ago as wall time says.
-    pub(super) began: Option<u32>,
-    /// When the change was decided; `None`: what is left of its delay is as wall time says.
-    pub(super) decided: Option<Instant>,
-}
-
-impl Context {
-    /// For changes that are not acquisitions of this process.
-    pub(super) fn of(now: Now, options: &ShareOptions) -> Self {
-        Self {
-            now,
-            member: NOBODY,
-            deadline: tick_after(now.monotonic, options.lock),
-            began: None,
-            decided: None,
-        }
-    }
-
-    /// When a delay is over. On the clock of this process it is exact; read from the journal, it may be short by less than the
-    /// millisecond that wall times are cut to.
-    pub(super) fn due(&self, delay: Delay) -> Instant {
-        match self.decided {
-            Some(at) => at.after(delay.length),
-            None => self.now.monotonic.after(delay.remaining(self.now.wall)),
-        }
-    }
-
-    /// The tick at which an attempt began that wall time says began at `at`.
-    pub(super) fn began(&self, at: WallTime) -> u32 {
-        let age = self.now.wall.since(at).min(super::tick::MAX_LOCK);
-        let ticks = u64::try_from(age.as_millis()).unwrap_or(0);
-        self.began
-            .unwrap_or_else(|| half(tick(self.now.monotonic)).wrapping_sub(half(ticks)))
-    }
-}
 
 impl SharePartition {
     /// Applies one change that the journal holds, in journal order, after [`decode`](SharePartition::decode) of a

@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 
 use super::acquire::Jump;
-use super::apply::Context;
 use super::block::{Place, Plane, Slot, bits, places, run};
+use super::context::Context;
 use super::in_flight::InFlight;
 use super::member::Members;
+use super::open::{Kind, Open};
 use super::side::{Side, SideMap};
 use super::tick::{NOT_BEGUN, age, half, instant, tick, whole};
 use super::types::{Counts, Persisted, Pinned, RecordState, RecordView, ShareOptions, TransitionId, Window};
@@ -44,39 +45,6 @@ pub struct SharePartition {
     pub(super) uncounted: u64,
     /// Records that one call may archive.
     pub(super) archive_limit: u32,
-}
-
-/// What waits for the journal under one transition.
-#[derive(Debug)]
-pub(super) struct Open {
-    pub(super) kind: Kind,
-    pub(super) changes: Vec<Change>,
-    /// When it was decided: delays run from here, however long the journal takes.
-    at: Instant,
-    /// Records that are lost whether or not this becomes durable, and that are counted when it does.
-    pub(super) lost: u64,
-}
-
-/// What its changes need besides themselves, and what a refusal means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// Rolled back.
-    Acquire {
-        /// Number in the member table.
-        member: u16,
-        /// When the leases end.
-        deadline: u64,
-        /// When the attempts began.
-        began: u32,
-        /// Records.
-        count: u64,
-    },
-    /// Rolled back; leases that ran out meanwhile are looked at again.
-    Settle,
-    /// Releases hold in memory all the same, the rest is tried again.
-    Timeout,
-    /// Rolled back.
-    Reset,
 }
 
 impl SharePartition {

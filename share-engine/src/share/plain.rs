@@ -2,8 +2,8 @@
 //! [`super::apply`], and for everything that a transition has made durable.
 
 use super::Change;
-use super::apply::Context;
 use super::block::{Place, Plane, bits, places};
+use super::context::Context;
 use super::partition::SharePartition;
 use super::types::ReplayError;
 use crate::ids::OffsetRange;

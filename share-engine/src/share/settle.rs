@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::block::Place;
 use super::draft::{CHANGES_AT_ONCE, Draft};
-use super::partition::{Kind, SharePartition};
+use super::open::Kind;
+use super::partition::SharePartition;
 use super::tick::{half, instant, tick, tick_after};
 use super::types::{MAX_CHECKPOINT_BYTES, MAX_DELAY, MAX_NOTE_BYTES, MIN_DELAY, Refusal, Settled, Verdict};
 use super::{ArchiveCause, Change};

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-use super::apply::{Context, HARD_SPAN};
+use super::apply::HARD_SPAN;
 use super::block::{BLOCK, Place, Plane, Slot, bits, places, run};
+use super::context::Context;
 use super::member::NOBODY;
 use super::partition::SharePartition;
 use super::side::{MAX_NOTES, Side};

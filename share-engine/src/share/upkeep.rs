@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::block::{Place, Plane, bits, places, run};
 use super::draft::Draft;
-use super::partition::Kind;
+use super::open::Kind;
 use super::tick::{age, tick};
 use super::{ArchiveCause, Change, RecordState, Settled, SharePartition};
 use crate::ids::{DeliveryCount, MemberIndex, Offset, OffsetRange};
