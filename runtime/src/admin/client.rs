@@ -353,9 +353,13 @@ async fn error_of(response: Response<Incoming>) -> AdminError {
     })
 }
 
-/// There is no socket, or nobody behind it: what a dead process leaves.
+/// There is no socket, or nobody behind it: what a dead process leaves. Where the path is too long for a socket, a host binds one elsewhere
+/// and says so beside it.
 fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::InvalidInput
+    )
 }
 
 fn unreachable_host(socket: &Path, error: &io::Error) -> AdminError {

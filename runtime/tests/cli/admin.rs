@@ -215,6 +215,8 @@ async fn a_socket_left_by_a_dead_process_is_nobody_and_is_replaced() {
 async fn a_long_path_has_its_socket_elsewhere() {
     let dir = TempDir::new().unwrap();
     let data_dir = dir.path().join("d".repeat(120));
+    // Where no socket can be, nobody listens.
+    assert!(AdminClient::connect(&data_dir).await.unwrap().is_none());
     let elsewhere;
     {
         let _host = FakeHost::start(&data_dir);
@@ -227,6 +229,7 @@ async fn a_long_path_has_its_socket_elsewhere() {
     }
     assert!(!elsewhere.exists());
     assert!(!data_dir.join("admin.path").exists());
+    assert!(AdminClient::connect(&data_dir).await.unwrap().is_none());
 }
 
 /// Answers every request with this text and closes.
