@@ -43,15 +43,12 @@ fn handle(record: Record) -> Result {
 
 /// Sends a signed request and waits for the head of the answer.
 fn send(method: &Method, url: &str, record: &Record) -> Result<IncomingResponse> {
-    let body = record
-        .value()
-        .filter(|_| matches!(method, Method::Post))
-        .unwrap_or_default();
+    let posted = record.value().filter(|_| matches!(method, Method::Post));
+    let body = posted.unwrap_or_default();
     let key = config::get("SIGNING_KEY")?.ok_or_else(|| later("secrets has no SIGNING_KEY"))?;
     let mut mac = Hmac::<Sha256>::new_from_slice(key.as_bytes()).map_err(later)?;
     mac.update(body);
-    let code = mac.finalize().into_bytes();
-    let signature: Vec<_> = code.iter().map(|b| format!("{b:02x}")).collect();
+    let signature: Vec<_> = mac.finalize().into_bytes().iter().map(|b| format!("{b:02x}")).collect();
     let field = |name: &str, value: String| (name.to_owned(), value.into_bytes());
     let headers = Fields::from_list(&[
         field("content-length", body.len().to_string()),
@@ -84,11 +81,14 @@ fn later(why: impl Display) -> Release {
     Release::backoff().reason(why)
 }
 
-/// `Location` may be a path on the server that sent it.
+/// `Location` may be relative to the place that sent it.
 fn resolved(place: &str, to: &str) -> String {
-    let kept = if to.starts_with('/') { 3 } else { 0 };
-    let origin: Vec<&str> = place.split('/').take(kept).collect();
-    origin.join("/") + to
+    let first = |count| place.split('/').take(count).collect::<Vec<_>>().join("/");
+    match to {
+        _ if to.contains("://") => to.to_owned(),
+        _ if to.starts_with('/') => first(if to.starts_with("//") { 1 } else { 3 }) + to,
+        _ => format!("{}/{to}", first((place.split('/').count() - 1).max(3))),
+    }
 }
 
 /// The status, and the beginning of what the server said with it.

@@ -85,7 +85,7 @@ fn what_the_server_answers_becomes_of_the_record() {
             }
             ("GET", "/jobs/7", "", 1) => answer(out, "202 Accepted", &["retry-after: 0"], "still at it"),
             ("GET", "/jobs/7", "", 2) => answer(out, "204 No Content", &[], ""),
-            ("POST", "/hooks?v=1", "slow to fail", 0) => answer(out, "202 Accepted", &["location: /jobs/8"], ""),
+            ("POST", "/hooks?v=1", "slow to fail", 0) => answer(out, "202 Accepted", &["location: jobs/8"], ""),
             ("GET", "/jobs/8", "", 1) => answer(out, "410 Gone", &[], "the job failed"),
             ("POST", "/hooks?v=1", "busy", 0) => answer(out, "429 Too Many Requests", &["retry-after: 1"], "wait"),
             ("POST", "/hooks?v=1", "down", 0) => answer(out, "503 Service Unavailable", &["retry-after: 1"], ""),
