@@ -82,6 +82,15 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     }
 }
 
+/// The cluster of this repository, if one runs.
+pub(crate) fn standing() -> Standing {
+    Standing::at(default_dir())
+}
+
+fn default_dir() -> PathBuf {
+    guests::target_dir().join("kafka").join("up")
+}
+
 fn start(up: &Up) -> Result<()> {
     let began = Instant::now();
     let cluster = up.place.standing().up(Options {
@@ -122,8 +131,7 @@ fn end(place: &Place) -> Result<()> {
 
 impl Place {
     fn dir(&self) -> PathBuf {
-        let default = || guests::target_dir().join("kafka").join("up");
-        self.dir.clone().unwrap_or_else(default)
+        self.dir.clone().unwrap_or_else(default_dir)
     }
 
     fn standing(&self) -> Standing {

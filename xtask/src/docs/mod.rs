@@ -17,7 +17,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use self::compare::difference;
 use self::page::{Block, Remarks, Step};
 use self::shell::Shell;
-use crate::{dist, guests};
+use crate::{dist, guests, kafka};
 
 /// Run the console blocks of all pages and compare what they print.
 #[derive(clap::Args)]
@@ -66,23 +66,33 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         );
         say(&format!("left out, since {missing}: the blocks that need Kafka"))?;
     }
-    let place = std::env::temp_dir().join(format!("sharemill-docs-{}", std::process::id()));
+    let place = tempfile::Builder::new().prefix("sharemill-docs-").tempdir()?.keep();
+    ensure!(
+        kafka::standing().look()?.is_none(),
+        "a Kafka cluster of yours runs, and pages begin with a new one: `cargo xtask kafka down` ends it"
+    );
     let archive = archive(&sharemill, &place.join("download"))?;
     let mut blocks = 0;
-    for (path, text) in pages()? {
+    for (index, (path, text)) in pages()?.into_iter().enumerate() {
         let steps = page::steps(&text).with_context(|| path.clone())?;
         let is_meant = arguments.pages.is_empty() || arguments.pages.contains(&path);
         if steps.is_empty() || !is_meant {
             continue;
         }
         let began = Instant::now();
-        let reader = Reader::new(&place.join(path.replace('/', "-")), &sharemill, &archive, &path)?;
-        let run = reader.read(&steps, missing.is_some()).with_context(|| {
+        let reader = Reader::new(&place.join(index.to_string()), &sharemill, &archive, &path)?;
+        let run = reader.read(&steps, missing.is_some());
+        if run.is_err() {
+            // What a page has started in the repository would end with its last block.
+            kafka::standing().down()?;
+        }
+        let left = || {
             format!(
                 "{path} does not say what happens; what it made is in {}",
                 place.display()
             )
-        })?;
+        };
+        let run = run.with_context(left)?;
         say(&format!("{path}: {run} blocks, {:.1} s", began.elapsed().as_secs_f64()))?;
         blocks += run;
     }
@@ -218,7 +228,7 @@ impl Reader {
             } else if command.output.is_empty() {
                 None
             } else {
-                let differs = difference(&command.output, &ended.output, remarks.numbers_vary, true);
+                let differs = difference(&command.output, &ended.output, remarks.numbers_vary);
                 differs.map(|differs| format!("{differs}\n{}", said()))
             };
             if differs.is_none() || !remarks.soon || Instant::now() >= until {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::compare::difference;
+use super::compare::compare;
 
 /// A shell in a place that has nothing of this user's.
 pub(super) struct Shell {
@@ -113,19 +113,15 @@ impl Shell {
             // What it says beside is not of this page.
             let found = (0..new.len().max(1)).find_map(|skipped| {
                 let rest = new.get(skipped..)?;
-                difference(expected, rest, false, false).is_none().then_some(skipped)
+                Some(skipped + compare(expected, rest, false, false).ok()?)
             });
-            if let Some(skipped) = found {
-                running.heard += skipped + expected.len();
+            if let Some(heard) = found {
+                running.heard += heard;
                 return Ok(None);
             }
             if ended.is_some() || Instant::now() >= until {
-                let differs = difference(expected, new, false, false);
-                return Ok(Some(format!(
-                    "{}\nit said:\n{}",
-                    differs.unwrap_or_default(),
-                    said.join("\n")
-                )));
+                let differs = compare(expected, new, false, false).err().unwrap_or_default();
+                return Ok(Some(format!("{differs}\nit said:\n{}", said.join("\n"))));
             }
             sleep(Duration::from_millis(20));
         }
