@@ -41,6 +41,10 @@ pub(super) fn release(epoch: u64) -> Result<PathBuf> {
         .env("SOURCE_DATE_EPOCH", epoch.to_string())
         // Not that of the machine, which another one may lack.
         .env("LIBZ_SYS_STATIC", "1")
+        // Not past the compiler in front.
+        .env_remove("CC")
+        .env_remove("HOST_CC")
+        .env_remove("TARGET_CC")
         .stdin(Stdio::null())
         .status()
         .context("cannot start cargo")?;
