@@ -48,9 +48,10 @@ pub(super) fn start(host: &Host) {
     }
 }
 
-/// Traces of WASI have what guests call it with: paths with tokens, whatever the filter says.
+/// WASI's own lines are about what guests call it with: paths with tokens, whatever the filter says, and as many warnings as a guest wants,
+/// past its budget. What matters of them this host says itself.
 fn may_be_shown(event: &Metadata<'_>) -> bool {
-    *event.level() != Level::TRACE || !event.target().starts_with("wasmtime_wasi")
+    !event.target().starts_with("wasmtime_wasi") || *event.level() == Level::ERROR
 }
 
 /// Waits until everything logged is on standard error, but not longer than `limit`.

@@ -176,6 +176,6 @@ pub(super) const KEYS: &[Key] = &[
         "deployments.*.grants.env.*",
         Form(Shape::TextOrFrom),
         Nothing,
-        "The value, or the name of a variable of the host whose value is passed on (secrets need not stand in the manifest).",
+        "The value, or the name of a variable of the host whose value is passed on (not for secrets: they belong in `secrets`, whose values are masked).",
     ),
 ];

@@ -19,7 +19,7 @@ fn not_public_v4(address: Ipv4Addr) -> Option<&'static str> {
         (10, ..) | (172, 16..=31, _) | (192, 168, _) => "private",
         (100, 64..=127, _) => "shared by a provider's customers",
         (224..=239, ..) => "multicast",
-        (192, 0, 0) | (198, 18..=19, _) | (240.., ..) => "reserved",
+        (192, 0, 0) | (192, 88, 99) | (198, 18..=19, _) | (240.., ..) => "reserved",
         (192, 0, 2) | (198, 51, 100) | (203, 0, 113) => "for documentation",
         _ => return None,
     })
@@ -41,7 +41,6 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
     }
     match address.segments() {
         [0, 0, 0, 0, 0, 0xffff, ..] => Some("an IPv4 address in IPv6 form"),
-        [0, 0, 0, 0, 0, 0, ..] | [0x0100, 0, 0, 0, ..] | [0x2001, 0, ..] => Some("reserved"),
         // Translators and relays lead to the IPv4 address inside.
         [0x0064, 0xff9b, 0, 0, 0, 0, ..] => embedded(0),
         [0x2002, ..] => embedded(80),
@@ -50,7 +49,9 @@ fn not_public_v6(address: Ipv6Addr) -> Option<&'static str> {
         [0xfc00..=0xfdff, ..] => Some("unique local"),
         [0xfe80..=0xfebf, ..] => Some("link-local"),
         [0xff00..=0xffff, ..] => Some("multicast"),
-        _ => None,
+        // Of 2001::/23 what protocols have, tunnels among them; beside 2000::/3 nothing is given out.
+        [0x2000..=0x3fff, second, ..] if address.segments()[0] != 0x2001 || second > 0x01ff => None,
+        _ => Some("reserved"),
     }
 }
 
@@ -91,6 +92,13 @@ mod tests {
             ("2002:7f00:1::", "loopback"),
             ("2002:a00:1::1", "private"),
             ("2001::1", "reserved"),
+            ("2001:20::1", "reserved"),
+            ("2001:1ff::1", "reserved"),
+            ("::ffff:0:10.0.0.1", "reserved"),
+            ("100::1", "reserved"),
+            ("4000::1", "reserved"),
+            ("5f00::1", "reserved"),
+            ("192.88.99.1", "reserved"),
             ("2001:db8::1", "for documentation"),
             ("fc00::1", "unique local"),
             ("fdff::1", "unique local"),
@@ -113,6 +121,8 @@ mod tests {
             "223.255.255.255",
             "2606:4700::1111",
             "2a00::1",
+            "2001:200::1",
+            "2001:4860:4860::8888",
             "64:ff9b::5db8:d822",
             "2002:5db8:d822::1",
         ] {

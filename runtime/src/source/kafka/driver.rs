@@ -250,18 +250,23 @@ struct Told {
     looked: Option<Instant>,
     /// Since when it is known how far the partitions go on.
     looked_further: Option<Instant>,
-    /// What was said last, and when: of a record, or that nothing is assigned.
-    last: Option<(Option<Id>, Instant)>,
+    /// What was said last of a record, and when.
+    record: Option<(Option<Id>, Instant)>,
+    /// When it was said that nothing is assigned.
+    nothing: Option<(Option<Id>, Instant)>,
 }
 
 impl Told {
-    /// Whether it is to be said: something else was said last, or this a minute ago.
+    /// Whether it is to be said: another record was named last, or this a minute ago.
     fn is_news(&mut self, about: Option<Id>, now: Instant) -> bool {
-        let is_news = self
-            .last
-            .is_none_or(|(last, at)| last != about || now.since(at) >= REPEAT);
+        let last = if about.is_some() {
+            &mut self.record
+        } else {
+            &mut self.nothing
+        };
+        let is_news = last.is_none_or(|(last, at)| last != about || now.since(at) >= REPEAT);
         if is_news {
-            self.last = Some((about, now));
+            *last = Some((about, now));
         }
         is_news
     }
@@ -388,5 +393,6 @@ mod tests {
         let record = (share_engine::ids::ShareKey(0), Offset::ZERO);
         assert!(told.is_news(Some(record), at(71)));
         assert!(!told.is_news(Some(record), at(72)));
+        assert!(!told.is_news(None, at(73)), "the one does not hide the other");
     }
 }

@@ -193,8 +193,8 @@ impl KafkaAdmin {
         let mut set = BTreeMap::new();
         for listing in self.client.groups().await? {
             let settings = match self.client.settings(&ConfigOf::Group(listing.group.clone())).await {
-                // Its letters may be named by --topic.
-                Err(error) if error.denied().is_some() => continue,
+                // Its letters may be named by --topic. Where those of the asked group are has to be known.
+                Err(error) if error.denied().is_some() && filter.group.as_ref() != Some(&listing.group) => continue,
                 other => other?,
             };
             let topic = settings.into_iter().find(|one| one.name == BROKERS_TOPIC);
@@ -216,6 +216,8 @@ impl KafkaAdmin {
                 // Says who lacks what, and how it is granted.
                 Presence::Hidden if is_meant => drop(self.client.topic(&topic).await?),
                 Presence::There if is_meant || access.allows(Operation::Read) != Some(false) => found.read.push(topic),
+                // Nobody has asked for those of others.
+                Presence::Hidden | Presence::There if filter.group.is_some() => {}
                 Presence::Hidden | Presence::There => found.hidden.push(topic),
             }
         }
