@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::given::Given;
+use super::given::{Given, NoSecret};
 use super::{run, specs};
 use crate::config::{Deployment, Loaded, Manifest, Problem, Severity};
 use crate::handler::{HostEngine, HostEngineConfig, HostEngineError};
@@ -27,7 +27,11 @@ pub(super) fn find(loaded: &Loaded) -> Vec<Problem> {
     };
     for (name, deployment, line) in there {
         // Variables and secrets that are missing have been told; no check needs their values.
-        let given = Given::of(name, deployment).unwrap_or_default();
+        let (given, objection) = Given::here(name, deployment);
+        if let Some(NoSecret { message, hint }) = objection {
+            let problem = Problem::new(Severity::Error, format!("deployments.{name}.secrets"), message);
+            found.push(problem.line(Some(line)).hint(hint));
+        }
         let mut spec = specs::handler_spec(name, deployment, &given);
         // As have folders that are none.
         spec.grants.files.retain(|grant| grant.host.is_dir());

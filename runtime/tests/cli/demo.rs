@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::fake::FakeHost;
 use crate::support::Folder;
 
 #[test]
@@ -39,6 +40,26 @@ fn a_folder_with_something_in_it_is_left_alone() {
     --- stderr
     error: work is neither empty nor the folder of an earlier demo: nothing in it was touched
     hint: --dir names the folder that the demo works in; it is made if it is not there
+    ");
+    assert_eq!(fs::read_to_string(own).unwrap(), "mine");
+}
+
+/// It removes the data of an earlier demo, and took the journal away under a host that worked on it.
+#[test]
+fn a_folder_in_which_a_host_works_is_left_alone() {
+    let folder = Folder::new();
+    for name in ["enrich", "poll", "thumbnail", "webhook"] {
+        folder.file(&format!("examples/{name}.wasm"), "");
+    }
+    let ours = "# Written by `sharemill demo`, which empties this folder when it runs again.";
+    folder.file("work/sharemill.toml", ours);
+    let own = folder.file("work/data/journal/1", "mine");
+    let _host = FakeHost::start(&folder.path().join("work/data"));
+    insta::assert_snapshot!(folder.run(&["demo", "--examples", "examples", "--dir", "work"]), @"
+    exit 1
+    --- stderr
+    error: a host works on work/data
+    hint: end it, or name another folder for the demo with --dir
     ");
     assert_eq!(fs::read_to_string(own).unwrap(), "mine");
 }

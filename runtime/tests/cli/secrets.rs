@@ -211,6 +211,9 @@ fn what_is_missing_is_named_at_the_start() {
     error: deployments.d.secrets.KEY has 5 bytes, below the 8 of a secret: shorter ones cannot be told from other text in a log
     hint: use a longer one, or `grants.config` if it is no secret
     ");
+    let checked = told("short", &["config", "check"]);
+    let same = "error: deployments.d.secrets.KEY has 5 bytes, below the 8 of a secret";
+    assert!(checked.contains(same), "what run refuses, the check does: {checked}");
     fs::remove_file(folder.path().join("key.pem")).unwrap();
     for command in [&["run", "--until-idle"][..], &["invoke", "-", "--deployment", "d"]] {
         insta::allow_duplicates! {

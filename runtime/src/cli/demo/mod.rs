@@ -27,6 +27,7 @@ use share_engine::engine::SystemEntropy;
 use share_engine::entropy::Entropy as _;
 
 use super::args::DemoArgs;
+use crate::admin::AdminClient;
 use crate::output::{self, Failure};
 use receiver::Receiver;
 
@@ -38,6 +39,12 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     }
     let examples = examples::find(args.examples.clone())?;
     files::usable(&args.dir)?;
+    // What it finds there it removes.
+    let data = args.dir.join("data");
+    if AdminClient::connect(&data).await.is_ok_and(|host| host.is_some()) {
+        return Err(Failure::new(format!("a host works on {}", data.display()))
+            .hint("end it, or name another folder for the demo with --dir"));
+    }
     // It waits for processes.
     let done = tokio::task::spawn_blocking(move || play(&args, &examples));
     let differences = match done.await {
