@@ -184,7 +184,10 @@ fn is_kept(name: &str) -> bool {
 /// To all of its group.
 fn signal(name: &str, child: &Child) -> Result<()> {
     let group = format!("-{}", child.id());
-    let status = Command::new("kill").args(["-s", name, "--", &group]).status()?;
+    let status = Command::new("kill")
+        .args(["-s", name, "--", &group])
+        .stderr(Stdio::null())
+        .status()?;
     ensure!(status.success(), "cannot send SIG{name}");
     Ok(())
 }
