@@ -85,6 +85,9 @@ const LINEAR_MIN: f64 = 0.7;
 /// Calls of 20 ms, one after the other: a settlement that were waited for would take more than that again.
 const ALONE_MIN: f64 = 28.0;
 
+/// No slot does more. Brokers say what is left now and then, so that few records may seem to go faster.
+const ALONE_MAX: f64 = 50.0;
+
 /// What more partitions may change at most, as a part of the rate.
 const PARTITIONS_MAX: f64 = 0.25;
 
@@ -96,7 +99,7 @@ fn one_partition_feeds_every_slot() {
     ) else {
         return;
     };
-    let alone = best(&kafka, 1, 1, ALONE_MIN);
+    let alone = best(&kafka, 1, 1, ALONE_MIN).min(ALONE_MAX);
     eprintln!(" 1 slot: {alone:.1} records/s");
     assert!(alone >= ALONE_MIN, "1 slot: {alone:.1} records/s");
     let mut widest = 0.0;
