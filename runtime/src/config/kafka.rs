@@ -7,8 +7,11 @@ use std::path::PathBuf;
 
 use serde::{Serialize, Serializer};
 
+#[cfg(feature = "kafka")]
 use super::types::{Origin, Topic};
-use super::values::{Retention, Start};
+#[cfg(feature = "kafka")]
+use super::values::Retention;
+use super::values::Start;
 
 /// The share groups of a Kafka cluster. Text made of it, by `Debug` as by serialising, has no secret in it.
 #[derive(Clone, PartialEq, Eq, Serialize)]
