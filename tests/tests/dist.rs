@@ -1,6 +1,6 @@
-//! What users download: the archive and the Debian package that `cargo xtask dist` makes, of the program that the tests run. Its parts are
-//! there, are the same bytes whenever they are packed, work in an empty folder without any environment, and are understood by the programs
-//! that they are for.
+//! What users download: the archive and the Debian package that `cargo xtask dist` makes, of the program that the tests run and of
+//! components that it builds as for users, without a folder of this machine in them. Its parts are there, are the same bytes whenever they
+//! are packed, work in an empty folder without any environment, and are understood by the programs that they are for.
 #![allow(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -69,8 +69,6 @@ impl Packed {
                 "--binary",
             ])
             .arg(program)
-            .arg("--examples")
-            .arg(guests::built("enrich").parent().unwrap())
             .arg("--out")
             .arg(folder.path())
             .env("SOURCE_DATE_EPOCH", "1700000000");

@@ -8,11 +8,10 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::contents::File;
 use crate::guests;
 
 /// Builds `sharemill` with all that users get, stripped. Its place is its own: the flags differ from those of other builds.
-pub(super) fn release(epoch: u64) -> Result<PathBuf> {
+pub(super) fn release() -> Result<PathBuf> {
     let root = guests::root();
     let target = guests::target_dir().join("dist-build");
     let tools = target.join("tools");
@@ -22,7 +21,15 @@ pub(super) fn release(epoch: u64) -> Result<PathBuf> {
         .find(|file| file.is_file());
     write_compiler(&tools, &compiler.context("there is no C compiler `cc` in the PATH")?)?;
     let path = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)))?;
-    let status = Command::new("cargo")
+    let mut cargo = Command::new("cargo");
+    // None past the one in front.
+    for (variable, _) in env::vars_os() {
+        let name = variable.to_string_lossy();
+        if matches!(&*name, "CC" | "HOST_CC" | "TARGET_CC") || name.starts_with("CC_") {
+            cargo.env_remove(&variable);
+        }
+    }
+    let status = cargo
         .current_dir(&root)
         .args([
             "build",
@@ -37,14 +44,10 @@ pub(super) fn release(epoch: u64) -> Result<PathBuf> {
         .env("CARGO_INCREMENTAL", "0")
         .env("CARGO_ENCODED_RUSTFLAGS", remaps(&root, &target).join("\u{1f}"))
         .env("PATH", path)
-        // OpenSSL keeps the time of its build.
-        .env("SOURCE_DATE_EPOCH", epoch.to_string())
+        // OpenSSL keeps the time of its build, and is not built again for another commit.
+        .env("SOURCE_DATE_EPOCH", "1")
         // Not that of the machine, which another one may lack.
         .env("LIBZ_SYS_STATIC", "1")
-        // Not past the compiler in front.
-        .env_remove("CC")
-        .env_remove("HOST_CC")
-        .env_remove("TARGET_CC")
         .stdin(Stdio::null())
         .status()
         .context("cannot start cargo")?;
@@ -59,21 +62,6 @@ pub(super) fn examples() -> Result<PathBuf> {
     let flags = remaps(&guests::root(), &target);
     guests::build_in(&target, &flags, &out, guests::Source::default())?;
     Ok(out)
-}
-
-/// Fails if one of these files has a path of this machine in it.
-pub(super) fn require_no_paths(files: &[File]) -> Result<()> {
-    let home = env::var_os("HOME").map(PathBuf::from);
-    let cargo = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let folders = [home.map(|home| home.join(".cargo")), cargo, Some(guests::root())];
-    for folder in folders.into_iter().flatten() {
-        let path = folder.to_string_lossy().into_owned();
-        for file in files {
-            let found = file.bytes.windows(path.len()).any(|part| part == path.as_bytes());
-            ensure!(!found, "{} names {path}, a folder of this machine", file.path);
-        }
-    }
-    Ok(())
 }
 
 /// Paths as the compiler writes them into messages of panics; a later one wins.

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{VERSION, licences, said_by};
+use super::{VERSION, libc, licences, said_by};
 use crate::guests;
 
 /// A file of an archive.
@@ -62,17 +62,25 @@ pub(super) fn gather(program: &Path, components: &Path, target: &str) -> Result<
         version.trim()
     );
     let root = guests::root();
+    let program_file = File {
+        mode: 0o755,
+        ..file("bin/sharemill", program)?
+    };
+    let needs = match libc::oldest(&program_file.bytes) {
+        Some(version) => format!("glibc {version} or newer"),
+        None => "nothing".to_owned(),
+    };
     let mut files = vec![
-        File {
-            mode: 0o755,
-            ..file("bin/sharemill", program)?
-        },
+        program_file,
         File::text("THIRD-PARTY-LICENCES.txt", licences::text(target)?),
     ];
     let readme = fs::read_to_string(root.join("xtask/dist/README.txt"))?;
     files.push(File::text(
         "README.txt",
-        readme.replace("VERSION", VERSION).replace("TARGET", target),
+        readme
+            .replace("VERSION", VERSION)
+            .replace("TARGET", target)
+            .replace("NEEDS", &needs),
     ));
     for (from, to) in OWN {
         files.push(file(to, &root.join(from))?);

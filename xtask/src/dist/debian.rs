@@ -5,6 +5,7 @@ use anyhow::{Context as _, Result};
 use super::VERSION;
 use super::archive::{ar, gzip, tar_gz};
 use super::contents::File;
+use super::libc;
 
 /// What Debian calls the platform; none where there is no Debian of it.
 pub(super) fn architecture(target: &str) -> Option<&'static str> {
@@ -23,7 +24,10 @@ pub(super) fn package(files: &[File], architecture: &str, epoch: u64) -> Result<
     }
     data.push(File::text("usr/share/doc/sharemill/copyright", COPYRIGHT));
     let program = files.iter().find(|file| file.path == "bin/sharemill");
-    let libc = libc(&program.context("there is no program")?.bytes);
+    let libc = match libc::oldest(&program.context("there is no program")?.bytes) {
+        Some(version) => format!("libc6 (>= {version})"),
+        None => "libc6".to_owned(),
+    };
     let size: usize = data.iter().map(|file| file.bytes.len().div_ceil(1_024)).sum();
     let control = [
         "Package: sharemill".to_owned(),
@@ -92,22 +96,6 @@ fn placed(file: &File) -> Result<Option<File>> {
     }))
 }
 
-/// The oldest C library that has everything that the program asks of it: the newest version that is named in it.
-fn libc(program: &[u8]) -> String {
-    const NAME: &[u8] = b"GLIBC_";
-    let versions = program.windows(NAME.len() + 8).filter_map(|window| {
-        let rest = window.strip_prefix(NAME)?;
-        let end = rest.iter().position(|byte| !(byte.is_ascii_digit() || *byte == b'.'))?;
-        let (major, minor) = std::str::from_utf8(rest.get(..end)?).ok()?.split_once('.')?;
-        let minor = minor.split('.').next()?;
-        Some((major.parse::<u32>().ok()?, minor.parse::<u32>().ok()?))
-    });
-    match versions.max() {
-        Some((major, minor)) => format!("libc6 (>= {major}.{minor})"),
-        None => "libc6".to_owned(),
-    }
-}
-
 const COPYRIGHT: &str = "\
 Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 Upstream-Name: Sharemill
@@ -148,15 +136,3 @@ if [ "$1" = purge ]; then
     fi
 fi
 "#;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_newest_version_of_the_c_library_counts() {
-        let program = b"\0GLIBC_2.9\0\0\0\0\0\0GLIBC_2.34\0\0\0\0\0GLIBC_2.2.5\0\0\0\0\0GLIBC_PRIVATE\0";
-        assert_eq!(libc(program), "libc6 (>= 2.34)");
-        assert_eq!(libc(b"nothing of the kind, in many bytes"), "libc6");
-    }
-}
