@@ -15,6 +15,8 @@ pub(crate) fn run(words: &[&str]) -> String {
         ["follow", url] => follow(url),
         ["headers", count] => headers(count.parse().unwrap_or(1)),
         ["many", url, count] => many(url, count.parse().unwrap_or(1)),
+        ["bare", authority, times] => bare(authority, times.parse().unwrap_or(1)),
+        ["length", authority, bytes] => length(authority, bytes),
         ["hurry", url] => ended(start("GET", url, 0, Some(0))),
         ["leave", url] => {
             // Neither waited for nor dropped.
@@ -73,9 +75,13 @@ fn start(method: &str, url: &str, bytes: usize, nanos: Option<u64>) -> Result<Fu
     Ok(pending)
 }
 
-/// A secret wherever a request has room for one; nobody is asked.
-pub(crate) fn tell(secret: &str) -> String {
+/// A secret wherever a request has room for one: to a server of that name, whom nobody knows, or to the one that is named, whose answer
+/// is told.
+pub(crate) fn tell(secret: &str, server: Option<&str>) -> String {
     let line: String = secret.split_whitespace().collect();
+    let (authority, place) = server
+        .and_then(|server| server.split_once('/'))
+        .unwrap_or((line.as_str(), "nobody"));
     let headers = [
         ("authorization".to_owned(), line.clone().into_bytes()),
         ("x-key".to_owned(), line.clone().into_bytes()),
@@ -85,10 +91,54 @@ pub(crate) fn tell(secret: &str) -> String {
     };
     let request = OutgoingRequest::new(headers);
     let set = request
-        .set_scheme(Some(&Scheme::Http))
-        .and_then(|()| request.set_authority(Some(&line)));
-    let set = set.and_then(|()| request.set_path_with_query(Some(&format!("/{line}?key={line}"))));
-    format!("{set:?}, {}", ended(outgoing_handler::handle(request, None)))
+        .set_method(&Method::Post)
+        .and_then(|()| request.set_scheme(Some(&Scheme::Http)))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(&format!("/{place}/{line}?key={line}"))));
+    let body = request.body().ok();
+    let pending = outgoing_handler::handle(request, None);
+    if let Some(body) = body.filter(|_| pending.is_ok()) {
+        if let Ok(stream) = body.write() {
+            let _ = stream.blocking_write_and_flush(secret.as_bytes());
+        }
+        let _ = OutgoingBody::finish(body, None);
+    }
+    match response(pending) {
+        Ok(response) => {
+            let entries = response.headers().entries();
+            let headers: Vec<String> = entries
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", String::from_utf8_lossy(value)))
+                .collect();
+            let mut bytes = Vec::new();
+            let end = read(&response, |part| bytes.extend(part));
+            let text = String::from_utf8_lossy(&bytes);
+            format!("{} with {}; {text}, {end}", response.status(), headers.join(", "))
+        }
+        Err(code) => format!("{set:?}, {code:?}"),
+    }
+}
+
+/// Requests that say nothing of a path: what came of the last one.
+fn bare(authority: &str, times: u32) -> String {
+    let mut told = String::new();
+    for _ in 0..times {
+        let request = OutgoingRequest::new(Fields::new());
+        let set = request.set_scheme(Some(&Scheme::Http));
+        let _ = set.and_then(|()| request.set_authority(Some(authority).filter(|text| *text != "-")));
+        told = ended(outgoing_handler::handle(request, None));
+    }
+    told
+}
+
+/// A request without a body, and with a length of one.
+fn length(authority: &str, bytes: &str) -> String {
+    let fields = Fields::new();
+    let _ = fields.append("content-length", bytes.as_bytes());
+    let request = OutgoingRequest::new(fields);
+    let set = request.set_scheme(Some(&Scheme::Http));
+    let _ = set.and_then(|()| request.set_authority(Some(authority)));
+    ended(outgoing_handler::handle(request, None))
 }
 
 fn response(pending: Result<FutureIncomingResponse, ErrorCode>) -> Result<IncomingResponse, ErrorCode> {
@@ -102,23 +152,27 @@ fn response(pending: Result<FutureIncomingResponse, ErrorCode>) -> Result<Incomi
 
 fn ended(pending: Result<FutureIncomingResponse, ErrorCode>) -> String {
     match response(pending) {
-        Ok(response) => format!("{} and {}", response.status(), read(&response)),
+        Ok(response) => {
+            let mut bytes = 0;
+            let end = read(&response, |part| bytes += part.len());
+            format!("{} and {bytes} {end}", response.status())
+        }
         Err(code) => format!("{code:?}"),
     }
 }
 
-fn read(response: &IncomingResponse) -> String {
+/// How the body ended.
+fn read(response: &IncomingResponse, mut part: impl FnMut(Vec<u8>)) -> String {
     let Ok(body) = response.consume() else {
         return "no body".to_owned();
     };
-    let mut bytes = 0;
     let end = {
         let Ok(stream) = body.stream() else {
             return "no stream".to_owned();
         };
         loop {
             match stream.blocking_read(64 << 10) {
-                Ok(part) => bytes += part.len(),
+                Ok(bytes) => part(bytes),
                 Err(StreamError::Closed) => break "bytes".to_owned(),
                 Err(StreamError::LastOperationFailed(error)) => {
                     break format!("bytes, then {:?}", http_error_code(&error));
@@ -127,7 +181,7 @@ fn read(response: &IncomingResponse) -> String {
         }
     };
     drop(IncomingBody::finish(body));
-    format!("{bytes} {end}")
+    end
 }
 
 /// As a client that follows redirects does, which is another request.

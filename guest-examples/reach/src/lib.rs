@@ -48,7 +48,8 @@ fn handle(record: Record) -> Result {
             say(&secret(name)?);
             std::process::exit(1)
         }
-        ["send", name] => http::tell(&secret(name)?),
+        ["send", name] => http::tell(&secret(name)?, None),
+        ["send", name, server] => http::tell(&secret(name)?, Some(server)),
         ["keep", name] => return Ok(Renew::now().checkpoint(format!("{} bytes", secret(name)?.len())).into()),
         _ => return Ok(Outcome::reject(format_args!("unknown command {text:?}"))),
     };

@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 
 use crate::host::until;
 use crate::support::Folder;
+use crate::web::{Then, Web, answer};
 
 const CANARY: &str = "canary-7f3a91";
 const LINES: [&str; 2] = ["first-line-of-a-canary", "second-line-of-it"];
@@ -23,11 +24,15 @@ component = \"reach.wasm\"
 topic = \"t\"
 attempts = 1
 secrets = { KEY = { env = \"CANARY\" }, PEM = { file = \"key.pem\" } }
-grants = { http = [{ url = \"http://127.0.0.1:9\", methods = [\"GET\"] }] }
+grants = { http = [{ url = \"http://SERVER\", methods = [\"POST\"] }] }
 ";
 
 fn folder() -> Folder {
-    let folder = Folder::with_guest("reach", MANIFEST);
+    with_server("127.0.0.1:9")
+}
+
+fn with_server(server: &str) -> Folder {
+    let folder = Folder::with_guest("reach", &MANIFEST.replace("SERVER", server));
     let key = folder.file("key.pem", &format!("{}\n{}\n", LINES[0], LINES[1]));
     fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
     folder
@@ -78,10 +83,31 @@ fn files(folder: &Path) -> Vec<std::path::PathBuf> {
     found
 }
 
+/// Gives back what it got, in an answer, in half of one, and in what is none; or ends the connection.
+fn mirror() -> Web {
+    Web::start(|asked, out| {
+        let place = asked.path.split('/').nth(1).unwrap_or_default();
+        let key = format!("x-key: {}", asked.header("x-key").unwrap_or_default());
+        let body = format!("{} {key} {}", asked.path, String::from_utf8_lossy(&asked.body));
+        // The client may have gone.
+        drop(match place {
+            "whole" => return answer(out, "200 OK", &[&key], &body),
+            "half" => write!(out, "HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n{key}\r\n\r\n{body}"),
+            "garbled" => write!(out, "{body}\r\n\r\n"),
+            _ => Ok(()),
+        });
+        Then::Close
+    })
+}
+
+const PLACES: [&str; 4] = ["whole", "half", "garbled", "ended"];
+
 /// Everywhere where the host repeats what a handler says, does, or dies of.
 #[test]
 fn a_secret_is_found_nowhere() {
-    let folder = folder();
+    let web = mirror();
+    let server = format!("127.0.0.1:{}", web.port());
+    let folder = with_server(&server);
     let commands = [
         "say",
         "say-cut",
@@ -91,10 +117,13 @@ fn a_secret_is_found_nowhere() {
         "send",
         "keep",
     ];
-    let values: Vec<String> = commands
+    let mut values: Vec<String> = commands
         .iter()
         .flat_map(|command| ["KEY", "PEM"].map(|name| format!("{command} {name}")))
         .collect();
+    for place in PLACES {
+        values.extend(["KEY", "PEM"].map(|name| format!("send {name} {server}/{place}")));
+    }
     let letters = values.iter().filter(|value| !value.starts_with("keep")).count();
     let arguments: Vec<&str> = ["produce", "t"]
         .into_iter()
@@ -132,7 +161,13 @@ fn a_secret_is_found_nowhere() {
     for offset in 0..letters {
         let shown = said(&folder, &["dead", "show", &format!("d.dead/0/{offset}")]);
         let is_said = shown.contains("printed ***") && shown.contains("complained of ***");
-        assert!(is_said || shown.contains("HttpRequestDenied"), "{shown}");
+        let is_sent = [
+            "HttpRequestDenied",
+            "x-key: ***",
+            "HttpProtocolError",
+            "ConnectionTerminated",
+        ];
+        assert!(is_said || is_sent.iter().any(|sent| shown.contains(sent)), "{shown}");
         silent("dead show", &shown);
         silent(
             "dead show",
@@ -164,6 +199,15 @@ fn a_secret_is_found_nowhere() {
         "{log}"
     );
     silent("the log", &log);
+    // They did go over the wire.
+    let asked = web.asked();
+    for place in PLACES {
+        let mut there = asked
+            .iter()
+            .filter(|asked| asked.path.starts_with(&format!("/{place}/")));
+        let is_sent = |asked: &crate::web::Asked| asked.header("authorization") == Some(CANARY);
+        assert!(there.any(is_sent), "{place}: {asked:?}");
+    }
 
     for value in &values {
         for format in ["table", "json"] {

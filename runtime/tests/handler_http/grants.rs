@@ -72,6 +72,36 @@ async fn what_is_not_granted_is_refused_and_said() {
     assert!(web.asked().is_empty() && other.asked().is_empty());
 }
 
+/// WASI lets a request do without a path.
+#[tokio::test]
+async fn a_request_without_a_path_asks_for_the_root() {
+    let web = hello();
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET"], &[])], |_| {});
+    let told = reach.told(&format!("http bare 127.0.0.1:{} 1", web.port())).await;
+    assert_eq!(told, "200 and 5 bytes");
+    assert_eq!(web.asked()[0].path, "/");
+    assert_eq!(reach.logged(&web), "");
+}
+
+/// Also what never comes as far as the grants.
+#[tokio::test]
+async fn what_is_no_request_is_said() {
+    let web = hello();
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET"], &[])], |_| {});
+    let mut told = Vec::new();
+    for command in ["bare - 1".to_owned(), format!("length 127.0.0.1:{} 5", web.port())] {
+        let code = reach.told(&format!("http {command}")).await;
+        told.push(format!("{code}\n{}", reach.logged(&web)));
+    }
+    insta::assert_snapshot!(told.join("\n"), @"
+    ErrorCode::HttpRequestUriInvalid
+    Warn wasi:http: a request cannot be sent (ErrorCode::HttpRequestUriInvalid): give it an authority, and `content-length` only with a body of that length
+    ErrorCode::HttpRequestBodySize(Some(0))
+    Warn wasi:http: a request cannot be sent (ErrorCode::HttpRequestBodySize(Some(0))): give it an authority, and `content-length` only with a body of that length
+    ");
+    assert!(web.asked().is_empty());
+}
+
 /// A URL where a path belongs, and headers that would say something else about where it goes.
 #[tokio::test]
 async fn neither_path_nor_headers_lead_elsewhere() {
@@ -208,6 +238,10 @@ async fn requests_are_counted_by_what_came_of_them() {
             let _ = out.write_all(b"SSH-2.0-OpenSSH_9.2\r\n\r\n");
             Then::Close
         }
+        "/half" => {
+            let _ = out.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf");
+            Then::Close
+        }
         _ => answer(out, "503 Service Unavailable", &[], "not now"),
     });
     let url = |path: &str| web.url(path);
@@ -221,13 +255,16 @@ async fn requests_are_counted_by_what_came_of_them() {
         format!("http send DELETE {}", url("/")),
         "http send GET http://elsewhere.example.com/".to_owned(),
         format!("http body {} 1025", url("/")),
+        // A head without the body that it announces.
+        format!("http send GET {}", url("/half")),
+        "http bare - 1".to_owned(),
     ] {
         reach.told(&command).await;
     }
     let late = format!("http send GET {}", url("/silent"));
     reach.call(&late, &CallControl::new(SOON)).await;
     // The last one, too, is over when its connection is.
-    for _ in 0..5 {
+    for _ in 0..6 {
         web.ended().await;
     }
     let page = shown.render();
@@ -236,7 +273,7 @@ async fn requests_are_counted_by_what_came_of_them() {
     insta::assert_snapshot!(counted.join("\n"), @r#"
     # TYPE sharemill_http_requests_total counter
     sharemill_http_requests_total{deployment="reach",result="answered"} 2
-    sharemill_http_requests_total{deployment="reach",result="failed"} 2
-    sharemill_http_requests_total{deployment="reach",result="refused"} 3
+    sharemill_http_requests_total{deployment="reach",result="failed"} 3
+    sharemill_http_requests_total{deployment="reach",result="refused"} 4
     "#);
 }

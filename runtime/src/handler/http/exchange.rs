@@ -3,8 +3,8 @@
 
 use std::future::Future;
 use std::pin::pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http_body_util::BodyExt as _;
@@ -39,6 +39,25 @@ pub(super) struct Exchange {
     pub(super) target: Target,
     /// Bytes of a request's body that is over the limit; else 0.
     pub(super) over: Arc<AtomicU64>,
+    pub(super) came: Came,
+}
+
+/// What came of a request, as it is counted.
+#[derive(Default)]
+pub(super) struct Came {
+    is_answered: AtomicBool,
+    /// Result of the first refusal, which may be one of the body.
+    refused: OnceLock<&'static str>,
+}
+
+/// Once for each, those included that nobody waits for any longer.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let came = &self.came;
+        let answered = came.is_answered.load(Ordering::Relaxed).then_some("answered");
+        let result = came.refused.get().copied().or(answered);
+        self.policy.count(result.unwrap_or("failed"));
+    }
 }
 
 /// Keeps the connection going until the response is read.
@@ -60,6 +79,7 @@ impl Exchange {
 
     /// Says it to the log, and as a code to the handler.
     pub(super) fn refuse(&self, refusal: &Refusal) -> Error {
+        self.came.refused.get_or_init(|| refusal.result());
         refuse(&self.sink, refusal)
     }
 
@@ -70,15 +90,10 @@ impl Exchange {
         options: RequestOptions,
     ) -> Result<(Response<WasiBody>, Io), Error> {
         let call = self.call.clone();
-        let mut counted = Counted {
-            policy: self.policy.clone(),
-            result: "failed",
-        };
         let sent = tokio::select! {
             sent = self.clone().send(request, options) => sent,
             () = call.over.cancelled() => Err(Refusal::CallOver { origin: self.origin().clone() }),
         };
-        counted.result = sent.as_ref().map_or_else(Refusal::result, |_| "answered");
         sent.map_err(|refusal| self.refuse(&refusal))
     }
 
@@ -126,6 +141,7 @@ impl Exchange {
         } else {
             Box::new(std::future::ready(Ok(())))
         };
+        self.came.is_answered.store(true, Ordering::Relaxed);
         let response = response.map(|body| {
             let received = Received {
                 body,
@@ -241,18 +257,6 @@ impl Exchange {
                 why: inner.map_or_else(|| error.to_string(), |inner| format!("{error}: {inner}")),
             }
         }
-    }
-}
-
-/// Counts a request once, those included that nobody waits for any longer.
-struct Counted {
-    policy: Arc<Policy>,
-    result: &'static str,
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.policy.count(self.result);
     }
 }
 

@@ -17,7 +17,9 @@ use hyper::{Request, Response};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::outgoing_handler;
 use wasmtime_wasi_http::p2::bindings::http::types::ErrorCode;
+use wasmtime_wasi_http::p2::types::{HostFutureIncomingResponse, HostOutgoingRequest};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use super::log_sink::LogSink;
@@ -27,7 +29,7 @@ use crate::config::{HttpGrant, HttpLimits};
 use crate::metrics::names;
 pub(super) use client::Client;
 pub use client::Resolver;
-use exchange::{Exchange, refuse};
+use exchange::{Came, Exchange, refuse};
 use refusal::Refusal;
 
 /// What a deployment allows, and its free connections.
@@ -122,6 +124,7 @@ impl Hooks {
             under_way: self.call.under_way.clone(),
             target,
             over: Arc::new(AtomicU64::new(0)),
+            came: Came::default(),
         })
     }
 }
@@ -166,8 +169,15 @@ impl WasiHttpView for HostState {
 /// Adds what `load` refuses to components that are not granted it.
 pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker)?;
-    // An error that comes while a body is read has its code in another type than the one that is looked for.
     linker.allow_shadowing(true);
+    add_own(linker)?;
+    linker.allow_shadowing(false);
+    Ok(())
+}
+
+/// What is done in another way here.
+fn add_own(linker: &mut Linker<HostState>) -> wasmtime::Result<()> {
+    // An error that comes while a body is read has its code in another type than the one that is looked for.
     linker.instance(TYPES)?.func_wrap(
         "http-error-code",
         |store, (error,): (Resource<wasmtime::Error>,)| -> wasmtime::Result<(Option<ErrorCode>,)> {
@@ -176,8 +186,36 @@ pub(super) fn add_to_linker(linker: &mut Linker<HostState>) -> wasmtime::Result<
             Ok((code.or_else(|| error.downcast_ref::<Error>().and_then(code_of)),))
         },
     )?;
-    linker.allow_shadowing(false);
-    Ok(())
+    linker.instance(HANDLER)?.func_wrap(
+        "handle",
+        |mut store, (request, options): (Resource<HostOutgoingRequest>, Option<Resource<RequestOptions>>)| {
+            handle(store.data_mut(), request, options).map(|handled| (handled,))
+        },
+    )
+}
+
+type Handled = Result<Resource<HostFutureIncomingResponse>, ErrorCode>;
+
+/// A request need not have a path; one that is not sent is told and counted like those that [`Hooks::send_request`] refuses.
+fn handle(
+    state: &mut HostState,
+    request: Resource<HostOutgoingRequest>,
+    options: Option<Resource<RequestOptions>>,
+) -> wasmtime::Result<Handled> {
+    let begun = state.outgoing().1.get_mut(&request)?;
+    begun.path_with_query.get_or_insert_with(|| "/".to_owned());
+    let handled = outgoing_handler::Host::handle(&mut state.http(), request, options);
+    let code = match handled {
+        Ok(pending) => return Ok(Ok(pending)),
+        Err(error) => error.downcast()?,
+    };
+    let hooks = &state.outgoing().0.hooks;
+    let refusal = Refusal::Malformed {
+        why: format!("{code:?}"),
+    };
+    hooks.policy.count(refusal.result());
+    refuse(&hooks.sink, &refusal);
+    Ok(Err(code))
 }
 
 /// Of what can end a body.
@@ -194,9 +232,35 @@ fn code_of(error: &Error) -> Option<ErrorCode> {
 }
 
 const TYPES: &str = "wasi:http/types@0.2.12";
+const HANDLER: &str = "wasi:http/outgoing-handler@0.2.12";
 /// Requests of one call under way at a time.
 const REQUESTS_MOST: usize = 16;
 /// What a header takes in memory beside its bytes is up to so many times them.
 const FIELD_OVERHEAD: usize = 8;
 /// What one write of a body may bring.
 const CHUNK_BYTES: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+
+    /// Under another version they would be added beside what they stand for.
+    #[test]
+    fn what_is_done_in_another_way_is_there_before() {
+        let engine = wasmtime::Engine::default();
+        let both = |linker: &mut Linker<HostState>, has_theirs: bool| {
+            if has_theirs {
+                wasmtime_wasi_http::p2::add_only_http_to_linker_async(linker).unwrap();
+            }
+            let instances = [(TYPES, "http-error-code"), (HANDLER, "handle")];
+            instances.map(|(instance, name)| {
+                let added = linker.instance(instance).unwrap().func_wrap(name, |_, ()| Ok(()));
+                added.is_ok()
+            })
+        };
+        assert_eq!(both(&mut Linker::new(&engine), true), [false; 2]);
+        assert_eq!(both(&mut Linker::new(&engine), false), [true; 2]);
+    }
+}

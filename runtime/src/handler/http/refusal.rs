@@ -24,6 +24,10 @@ pub(super) enum Refusal {
     #[error("{what}: send a path, and as authority a name or an address with a port, if any")]
     NoTarget { what: String },
     #[error(
+        "a request cannot be sent ({why}): give it an authority, and `content-length` only with a body of that length"
+    )]
+    Malformed { why: String },
+    #[error(
         "{origin} has the address {address}, which is {kind}: name it in `addresses` of its `grants.http` if that is meant"
     )]
     Address {
@@ -91,6 +95,7 @@ impl Refusal {
             Self::NotGranted { .. }
             | Self::Method { .. }
             | Self::NoTarget { .. }
+            | Self::Malformed { .. }
             | Self::Address { .. }
             | Self::PerCall { .. }
             | Self::Connections { .. }
@@ -134,7 +139,7 @@ impl Refusal {
             Self::RequestBody { size, .. } => Error::HttpRequestBodySize(Some(*size)),
             Self::ResponseHead { limit, .. } => Error::HttpResponseHeaderSectionSize(u32::try_from(*limit).ok()),
             Self::ResponseBody { size, .. } => Error::HttpResponseBodySize(Some(*size)),
-            Self::Protocol { .. } => Error::HttpProtocolError,
+            Self::Malformed { .. } | Self::Protocol { .. } => Error::HttpProtocolError,
             Self::Ended { .. } | Self::CallOver { .. } => Error::ConnectionTerminated,
             Self::Unfinished { .. } => Error::HttpRequestBodySize(None),
         }
