@@ -74,8 +74,10 @@ impl Secrets {
                 );
                 return Err(refused(objection, "break it into lines, or take a shorter one"));
             }
-            let lines = value.lines().filter(|line| line.len() >= Self::BYTES_MIN);
-            wanted.extend(lines.map(str::to_owned));
+            let lines = value.lines().map(str::trim);
+            // The frame of a key says nothing of it, and stands in other texts, too.
+            let tells = |line: &&str| line.len() >= Self::BYTES_MIN && !line.starts_with("-----");
+            wanted.extend(lines.filter(tells).map(str::to_owned));
             wanted.insert(value.clone());
         }
         let longest = wanted.iter().map(String::len).max().unwrap_or_default();
@@ -135,10 +137,14 @@ impl Secrets {
 
     /// Takes out of a text that its handler has cut, and marked so, what is left of a secret before the mark.
     pub(super) fn mend_cut(&self, text: &mut String) {
-        let marked = CUT_MARKS.iter().find_map(|mark| text.strip_suffix(mark));
-        if let Some(head) = marked {
+        let marked = CUT_MARKS
+            .iter()
+            .find_map(|(mark, least)| Some((text.strip_suffix(mark)?, *least)));
+        if let Some((head, least)) = marked {
             let range = self.before_cut(head, head.len()).len()..head.len();
-            text.replace_range(range, "");
+            if range.len() >= least {
+                text.replace_range(range, "");
+            }
         }
     }
 
@@ -194,8 +200,12 @@ impl Secrets {
 }
 
 const MASK: &str = "***";
-/// The SDK's, and those of people.
-const CUT_MARKS: [&str; 3] = [" [cut]", "\u{2026}", "..."];
+/// The SDK's, and those of people, who write them where nothing is cut, too; how many bytes before it are no chance.
+const CUT_MARKS: [(&str, usize); 3] = [
+    (" [cut]", 1),
+    ("\u{2026}", Secrets::BYTES_MIN),
+    ("...", Secrets::BYTES_MIN),
+];
 
 #[cfg(test)]
 mod tests {
@@ -235,6 +245,18 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_a_secret_are_found_as_others_print_them() {
+        let secrets = secrets(&["-----BEGIN KEY-----\n  c2VjcmV0LWtleQ==\n        \n-----END KEY-----\n"]);
+        for (text, masked) in [
+            ("cannot parse c2VjcmV0LWtleQ==", "cannot parse ***"),
+            ("-----BEGIN KEY----- is missing", "-----BEGIN KEY----- is missing"),
+            ("a        b", "a        b"),
+        ] {
+            assert_eq!(secrets.mask(text), masked);
+        }
+    }
+
+    #[test]
     fn a_cut_leaves_no_part_of_a_secret() {
         let secrets = secrets(&["abcdefgh1234"]);
         for before in 0..40 {
@@ -257,11 +279,17 @@ mod tests {
     #[test]
     fn a_cut_of_the_handler_s_leaves_no_part_of_a_secret() {
         let secrets = secrets(&["abcdefgh1234"]);
-        for mark in CUT_MARKS {
+        for (mark, least) in CUT_MARKS {
             for left in 0..=12 {
-                let mut text = format!("reason: {}{mark}", "abcdefgh1234".get(..left).unwrap());
+                let part = "abcdefgh1234".get(..left).unwrap();
+                let mut text = format!("reason: {part}{mark}");
                 secrets.mend_cut(&mut text);
-                let wanted = if left == 12 { "***" } else { "" };
+                let wanted = match left {
+                    12 => "***",
+                    // The end of a word may be no more than that.
+                    _ if left < least => part,
+                    _ => "",
+                };
                 assert_eq!(secrets.mask(&text), format!("reason: {wanted}{mark}"), "{left}");
             }
         }
