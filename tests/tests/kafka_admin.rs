@@ -811,6 +811,7 @@ fn what_stops_a_command_is_said_with_a_way_out() {
     );
     assert_eq!(found["archived"][0]["offset"], 0);
     to_read_is_not_to_write(&servers, &|arguments| as_worker(PASSWORD, arguments));
+    letters_may_be_elsewhere(&rig, &|arguments| as_worker(PASSWORD, arguments));
 }
 
 fn to_read_is_not_to_write(servers: &str, as_worker: &dyn Fn(&[&str]) -> Output) {
@@ -833,6 +834,23 @@ fn to_read_is_not_to_write(servers: &str, as_worker: &dyn Fn(&[&str]) -> Output)
         1,
         &["User:worker needs DESCRIBE on topic packers.dead", "kafka-acls.sh"],
     );
+}
+
+/// The usual topic is not there, and the worker may not ask for another one.
+fn letters_may_be_elsewhere(rig: &Rig, as_worker: &dyn Fn(&[&str]) -> Output) {
+    let principal = ["--add", "--allow-principal", "User:worker"];
+    rig.tool(
+        ACLS,
+        &[&principal[..], &["--operation", "Describe", "--topic", "packers.dead"]].concat(),
+    );
+    until("the group's settings are asked for", || {
+        let output = as_worker(&["dead", "list", "--group", "packers"]);
+        assert_eq!(output.code, Some(1), "{output:?}");
+        output
+            .stderr
+            .contains("User:worker needs DESCRIBE_CONFIGS on group packers")
+            .then_some(())
+    });
 }
 
 /// Of two topics of letters, one may be read.

@@ -190,11 +190,16 @@ impl KafkaAdmin {
             });
         }
         let ours = &self.beside.dead_letters;
-        let mut set = BTreeMap::new();
+        let (mut set, mut untold) = (BTreeMap::new(), None);
         for listing in self.client.groups().await? {
             let settings = match self.client.settings(&ConfigOf::Group(listing.group.clone())).await {
                 // Its letters may be named by --topic.
-                Err(error) if error.denied().is_some() => continue,
+                Err(error) if error.denied().is_some() => {
+                    if filter.group.as_ref() == Some(&listing.group) && !ours.contains_key(&listing.group) {
+                        untold = Some(error);
+                    }
+                    continue;
+                }
                 other => other?,
             };
             let topic = settings.into_iter().find(|one| one.name == BROKERS_TOPIC);
@@ -212,7 +217,12 @@ impl KafkaAdmin {
         for (topic, access) in self.client.access(&names).await? {
             let is_meant = meant.contains(&topic);
             match access.presence {
-                Presence::Missing => {}
+                Presence::Missing => {
+                    // The brokers may have been told another one.
+                    if is_meant && let Some(error) = untold.take() {
+                        return Err(error.into());
+                    }
+                }
                 // Says who lacks what, and how it is granted.
                 Presence::Hidden if is_meant => drop(self.client.topic(&topic).await?),
                 Presence::There if is_meant || access.allows(Operation::Read) != Some(false) => found.read.push(topic),
