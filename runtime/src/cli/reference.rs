@@ -69,7 +69,12 @@ fn describe(page: &mut String, command: &Command) {
         let _ = writeln!(page, "| `{}` | {} |", spelled(argument), explained(argument));
     }
     if let Some(more) = command.get_after_long_help().or(command.get_after_help()) {
-        let _ = writeln!(page, "\n{}", escaped(&more.to_string()));
+        let more = more.to_string();
+        let _ = if more.contains('\n') {
+            writeln!(page, "\n```text\n{}\n```", more.trim_end())
+        } else {
+            writeln!(page, "\n{}", escaped(&more))
+        };
     }
 }
 

@@ -260,6 +260,13 @@ impl FromStr for Network {
                 .ok_or("has too many bits behind its /")?,
             None => most,
         };
+        let others = match address {
+            IpAddr::V4(address) => address.to_bits().checked_shl(bits.into()).unwrap_or_default() != 0,
+            IpAddr::V6(address) => address.to_bits().checked_shl(bits.into()).unwrap_or_default() != 0,
+        };
+        if others {
+            return Err("is an address within a network: give it without the /, or the first address of the network");
+        }
         Ok(Self { address, bits })
     }
 }
@@ -401,7 +408,17 @@ mod tests {
         assert!(!contains("0.0.0.0/0", "::1"));
         assert!(contains("fd00::/8", "fdff::1"));
         assert!(!contains("10.0.0.0/8", "::ffff:10.0.0.1"));
-        for text in ["10.0.0.0/33", "10.0.0.0/-1", "10.0.0", "a", "", "::/129", "10.0.0.1/"] {
+        for text in [
+            "10.0.0.0/33",
+            "10.0.0.0/-1",
+            "10.0.0",
+            "a",
+            "",
+            "::/129",
+            "10.0.0.1/",
+            "10.0.0.1/8",
+            "fd00::1/8",
+        ] {
             assert!(text.parse::<Network>().is_err(), "{text}");
         }
         let printed = |text: &str| text.parse::<Network>().unwrap().to_string();

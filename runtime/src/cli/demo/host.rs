@@ -109,7 +109,8 @@ impl Host {
     fn wait_until_running(&mut self) -> Result<String> {
         let start = Instant::now();
         loop {
-            let text = fs::read_to_string(&self.log)?;
+            // It may end within a character.
+            let text = String::from_utf8_lossy(&fs::read(&self.log)?).into_owned();
             let mut address = None;
             for line in text.lines() {
                 // The last line may be half written.

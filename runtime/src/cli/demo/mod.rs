@@ -47,11 +47,12 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     }
     // It waits for processes.
     let done = tokio::task::spawn_blocking(move || play(&args, &examples));
-    let differences = match done.await {
-        Ok(Ok(differences)) => differences,
+    let (report, differences) = match done.await {
+        Ok(Ok(played)) => played,
         Ok(Err(error)) => return Err(Failure::new(format!("{error:#}"))),
         Err(error) => return Err(Failure::new(format!("the demo itself failed: {error}"))),
     };
+    output::data(&report)?;
     match differences {
         0 => Ok(()),
         count => Err(Failure::new(format!(
@@ -61,8 +62,8 @@ pub(super) async fn run(args: DemoArgs) -> Result<(), Failure> {
     }
 }
 
-/// Returns how many differences it found.
-fn play(args: &DemoArgs, examples: &std::path::Path) -> Result<usize> {
+/// The report, and how many differences there are.
+fn play(args: &DemoArgs, examples: &std::path::Path) -> Result<(String, usize)> {
     let start = Instant::now();
     let binary = std::env::current_exe().context("cannot find this program")?;
     say("stage 1 of 3: find files and damage some of the copies (about 2 s)");
@@ -84,15 +85,14 @@ fn play(args: &DemoArgs, examples: &std::path::Path) -> Result<usize> {
     let played = play::play(&binary, &room, &plan, &receiver)?;
     say("stage 3 of 3: compare the counts with what is on disk (about 1 s)");
     let books = check::check(&binary, &room, &plan, &played, &signing_key)?;
-    output::data(&report::text(&report::Report {
+    let report = report::text(&report::Report {
         books: &books,
         played: &played,
         binary: &binary,
         room: &room,
         all: start.elapsed(),
-    }))
-    .map_err(|_| anyhow::anyhow!("the report cannot be written to standard output"))?;
-    Ok(books.differences.len())
+    });
+    Ok((report, books.differences.len()))
 }
 
 /// Lets time pass between two looks at a process that tells nobody.

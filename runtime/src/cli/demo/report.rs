@@ -149,5 +149,14 @@ fn shown(path: &Path) -> String {
     let path: PathBuf = path
         .strip_prefix(here)
         .map_or_else(|_| path.to_path_buf(), Path::to_path_buf);
-    path.display().to_string()
+    quoted(&path.display().to_string())
+}
+
+/// As a shell takes it for one word.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+,:=@%".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
