@@ -55,17 +55,8 @@ pub(super) fn release() -> Result<PathBuf> {
     Ok(target.join("release").join("sharemill"))
 }
 
-/// Builds the examples alike, and says where they are.
-pub(super) fn examples() -> Result<PathBuf> {
-    let target = guests::target_dir().join("dist-build").join("guests");
-    let out = target.join("components");
-    let flags = remaps(&guests::root(), &target);
-    guests::build_in(&target, &flags, &out, guests::Source::default())?;
-    Ok(out)
-}
-
 /// Paths as the compiler writes them into messages of panics; a later one wins.
-fn remaps(root: &Path, target: &Path) -> Vec<String> {
+pub(super) fn remaps(root: &Path, target: &Path) -> Vec<String> {
     let home = |variable: &str, folder: &str| {
         let home = env::var_os("HOME").map(|home| Path::new(&home).join(folder));
         env::var_os(variable).map(PathBuf::from).or(home)

@@ -5,6 +5,7 @@ mod archive;
 mod build;
 mod contents;
 mod debian;
+mod examples;
 mod libc;
 mod licences;
 mod paths;
@@ -50,7 +51,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let components = if let Some(folder) = &arguments.examples {
         folder.clone()
     } else {
-        build::examples()?
+        examples::build()?
     };
     let program = if let Some(file) = &arguments.binary {
         file.clone()

@@ -53,11 +53,17 @@ pub(crate) fn build_and_check() -> Result<()> {
 
 /// Builds every guest and returns the paths of the components, sorted by name.
 pub(crate) fn build(out: &Path, source: Source) -> Result<Vec<PathBuf>> {
-    build_in(&build_dir(), &[], out, source)
+    build_in(&root().join("guest-examples"), &build_dir(), &[], out, source)
 }
 
-/// The same in another target folder, with flags for the compiler.
-pub(crate) fn build_in(target: &Path, flags: &[String], out: &Path, source: Source) -> Result<Vec<PathBuf>> {
+/// The same of a copy of their workspace, in another target folder, with flags for the compiler.
+pub(crate) fn build_in(
+    workspace: &Path,
+    target: &Path,
+    flags: &[String],
+    out: &Path,
+    source: Source,
+) -> Result<Vec<PathBuf>> {
     let toolchain = Toolchain::prepare(source)?;
     fs::create_dir_all(out).with_context(|| format!("cannot create {}", out.display()))?;
     // Tests build a project as a user would, with the compiler that was found here.
@@ -67,7 +73,7 @@ pub(crate) fn build_in(target: &Path, flags: &[String], out: &Path, source: Sour
     for group in &GROUPS {
         say(&format!("build {} ({})", group.what, group.expected));
         let start = Instant::now();
-        for (name, wasm) in build_group(&toolchain, group, target, flags)? {
+        for (name, wasm) in build_group(&toolchain, group, workspace, target, flags)? {
             let component = out.join(format!("{name}.wasm"));
             copy_if_changed(&wasm, &component)?;
             components.push(component);
@@ -88,7 +94,6 @@ pub(crate) fn default_out() -> PathBuf {
 struct Group {
     what: &'static str,
     expected: &'static str,
-    workspace: &'static str,
     selection: &'static [&'static str],
     target: &'static str,
 }
@@ -97,7 +102,6 @@ const GROUPS: [Group; 3] = [
     Group {
         what: "the example and hostile guests",
         expected: "about 30 s the first time, then 1 s",
-        workspace: "guest-examples",
         selection: &[
             "--workspace",
             "--exclude",
@@ -110,14 +114,12 @@ const GROUPS: [Group; 3] = [
     Group {
         what: "bench-accept",
         expected: "about 5 s the first time, then 1 s",
-        workspace: "guest-examples",
         selection: &["--package", "bench-accept"],
         target: toolchain::WASIP2,
     },
     Group {
         what: "bench-accept-lean",
         expected: "about 5 s the first time, then 1 s",
-        workspace: "guest-examples",
         selection: &["--package", "bench-accept-lean"],
         target: toolchain::UNKNOWN,
     },
@@ -127,6 +129,7 @@ const GROUPS: [Group; 3] = [
 fn build_group(
     toolchain: &Toolchain,
     group: &Group,
+    workspace: &Path,
     target: &Path,
     flags: &[String],
 ) -> Result<Vec<(String, PathBuf)>> {
@@ -135,7 +138,7 @@ fn build_group(
         cargo.env("CARGO_ENCODED_RUSTFLAGS", flags.join("\u{1f}"));
     }
     let output = cargo
-        .current_dir(root().join(group.workspace))
+        .current_dir(workspace)
         .args([
             "build",
             "--release",
