@@ -39,7 +39,7 @@ fn handle(record: Record) -> Result {
     Ok(Outcome::accept())
 }
 
-/// The deployment's setting `limit`, or 30. An error here is one by `?`: the record comes back when the setting is right.
+/// `limit` of the deployment's `grants.config`, or 30. An error here is one by `?`: the record comes back, with the value as it is then.
 fn limit() -> Result<f64> {
     let setting = config::get("limit")?;
     Ok(setting.map_or(Ok(30.0), |text| text.parse())?)

@@ -1,26 +1,26 @@
-//! The deployment's settings for this handler, through `wasi:config`. A handler that wants them checked before its first
-//! record uses `#[handler(configure = ..)]` instead.
+//! What the deployment gives by name, through `wasi:config`: the values of its `grants.config`, and its `secrets`. Its `settings` are not
+//! among them: `#[handler(configure = ..)]` is given these.
 use std::fmt;
 
 use crate::host;
 
-/// The setting of this name, if the deployment has it.
+/// The value of this name in the deployment's `grants.config`, or its secret of this name; `None` where it has neither.
 ///
 /// # Errors
-/// The host could not read it.
+/// The host could not answer.
 pub fn get(name: &str) -> Result<Option<String>, ConfigError> {
     host::config_get(name)
 }
 
-/// All settings.
+/// All values and secrets.
 ///
 /// # Errors
-/// The host could not read them.
+/// The host could not answer.
 pub fn all() -> Result<Vec<(String, String)>, ConfigError> {
     host::config_get_all()
 }
 
-/// Why a setting could not be read.
+/// Why the host could not answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError(pub(crate) String);
 

@@ -2,7 +2,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
-/// The deployment's settings for this handler.
+/// `settings` of the deployment, as `#[handler(configure = ..)]` is given them. What [`crate::config`] answers is not among them.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     pairs: Vec<(String, String)>,

@@ -42,7 +42,7 @@ pub struct Host {
     pub lease: Result<Duration, LeaseError>,
     /// Answers `Record::emit` and `send`; what is produced is kept only where it is `Ok`.
     pub produce: Result<(), ProducerError>,
-    /// Answers `config`.
+    /// Answers `config::get` and `config::all`: values of `grants.config` and secrets.
     pub settings: Vec<(String, String)>,
     /// The least severe level that is kept in `logged`.
     pub threshold: Level,
