@@ -16,6 +16,7 @@ pub(crate) fn run(words: &[&str]) -> String {
         ["headers", count] => headers(count.parse().unwrap_or(1)),
         ["many", url, count] => many(url, count.parse().unwrap_or(1)),
         ["bare", authority, times] => bare(authority, times.parse().unwrap_or(1)),
+        ["write", method, url, bytes, is_announced] => write(method, url, bytes.parse().unwrap_or(1), is_announced),
         ["length", authority, bytes] => length(authority, bytes),
         ["hurry", url] => ended(start("GET", url, 0, Some(0))),
         ["leave", url] => {
@@ -35,7 +36,7 @@ pub(crate) fn run(words: &[&str]) -> String {
     }
 }
 
-fn start(method: &str, url: &str, bytes: usize, nanos: Option<u64>) -> Result<FutureIncomingResponse, ErrorCode> {
+fn request(method: &str, url: &str, fields: Fields) -> (OutgoingRequest, Result<(), ()>) {
     let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let scheme = match scheme {
@@ -48,13 +49,18 @@ fn start(method: &str, url: &str, bytes: usize, nanos: Option<u64>) -> Result<Fu
         "POST" => Method::Post,
         other => Method::Other(other.to_owned()),
     };
-    let request = OutgoingRequest::new(Fields::new());
+    let request = OutgoingRequest::new(fields);
     let set = request
         .set_method(&method)
-        .and_then(|()| request.set_scheme(Some(&scheme)));
-    set.and_then(|()| request.set_authority(Some(authority)))
-        .and_then(|()| request.set_path_with_query(Some(path)))
-        .map_err(|()| ErrorCode::InternalError(Some("refused when it was made".to_owned())))?;
+        .and_then(|()| request.set_scheme(Some(&scheme)))
+        .and_then(|()| request.set_authority(Some(authority)))
+        .and_then(|()| request.set_path_with_query(Some(path)));
+    (request, set)
+}
+
+fn start(method: &str, url: &str, bytes: usize, nanos: Option<u64>) -> Result<FutureIncomingResponse, ErrorCode> {
+    let (request, set) = request(method, url, Fields::new());
+    set.map_err(|()| ErrorCode::InternalError(Some("refused when it was made".to_owned())))?;
     let options = nanos.map(|nanos| {
         let options = RequestOptions::new();
         let _ = options.set_connect_timeout(Some(nanos));
@@ -129,6 +135,36 @@ fn bare(authority: &str, times: u32) -> String {
         told = ended(outgoing_handler::handle(request, None));
     }
     told
+}
+
+/// A body to its end, whatever becomes of the request, and then one look whether there is room for more: what each of them came to.
+fn write(method: &str, url: &str, bytes: usize, is_announced: &str) -> String {
+    let fields = Fields::new();
+    if is_announced == "announced" {
+        let _ = fields.append("content-length", bytes.to_string().as_bytes());
+    }
+    let (request, set) = request(method, url, fields);
+    let Ok(body) = request.body() else {
+        return "no body".to_owned();
+    };
+    let pending = match set.map(|()| outgoing_handler::handle(request, None)) {
+        Ok(Ok(pending)) => pending,
+        refused => return format!("at once: {refused:?}"),
+    };
+    let Ok(stream) = body.write() else {
+        return "no stream".to_owned();
+    };
+    let mut told = Vec::new();
+    for part in vec![b'x'; bytes].chunks(4096) {
+        told.push(format!("{:?}", stream.blocking_write_and_flush(part)));
+    }
+    told.dedup();
+    pending.subscribe().block();
+    told.push(format!("{:?}", stream.check_write().map(|room| room > 0)));
+    drop(stream);
+    told.push(format!("{:?}", OutgoingBody::finish(body, None)));
+    told.push(ended(Ok(pending)));
+    told.join(", ")
 }
 
 /// A request without a body, and with a length of one.

@@ -72,6 +72,40 @@ async fn what_is_not_granted_is_refused_and_said() {
     assert!(web.asked().is_empty() && other.asked().is_empty());
 }
 
+/// Libraries look for room once more after the last byte, when the server may have it all and the request be over: they took the closed
+/// stream for the answer.
+#[tokio::test]
+async fn a_body_can_be_written_to_its_end_whatever_becomes_of_the_request() {
+    let web = hello();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let nobody = format!("http://{nobody}");
+    let grants = vec![grant(&web.url(""), &["POST"], &[]), grant(&nobody, &["POST"], &[])];
+    let reach = Reach::new(grants, |limits| limits.request_bytes = 200_000);
+    for (bytes, way) in [
+        (5, "announced"),
+        (100_000, "announced"),
+        (5, "chunks"),
+        (100_000, "chunks"),
+    ] {
+        let there = reach
+            .told(&format!("http write POST {} {bytes} {way}", web.url("/")))
+            .await;
+        assert_eq!(there, "Ok(()), Ok(true), Ok(()), 200 and 5 bytes", "{bytes} {way}");
+        let nowhere = reach.told(&format!("http write POST {nobody}/ {bytes} {way}")).await;
+        assert_eq!(
+            nowhere, "Ok(()), Ok(true), Ok(()), ErrorCode::ConnectionRefused",
+            "{bytes} {way}"
+        );
+    }
+    assert_eq!(web.asked().len(), 4);
+    // What is refused before anything is begun is told at once.
+    let denied = reach.told(&format!("http write PUT {} 5 chunks", web.url("/"))).await;
+    assert_eq!(denied, "at once: Ok(Err(ErrorCode::HttpRequestDenied))");
+}
+
 /// WASI lets a request do without a path.
 #[tokio::test]
 async fn a_request_without_a_path_asks_for_the_root() {

@@ -7,19 +7,25 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
+use http_body_util::{BodyExt as _, Empty};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use tokio::runtime::Handle;
 use tokio::time::Sleep;
 use wasmtime_wasi_http::{Error, WasiBody};
 
+use super::Call;
 use super::exchange::Exchange;
 use super::refusal::Refusal;
 
 /// The body of a request. What is over the limit ends it, and is left in `over` for whoever waits for the response.
 pub(super) struct Sent {
     pub(super) body: WasiBody,
+    pub(super) is_ended: bool,
     pub(super) bytes: u64,
     pub(super) limit: u64,
     pub(super) over: Arc<AtomicU64>,
+    pub(super) call: Arc<Call>,
+    pub(super) under_way: Arc<()>,
 }
 
 impl Body for Sent {
@@ -28,11 +34,13 @@ impl Body for Sent {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let polled = pin!(&mut self.body).poll_frame(cx);
+        self.is_ended = matches!(polled, Poll::Ready(None | Some(Err(_))));
         if let Poll::Ready(Some(Ok(frame))) = &polled
             && let Some(data) = frame.data_ref()
         {
             self.bytes = self.bytes.saturating_add(data.len() as u64);
             if self.bytes > self.limit {
+                self.is_ended = true;
                 self.over.store(self.bytes, Ordering::Relaxed);
                 return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.bytes)))));
             }
@@ -46,6 +54,37 @@ impl Body for Sent {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+/// The request has come to nothing, or its server has enough. What the handler still writes goes nowhere then: told that the stream is
+/// closed, it would take that for its answer, and never hear of the other one.
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if self.is_ended || self.body.is_end_stream() {
+            return;
+        }
+        let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut body = std::mem::replace(&mut self.body, nothing);
+        let (call, under_way) = (self.call.clone(), self.under_way.clone());
+        let mut room = self.limit.saturating_sub(self.bytes);
+        let rest = async move {
+            while let Some(Ok(frame)) = body.frame().await {
+                let more = frame.data_ref().map_or(0, Bytes::len) as u64;
+                let Some(left) = room.checked_sub(more) else { break };
+                room = left;
+            }
+        };
+        // Without a runtime nobody writes any more.
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                tokio::select! {
+                    () = rest => {}
+                    () = call.over.cancelled() => {}
+                }
+                drop(under_way);
+            });
+        }
     }
 }
 

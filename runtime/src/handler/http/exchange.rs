@@ -34,7 +34,6 @@ pub(super) struct Exchange {
     pub(super) sink: Arc<LogSink>,
     pub(super) call: Arc<Call>,
     /// Counted by its holders.
-    #[expect(dead_code, reason = "held, not read")]
     pub(super) under_way: Arc<()>,
     pub(super) target: Target,
     /// Bytes of a request's body that is over the limit; else 0.
@@ -194,9 +193,12 @@ impl Exchange {
         parts.uri = path.parse::<Uri>().map_err(|error| no_target(error.to_string()))?;
         let body = Sent {
             body,
+            is_ended: false,
             bytes: 0,
             limit: limits.request_bytes,
             over: self.over.clone(),
+            call: self.call.clone(),
+            under_way: self.under_way.clone(),
         };
         Ok(Request::from_parts(parts, body))
     }

@@ -77,6 +77,8 @@ struct Hooks {
     client: Arc<Client>,
     sink: Arc<LogSink>,
     call: Arc<Call>,
+    /// Of the last request, if it was refused before anything was begun.
+    refused: Option<ErrorCode>,
 }
 
 impl Outgoing {
@@ -89,6 +91,7 @@ impl Outgoing {
             client,
             sink,
             call: Arc::default(),
+            refused: None,
         };
         Self { context, hooks }
     }
@@ -145,7 +148,9 @@ impl WasiHttpHooks for Hooks {
             Ok(exchange) => Box::new(Arc::new(exchange).run(request, options.unwrap_or_default())),
             Err(refusal) => {
                 self.policy.count(refusal.result());
-                Box::new(ready(Err(refuse(&self.sink, &refusal))))
+                let error = refuse(&self.sink, &refusal);
+                self.refused = code_of(&error);
+                Box::new(ready(Err(error)))
             }
         }
     }
@@ -205,11 +210,17 @@ fn handle(
     let begun = state.outgoing().1.get_mut(&request)?;
     begun.path_with_query.get_or_insert_with(|| "/".to_owned());
     let handled = outgoing_handler::Host::handle(&mut state.http(), request, options);
-    let code = match handled {
-        Ok(pending) => return Ok(Ok(pending)),
-        Err(error) => error.downcast()?,
+    let (outgoing, table) = state.outgoing();
+    let hooks = &mut outgoing.hooks;
+    let code = match (handled, hooks.refused.take()) {
+        (Ok(pending), None) => return Ok(Ok(pending)),
+        // At once, and not as its answer: whoever writes a body first would never ask for that.
+        (Ok(pending), Some(code)) => {
+            table.delete(pending)?;
+            return Ok(Err(code));
+        }
+        (Err(error), _) => error.downcast()?,
     };
-    let hooks = &state.outgoing().0.hooks;
     let refusal = Refusal::Malformed {
         why: format!("{code:?}"),
     };
@@ -218,7 +229,7 @@ fn handle(
     Ok(Err(code))
 }
 
-/// Of what can end a body.
+/// Of what can end a body, or refuse a request before it is begun.
 fn code_of(error: &Error) -> Option<ErrorCode> {
     Some(match error {
         Error::HttpResponseBodySize(size) => ErrorCode::HttpResponseBodySize(*size),
@@ -227,6 +238,9 @@ fn code_of(error: &Error) -> Option<ErrorCode> {
         Error::ConnectionTerminated => ErrorCode::ConnectionTerminated,
         Error::HttpResponseHeaderSectionSize(size) => ErrorCode::HttpResponseTrailerSectionSize(*size),
         Error::HttpProtocolError => ErrorCode::HttpProtocolError,
+        Error::HttpRequestDenied => ErrorCode::HttpRequestDenied,
+        Error::HttpRequestUriInvalid => ErrorCode::HttpRequestUriInvalid,
+        Error::ConnectionLimitReached => ErrorCode::ConnectionLimitReached,
         _ => return None,
     })
 }
