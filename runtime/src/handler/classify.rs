@@ -76,7 +76,7 @@ impl Circumstances<'_> {
         }
         match trap {
             Some(Trap::UnreachableCodeReached) => {
-                self.trap("unreachable", &Trap::UnreachableCodeReached.to_string(), error)
+                self.trap(UNREACHABLE, &Trap::UnreachableCodeReached.to_string(), error)
             }
             Some(trap) => self.trap(&kebab(&format!("{trap:?}")), &trap.to_string(), error),
             None => self.other(error),
@@ -150,6 +150,9 @@ fn kebab(name: &str) -> String {
     }
     text
 }
+
+/// What compilers make of a panic, an assertion or `abort`.
+pub(super) const UNREACHABLE: &str = "unreachable";
 
 /// wasmtime's error for it is private; a test holds these words against the version in use.
 const FUEL_WORDS: &str = "fuel allocated for hostcalls has been exhausted";

@@ -9,9 +9,10 @@ use wasmtime::{Engine, Store};
 
 use super::bindings::exports::sharemill::worker::{record_batch_handler, record_handler};
 use super::bindings::sharemill::worker::types::{Delivery, HeaderParam, TimestampType as WitTimestampType};
-use super::classify::Circumstances;
+use super::classify::{Circumstances, UNREACHABLE};
 use super::control::CallControl;
 use super::load::LoadedHandler;
+use super::log_sink::floor_char_boundary;
 use super::outcome::{BatchReport, CallEnd, CallReport, Outcome};
 use super::returned::{batch_ends, cut, outcome_of};
 use super::services::HostServices;
@@ -271,9 +272,10 @@ impl Instance {
         Err(masked(end, self.store.data().spec()))
     }
 
-    fn report(&mut self, end: CallEnd, clock: &Clock) -> CallReport {
+    fn report(&mut self, mut end: CallEnd, clock: &Clock) -> CallReport {
         let state = self.store.data_mut();
         let said = state.end_call();
+        complained(&mut end, said.complaint.as_deref(), state.limits().reason_bytes);
         let emitted = match (&end, state.call.records.first_mut()) {
             (CallEnd::Outcome(Outcome::Accept), Some(record)) => std::mem::take(&mut record.emitted),
             _ => Vec::new(),
@@ -290,9 +292,13 @@ impl Instance {
         }
     }
 
-    fn batch_report(&mut self, ends: Vec<CallEnd>, clock: &Clock) -> BatchReport {
+    fn batch_report(&mut self, mut ends: Vec<CallEnd>, clock: &Clock) -> BatchReport {
         let state = self.store.data_mut();
         let said = state.end_call();
+        let most = state.limits().reason_bytes;
+        for end in &mut ends {
+            complained(end, said.complaint.as_deref(), most);
+        }
         let emitted = ends
             .iter()
             .zip(&mut state.call.records)
@@ -311,6 +317,17 @@ impl Instance {
             host_calls: state.call.host_calls,
             dropped_log_bytes: said.dropped,
         }
+    }
+}
+
+/// Whoever gives up on purpose says why on standard error, and then traps.
+fn complained(end: &mut CallEnd, complaint: Option<&str>, most: usize) {
+    if let (CallEnd::Trap { code, message, .. }, Some(complaint)) = (end, complaint)
+        && code == UNREACHABLE
+    {
+        let whole = format!("{complaint} ({message})");
+        let cut = floor_char_boundary(&whole, most);
+        whole.get(..cut).unwrap_or_default().clone_into(message);
     }
 }
 

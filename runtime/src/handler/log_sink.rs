@@ -47,6 +47,8 @@ struct Lines {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     tail: VecDeque<String>,
+    /// The last line on standard error that is not empty.
+    complaint: Option<String>,
 }
 
 /// What a call said.
@@ -54,6 +56,7 @@ struct Lines {
 pub(super) struct Said {
     pub(super) tail: Vec<String>,
     pub(super) dropped: u64,
+    pub(super) complaint: Option<String>,
 }
 
 impl LogSink {
@@ -98,6 +101,7 @@ impl LogSink {
         Said {
             tail: ended.tail.into(),
             dropped: ended.dropped,
+            complaint: ended.complaint,
         }
     }
 
@@ -179,6 +183,9 @@ impl LogSink {
         lines.bytes += size;
         lines.count += 1;
         let message = escape(text);
+        if source == LogSource::Stderr && !message.trim().is_empty() {
+            lines.complaint = Some(message.trim().to_owned());
+        }
         let context = escape(context);
         let id = self.id.load(Ordering::Relaxed);
         let line = LogLine {

@@ -1,6 +1,8 @@
 //! What the expansion of `#[handler]` refers to: the generated exports and the calls between them and the handler.
 //! Nothing here is for handlers to use, and it may change in every version.
 use std::fmt::Display;
+#[cfg(target_family = "wasm")]
+use std::sync::Once;
 
 pub use crate::bindings::batch_handler as batch_handler_root;
 pub use crate::bindings::batch_handler::export_batch_handler;
@@ -46,6 +48,26 @@ pub fn run_configure<E: Display>(
 }
 
 fn begin() {
+    #[cfg(target_family = "wasm")]
+    panics_in_a_line();
     #[cfg(feature = "log")]
     crate::logging::begin_call();
+}
+
+/// The host takes the last line of standard error for the reason of a trap.
+#[cfg(target_family = "wasm")]
+fn panics_in_a_line() {
+    static SET: Once = Once::new();
+    SET.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let message = panic
+                .payload_as_str()
+                .unwrap_or("a value that is no text")
+                .replace('\n', " ");
+            match panic.location() {
+                Some(place) => eprintln!("panicked at {place}: {message}"),
+                None => eprintln!("panicked: {message}"),
+            }
+        }));
+    });
 }
