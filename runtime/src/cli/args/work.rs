@@ -160,7 +160,7 @@ pub struct InvokeArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Runs each record through the built component with the deployment's settings, limits and grants, in an instance of its own. \
-        Nothing is produced. Exit code 1 if a record comes to something else than its file expects, 2 if a file has lines that are no such records.\n\n\
+        Nothing is produced. Requests to servers that are granted are sent, with an idempotency key that begins with test:. Exit code 1 if a record comes to something else than its file expects, 2 if a file has lines that are no such records.\n\n\
         A record file (*.ndjson) has one JSON object a line. Its fields are those of produce --ndjson (key, value, headers, partition, timestamp, \
         key_base64, value_base64) and these, of which only expect is required:\n  \
         \"name\"             what the record is called here\n  \
@@ -194,7 +194,8 @@ pub struct TestArgs {
     /// Component file in place of the deployment's; - for its own
     #[arg(long, value_name = "FILE")]
     pub component: Option<PathBuf>,
-    /// Replay this dead letter instead, and say what would become of it if it were redriven now; it stays where it lies
+    /// Replay this dead letter instead, and say what would become of it if it were redriven now; it stays where it lies. Requests are
+    /// sent with its own idempotency key
     #[arg(long, value_name = "TOPIC/PARTITION/OFFSET", conflicts_with_all = ["filter", "records"])]
     pub from_dead_letter: Option<DeadLetterId>,
     /// Which manifest, and whom to ask for the dead letter.

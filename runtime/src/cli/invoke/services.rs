@@ -31,9 +31,18 @@ pub(in crate::cli) struct Line {
 #[derive(Debug, Default)]
 pub(super) struct Recorder {
     said: Mutex<Said>,
+    key: Option<String>,
 }
 
 impl Recorder {
+    /// With the idempotency key of what is no record of a queue; `None`: that of a record.
+    pub(super) fn new(key: Option<String>) -> Self {
+        Self {
+            said: Mutex::default(),
+            key,
+        }
+    }
+
     /// What was kept.
     pub(super) fn take(&self) -> Said {
         std::mem::take(&mut *self.lock())
@@ -49,6 +58,10 @@ const METRICS_MAX: usize = 1_000;
 const LEASE: Duration = Duration::from_secs(30);
 
 impl HostServices for Recorder {
+    fn idempotency_key(&self, _: u64) -> Option<String> {
+        self.key.clone()
+    }
+
     fn renew_lease(&self, _id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {
         self.lock().renewals += 1;
         Box::pin(async { Ok(LEASE) })

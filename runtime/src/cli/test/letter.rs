@@ -47,6 +47,8 @@ fn delivery(letter: &DeadLetterDetail) -> Delivery {
         offset: from.source_offset,
         attempt: 1,
         checkpoint: None,
+        // What its test has done already the redrive is not to do again.
+        made_up: None,
     }
 }
 

@@ -112,6 +112,7 @@ fn delivery(case: &Case) -> Delivery {
         offset: 0,
         attempt: case.delivery_count,
         checkpoint: case.checkpoint.clone(),
+        made_up: Some(case.place.clone()),
     }
 }
 
