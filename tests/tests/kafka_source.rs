@@ -9,16 +9,22 @@
 )]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_cluster::Version;
-use share_client::admin::{ConfigOf, Isolation, Limit, NewTopic, Reset};
+use share_client::admin::{Admin, ConfigOf, Isolation, Limit, NewTopic, Reset};
 use share_client::config::ClientConfig;
 use share_client::net::Connector;
+use share_engine::engine::SystemClock;
 use share_wire::kafka::produce_request::{PartitionProduceData, TopicProduceData};
 use share_wire::kafka::{ProduceRequest, StrBytes, TopicName};
 use share_wire::records::{Codec, NewBatch, NewRecord, PLAIN_MAX};
-use sharemill::source::ToProduce;
+use sharemill::source::{
+    Cause, Credit, KafkaContext, KafkaOptions, KafkaProducer, KafkaSource, Letters, SettleResult, Settlement,
+    Source as _, SourceEvent, ToProduce, Verdict,
+};
+use sharemill_tests::conformance::failed;
 use sharemill_tests::kafka::{Kafka, Stored, options};
 use sharemill_tests::trail::{self, Trail};
 use sharemill_tests::{Folder, Host, until};
@@ -364,6 +370,90 @@ fn who_leaves_writes_the_letters_that_are_owed_first() {
     assert_eq!(kafka.left("jobs", "jobs"), 0, "{said}");
     assert_eq!(said.matches(TOLD).count(), 1, "{said}");
     assert!(said.contains("dead_letters=1"), "{said}");
+}
+
+/// The broker ends while a record is given up: the letter is stored when it is back, and the lease is gone by then.
+#[test]
+fn a_letter_whose_rejection_is_lost_is_told() {
+    let Some(mut kafka) = start("a_letter_whose_rejection_is_lost_is_told") else {
+        return;
+    };
+    kafka.create("jobs", 1);
+    kafka.create("jobs.dead", 1);
+    let earliest = [("share.auto.offset.reset", Some("earliest"))];
+    kafka.wait(kafka.admin.set_group("jobs", &earliest)).unwrap();
+    kafka.produce("jobs", &["given up"]);
+    let source = Arc::new(member(&kafka));
+    let credit = Credit {
+        records: 1,
+        bytes: 1 << 20,
+    };
+    let taken = kafka.wait(source.acquire(credit)).unwrap();
+    kafka.cluster.kill(1).unwrap();
+    let settlement = Settlement {
+        lease: taken[0].lease,
+        verdict: Verdict::Reject,
+        emitted: Vec::new(),
+        evidence: Some(failed(Cause::Reject, "it is too late")),
+    };
+    let beside = tokio::runtime::Runtime::new().unwrap();
+    let settling = {
+        let source = source.clone();
+        beside.spawn(async move { source.settle(vec![settlement]).await })
+    };
+    kafka.cluster.restart(1).unwrap();
+    let results = kafka.wait(settling).unwrap();
+    assert!(
+        matches!(results[..], [SettleResult::Stale | SettleResult::Unknown]),
+        "{results:?}"
+    );
+    let (offset, cause, reason) = kafka.wait(async {
+        loop {
+            if let SourceEvent::Buried {
+                delivery,
+                cause,
+                reason,
+            } = source.event().await
+            {
+                return (delivery.offset().get(), cause, reason);
+            }
+        }
+    });
+    assert_eq!(
+        (offset, cause, reason.as_deref()),
+        (0, "reject", Some("it is too late"))
+    );
+    assert_eq!(texts(&kafka.read("jobs.dead")), ["given up"]);
+    kafka.wait(source.leave());
+}
+
+/// Of the group `jobs`, without a host.
+fn member(kafka: &Kafka) -> KafkaSource {
+    let properties = BTreeMap::from([("bootstrap.servers".to_owned(), kafka.cluster.bootstrap())]);
+    let config = ClientConfig::new(&properties).unwrap();
+    let context = KafkaContext {
+        admin: Admin::new(&config).unwrap(),
+        config,
+        producer: Arc::new(KafkaProducer::new(&properties).unwrap()),
+        clock: Arc::new(SystemClock),
+    };
+    let options = KafkaOptions {
+        group: "jobs".to_owned(),
+        topic: "jobs".to_owned(),
+        attempts: 1,
+        max_lease: Duration::from_mins(10),
+        lock: Duration::from_secs(30),
+        window: 200,
+        window_is_known: true,
+        deliveries: 5,
+        from_the_start: true,
+        slots: 1,
+        parking: 10,
+        letters: Letters::Host("jobs.dead".to_owned()),
+        letter_bytes: 1 << 20,
+        retry_topic: None,
+    };
+    kafka.wait(KafkaSource::join(context, options)).unwrap()
 }
 
 #[test]
