@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 use std::fs;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -65,6 +67,7 @@ impl Project {
         let output = self
             .folder
             .command(arguments)
+            .env("API_KEY", API_KEY)
             .current_dir(&self.place)
             .output()
             .unwrap();
@@ -175,6 +178,108 @@ fn a_dead_letter_is_mended(project: &Project) {
         "{tested:?}"
     );
 }
+
+const API_KEY: &str = "a key of nobody";
+
+/// The program and the manifest that the SDK's page has, as they stand there.
+#[test]
+fn the_page_shows_how_to_call_out() {
+    let page = fs::read_to_string(guests::root().join("guest-sdk/rust/README.md")).unwrap();
+    let (_, part) = page.split_once("\n## Calling out\n").unwrap();
+    let block = |language: &str| {
+        let (_, rest) = part.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```\n").unwrap().0.to_owned()
+    };
+    let project = Project::new("my-handler");
+    project.cargo(&["add", "--quiet", "wstd@0.6"]);
+    project.file("src/lib.rs", |_| block("rust"));
+    project.build("my_handler", &["--quiet"]);
+    let server = server();
+    project.file("sharemill.toml", |_| {
+        block("toml").replace("https://api.example.com", &format!("http://{server}"))
+    });
+    let came = |value: &str| {
+        // Too much for an argument.
+        let record = project
+            .folder
+            .file("record.json", format!("{{\"value\": \"{value}\"}}"));
+        let record = record.to_str().unwrap();
+        let told = project.run(&["invoke", "-", "--deployment", "my-handler", "--record", record]);
+        told.success()
+    };
+    for (value, outcome) in [
+        ("200", "accept"),
+        ("404", "reject: the server said 404 "),
+        ("429", "release: the server said 429 "),
+        ("503", "release: the server said 503 "),
+        ("500", "release: the server said 500 "),
+        ("nothing", "release: "),
+        // Refused before it was read.
+        (&"x".repeat(TOO_LARGE), "reject: the server said 413 "),
+    ] {
+        let told = came(value);
+        let value = value.get(..value.len().min(10)).unwrap();
+        assert!(told.contains(&format!("outcome   {outcome}")), "{value}: {told}");
+        assert!(!told.contains(API_KEY), "{value}: {told}");
+    }
+    project.file("sharemill.toml", |text| text.replace("\"POST\"", "\"PUT\""));
+    let told = came("200");
+    assert!(
+        told.contains("outcome   release: ") && told.contains("HttpRequestDenied"),
+        "{told}"
+    );
+    assert!(told.contains("is not granted for http://"), "{told}");
+}
+
+/// Says the status that a request's body asks for, to whoever has the key; its address.
+fn server() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            // Whoever does not get what was expected fails.
+            std::thread::spawn(move || drop(answer(stream)));
+        }
+    });
+    address
+}
+
+fn answer(mut stream: TcpStream) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    let (mut length, mut is_known) = (0, 0);
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let Some((name, value)) = line.trim_end().split_once(": ") else {
+            if line.trim_end().is_empty() {
+                break;
+            }
+            continue;
+        };
+        match name {
+            "content-length" => length = value.parse().unwrap(),
+            "authorization" => is_known += usize::from(value == format!("Bearer {API_KEY}")),
+            "idempotency-key" => is_known += usize::from(value.starts_with("test:my-handler:invoke:")),
+            _ => {}
+        }
+    }
+    let status = if is_known < 2 {
+        "401".to_owned()
+    } else if length >= TOO_LARGE {
+        "413".to_owned()
+    } else {
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        String::from_utf8_lossy(&body).into_owned()
+    };
+    if status.len() == 3 {
+        write!(stream, "HTTP/1.1 {status} Said\r\ncontent-length: 0\r\n\r\n")?;
+    }
+    stream.shutdown(Shutdown::Write)?;
+    std::io::copy(&mut reader, &mut std::io::sink()).map(drop)
+}
+
+const TOO_LARGE: usize = 3_000_000;
 
 /// As the user's own formatter would have it, whose settings are not this repository's.
 #[test]

@@ -26,7 +26,7 @@ pub struct ConfigError(pub(crate) String);
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "the settings cannot be read: {}", self.0)
+        write!(out, "values of the deployment cannot be read: {}", self.0)
     }
 }
 
