@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::args::ManifestArg;
 use super::given::Given;
-use super::{manifest, specs};
+use super::{manifest, specs, stale};
 use crate::config::{self, Deployment, Manifest, nearest};
 use crate::handler::{
     Allocation, HTTP_GRANT_LINE, HandlerSpec, HostEngine, HostEngineConfig, HostEngineError, LoadError, LoadedHandler,
@@ -22,19 +22,21 @@ pub(super) struct Component {
 
 /// Loads `path`, or the deployment's own component if `path` is `-`.
 pub(super) fn load(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Component, Failure> {
-    load_wanted(wanted(path, deployment, manifest)?)
+    load_wanted(wanted(path, deployment, manifest, Given::of)?)
 }
 
 /// Loads the component of a deployment, or another one in its place; `-` is its own.
 pub(super) fn load_of(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Component, Failure> {
-    load_wanted(of_manifest(manifest, name, instead)?)
+    load_wanted(of_manifest(manifest, name, instead, Given::of)?)
 }
 
 /// Looks into `path`, or into the deployment's own component if `path` is `-`.
 pub(super) fn look(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Looked, Failure> {
     let Wanted {
         path, spec, cache_dir, ..
-    } = wanted(path, deployment, manifest)?;
+    } = wanted(path, deployment, manifest, |name, deployment| {
+        Ok(Given::here(name, deployment).0)
+    })?;
     let engine = engine(spec.limits.memory, cache_dir)?;
     let looked = engine.look(&path, Arc::new(spec));
     looked.map_err(|error| refused(&error, deployment.is_some()))
@@ -45,7 +47,7 @@ pub(super) fn why(error: &LoadError, is_deployed: bool) -> (String, String) {
     match error {
         LoadError::HttpNotGranted { path, import, .. } if !is_deployed => (
             format!("{} imports {import}, which a deployment has to grant", path.display()),
-            format!("name one with --deployment NAME that has `{HTTP_GRANT_LINE}`"),
+            format!("name one with --deployment NAME whose grants have `{HTTP_GRANT_LINE}`"),
         ),
         error => (error.to_string(), error.hint()),
     }
@@ -82,11 +84,14 @@ fn load_wanted(wanted: Wanted) -> Result<Component, Failure> {
     })
 }
 
-fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Wanted, Failure> {
+/// What a deployment takes from its surroundings: all that it needs, or what is here of it.
+type Giving = fn(&str, &Deployment) -> Result<Given, Failure>;
+
+fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg, giving: Giving) -> Result<Wanted, Failure> {
     match deployment {
         Some(name) => {
             let manifest = manifest::load(manifest.manifest.clone())?;
-            of_manifest(&manifest, name, Some(path))
+            of_manifest(&manifest, name, Some(path), giving)
         }
         None if path == Path::new(OWN) => Err(Failure::usage(
             "the component - stands for that of --deployment, which is not given",
@@ -104,10 +109,21 @@ fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Resu
     }
 }
 
-fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>) -> Result<Wanted, Failure> {
+fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>, giving: Giving) -> Result<Wanted, Failure> {
     let deployment = deployment(manifest, name)?;
-    let given = Given::of(name, deployment)?;
+    let given = giving(name, deployment)?;
     let instead = instead.filter(|path| *path != Path::new(OWN));
+    if instead.is_none()
+        && let Some(newer) = stale::newer(&deployment.component)
+    {
+        let base = manifest.file.parent().unwrap_or(Path::new(""));
+        let shown = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
+        output::message(&format!(
+            "note: {} is newer than {}: build it, to try what it says now",
+            shown(&newer),
+            shown(&deployment.component)
+        ));
+    }
     Ok(Wanted {
         path: instead.unwrap_or(&deployment.component).to_owned(),
         is_deployed: true,

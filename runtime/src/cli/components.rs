@@ -35,8 +35,14 @@ pub(super) fn find(loaded: &Loaded) -> Vec<Problem> {
         let mut spec = specs::handler_spec(name, deployment, &given);
         // As have folders that are none.
         spec.grants.files.retain(|grant| grant.host.is_dir());
-        let Err(error) = wasm.load(&deployment.component, Arc::new(spec)) else {
-            continue;
+        let error = match wasm.load(&deployment.component, Arc::new(spec)) {
+            Ok(handler) => {
+                if !deployment.settings.is_empty() && !handler.takes_settings() {
+                    found.push(unread_settings(name).line(Some(line)));
+                }
+                continue;
+            }
+            Err(error) => error,
         };
         let (severity, state) = if deployment.enabled {
             (Severity::Error, "")
@@ -48,6 +54,13 @@ pub(super) fn find(loaded: &Loaded) -> Vec<Problem> {
         found.push(problem.line(Some(line)).hint(error.hint()));
     }
     found
+}
+
+fn unread_settings(name: &str) -> Problem {
+    let key = format!("deployments.{name}.settings");
+    let message = format!("{key} are given, but the component has no `configure` that would get them");
+    let hint = "what a handler asks for by name, as config::get does, stands in `grants.config`, or in `secrets`";
+    Problem::new(Severity::Warning, key, message).hint(hint)
 }
 
 /// The engine of the host; without a cache where `run` would refuse to start for it, or where it would begin a data directory.

@@ -1,6 +1,6 @@
 //! Finds and reads the manifest for every command that needs one.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::environment;
 use crate::config::{self, LoadError, Loaded, Manifest, Severity};
@@ -12,14 +12,23 @@ pub(super) fn read(flag: Option<PathBuf>) -> Result<Loaded, Failure> {
     config::load(&path).map_err(|error| {
         let failure = Failure::new(error.to_string());
         match error {
-            LoadError::Missing { .. } => {
-                failure.hint("name one with --manifest FILE, or run the command in its folder")
-            }
+            LoadError::Missing { .. } => match above(&path) {
+                Some(found) => failure.hint(format!("there is one at {}: run the command there", found.display())),
+                None => failure.hint("name one with --manifest FILE, or run the command in its folder"),
+            },
             LoadError::Unreadable { .. } => {
                 failure.hint("a manifest is a text file in UTF-8; see that this user can read it")
             }
         }
     })
+}
+
+/// The next one in the folders above, as it is when somebody works in a folder of the project.
+fn above(path: &Path) -> Option<PathBuf> {
+    let path = std::path::absolute(path).ok()?;
+    let name = path.file_name()?;
+    let folders = path.parent()?.ancestors().skip(1);
+    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// A manifest without errors; warnings are told, notes are not.

@@ -30,6 +30,7 @@ pub mod reference;
 mod run;
 mod shown;
 pub mod specs;
+mod stale;
 mod test;
 mod topic;
 mod verify;

@@ -70,7 +70,10 @@ impl<'a> From<&'a ImportUse> for Import<'a> {
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let looked = component::look(&args.component, args.deployment.as_deref(), &args.manifest)?;
     let is_deployed = args.deployment.is_some();
-    let refused = looked.refused.as_ref().map(|error| refused(error, is_deployed));
+    // Without a deployment nothing is granted, and the list says what has to be.
+    let counts = |error: &&LoadError| is_deployed || !matches!(error, LoadError::HttpNotGranted { .. });
+    let refused = looked.refused.as_ref().filter(counts);
+    let refused = refused.map(|error| refused_as(error, is_deployed));
     match args.format.into() {
         Format::Json => output::json(&report(&looked, refused.clone()))?,
         Format::Table => output::data(&described(&looked))?,
@@ -81,7 +84,7 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     }
 }
 
-fn refused(error: &LoadError, is_deployed: bool) -> Refused {
+fn refused_as(error: &LoadError, is_deployed: bool) -> Refused {
     let (message, hint) = component::why(error, is_deployed);
     let hint = match error {
         // The list that the hint names elsewhere stands right above.

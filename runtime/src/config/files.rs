@@ -42,7 +42,8 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
             } else {
                 "does not exist"
             };
-            section.refuse("component", &format!("{what}: {}", component.display()), COMPONENT_HINT);
+            let hint = built_otherwise(component).unwrap_or_else(|| COMPONENT_HINT.to_owned());
+            section.refuse("component", &format!("{what}: {}", component.display()), &hint);
         }
         check_secrets(&deployment.secrets, &section.section("secrets"), context);
         let grants = section.section("grants");
@@ -72,6 +73,28 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
     }
 }
 
+/// Of a component that cargo makes: how to build it, and whether it was built for debugging.
+fn built_otherwise(component: &Path) -> Option<String> {
+    let parts: Vec<_> = component.iter().collect();
+    let (before, last) = parts.split_at(parts.len().checked_sub(3)?);
+    let [target, profile, file] = last else { return None };
+    let root: PathBuf = before.iter().collect();
+    let is_cargos = before.last().is_some_and(|folder| *folder == "target") && *profile == "release";
+    if !is_cargos || !root.parent()?.join("Cargo.toml").is_file() {
+        return None;
+    }
+    let debug = root.join(target).join("debug").join(file);
+    let there = if debug.is_file() {
+        "there is one for debugging only: "
+    } else {
+        ""
+    };
+    Some(format!(
+        "{there}build it: cargo build --release --target {}",
+        target.display()
+    ))
+}
+
 /// Certificates and keys: what is not here may be on the machine that runs it.
 fn check_paths(properties: &BTreeMap<String, String>, section: &Section<'_, '_>, context: &Context<'_>) {
     for (name, path) in properties.iter().filter(|(name, value)| is_path(name, value)) {
@@ -90,9 +113,9 @@ fn check_paths(properties: &BTreeMap<String, String>, section: &Section<'_, '_>,
 
 fn check_secrets(secrets: &BTreeMap<String, Secret>, section: &Section<'_, '_>, context: &Context<'_>) {
     for (name, secret) in secrets {
-        let warn = |message: String, hint: String| {
+        let tell = |severity, message: String, hint: String| {
             let key = format!("{}.{}", section.path(), key_name(name));
-            let problem = Problem::new(Severity::Warning, &*key, format!("{key} {message}"));
+            let problem = Problem::new(severity, &*key, format!("{key} {message}"));
             let problem = problem.line(section.line_of(name)).hint(hint);
             context.problems.borrow_mut().push(problem);
         };
@@ -100,18 +123,22 @@ fn check_secrets(secrets: &BTreeMap<String, Secret>, section: &Section<'_, '_>, 
             Secret::File { file } => {
                 let place = file.display();
                 match std::fs::metadata(file).map(|found| found.permissions().mode() & 0o777) {
-                    Err(error) => warn(
+                    // Whoever needs it fails for it.
+                    Err(error) => tell(
+                        Severity::Note,
                         format!("cannot be read from {place}: {error}"),
                         "sharemill run reads it when it starts".to_owned(),
                     ),
-                    Ok(mode) if mode & 0o077 != 0 => warn(
+                    Ok(mode) if mode & 0o077 != 0 => tell(
+                        Severity::Warning,
                         format!("is in {place}, which others may read (mode {mode:o})"),
                         format!("chmod 600 {place}"),
                     ),
                     Ok(_) => {}
                 }
             }
-            Secret::Env { env } if std::env::var_os(env).is_none() => warn(
+            Secret::Env { env } if std::env::var_os(env).is_none() => tell(
+                Severity::Note,
                 format!("takes the variable {env}, which is not set here"),
                 format!("set {env} before sharemill run"),
             ),

@@ -75,6 +75,11 @@ impl LoadedHandler {
         self.batch.is_some()
     }
 
+    /// True when it has a `configure`, which gets the deployment's settings.
+    pub fn takes_settings(&self) -> bool {
+        self.report.exports.iter().any(|export| export == LIFECYCLE)
+    }
+
     /// What it is, imports and exports included.
     pub fn inspect(&self) -> ComponentReport {
         self.report.clone()

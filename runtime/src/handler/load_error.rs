@@ -110,7 +110,7 @@ impl LoadError {
                 "build it again for this host: sharemill wit DIR writes the contract that it serves".to_owned()
             }
             Self::HttpNotGranted { deployment, .. } => {
-                format!("write `{HTTP_GRANT_LINE}` with the server's name under [deployments.{deployment}]")
+                format!("add `{HTTP_GRANT_LINE}` with the server's name to [deployments.{deployment}.grants]")
             }
             Self::HttpNotBuilt { .. } => "use a build with the feature `http`, which is on by default".to_owned(),
             Self::Certificates { .. } => {

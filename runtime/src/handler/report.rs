@@ -79,7 +79,7 @@ impl ImportUse {
 }
 
 /// What lets a handler send requests, as the manifest has it.
-pub(crate) const HTTP_GRANT_LINE: &str = r#"grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }"#;
+pub(crate) const HTTP_GRANT_LINE: &str = r#"http = [{ url = "https://HOST", methods = ["GET", "POST"] }]"#;
 
 /// `None`: no such interface in this host.
 pub(super) fn import_use(name: &str, spec: &HandlerSpec) -> Option<ImportUse> {

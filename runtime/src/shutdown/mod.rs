@@ -104,7 +104,16 @@ impl Signals {
                 stages.give_up();
                 return;
             }
-            tracing::info!(stage = ?*stages.sender.borrow(), "signal received");
+            let reached = *stages.sender.borrow();
+            tracing::info!(
+                "{}",
+                match reached {
+                    Stage::Running => "signal received",
+                    Stage::Draining =>
+                        "signal received: what runs may finish, for up to drain-timeout; another one releases it",
+                    Stage::Releasing => "signal received: what runs is released; another one ends at once",
+                }
+            );
         }
     }
 }
