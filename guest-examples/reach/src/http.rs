@@ -1,4 +1,5 @@
 //! Requests that a host must refuse, bound or end.
+use wasip2::clocks::monotonic_clock;
 use wasip2::http::outgoing_handler;
 use wasip2::http::types::{
     ErrorCode, Fields, FutureIncomingResponse, IncomingBody, IncomingResponse, Method, OutgoingBody, OutgoingRequest,
@@ -15,6 +16,7 @@ pub(crate) fn run(words: &[&str]) -> String {
         ["follow", url] => follow(url),
         ["headers", count] => headers(count.parse().unwrap_or(1)),
         ["many", url, count] => many(url, count.parse().unwrap_or(1)),
+        ["crowd", url, count] => crowd(url, count.parse().unwrap_or(1)),
         ["bare", authority, times] => bare(authority, times.parse().unwrap_or(1)),
         ["write", method, url, bytes, is_announced] => write(method, url, bytes.parse().unwrap_or(1), is_announced),
         ["length", authority, bytes] => length(authority, bytes),
@@ -125,6 +127,18 @@ pub(crate) fn tell(secret: &str, server: Option<&str>) -> String {
     }
 }
 
+/// As `many`, and the host has its turn after each is begun.
+fn crowd(url: &str, count: usize) -> String {
+    let mut pending = Vec::new();
+    for _ in 0..count {
+        pending.push(start("GET", url, 0, None));
+        monotonic_clock::subscribe_duration(5_000_000).block();
+    }
+    let mut told: Vec<String> = pending.into_iter().map(ended).collect();
+    told.dedup();
+    told.join("; ")
+}
+
 /// Requests that say nothing of a path: what came of the last one.
 fn bare(authority: &str, times: u32) -> String {
     let mut told = String::new();
@@ -159,7 +173,10 @@ fn write(method: &str, url: &str, bytes: usize, is_announced: &str) -> String {
         told.push(format!("{:?}", stream.blocking_write_and_flush(part)));
     }
     told.dedup();
-    pending.subscribe().block();
+    // Without a length nothing but its end says that the body is whole.
+    if is_announced == "announced" {
+        pending.subscribe().block();
+    }
     told.push(format!("{:?}", stream.check_write().map(|room| room > 0)));
     drop(stream);
     told.push(format!("{:?}", OutgoingBody::finish(body, None)));

@@ -17,6 +17,7 @@ fn handle(record: Record) -> Result {
     let words: Vec<&str> = text.split_whitespace().collect();
     let came = match words.as_slice() {
         ["accept"] => return Ok(Outcome::accept()),
+        ["panic"] => panic!("first\nsecond"),
         ["http", rest @ ..] => http::run(rest),
         ["tcp", port] => connect_tcp(port.parse()?),
         ["udp", port] => connect_udp(port.parse()?),

@@ -94,8 +94,9 @@ names! {
     LOG_DROPPED = "sharemill_handler_log_lines_dropped_total", Counter, Count, ["deployment"];
     /// Measurements of a deployment's handlers that found no place: too many series, or a name that stands for another kind.
     HANDLER_METRICS_DROPPED = "sharemill_handler_metrics_dropped_total", Counter, Count, ["deployment"];
-    /// Requests of a deployment's handlers to other servers, by what came of them: answered (whatever the status, to the end of the
-    /// body or as far as the handler read it), refused (by a grant or a limit, before it was sent), failed.
+    /// Requests of a deployment's handlers to other servers, by what came of them, told when the body of the response has
+    /// ended or is dropped: answered (whatever the status, and however much
+    /// of it was read), refused (by a grant or a limit, before it was sent), failed.
     HTTP_REQUESTS = "sharemill_http_requests_total", Counter, Count, ["deployment", "result"];
     /// Log lines that were dropped because standard error was not read.
     LOG_LOST = "sharemill_log_lines_lost_total", Counter, Count, [];

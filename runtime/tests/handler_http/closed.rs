@@ -123,3 +123,20 @@ async fn a_granted_folder_is_no_way_out_of_it() {
         assert_eq!(names, 2);
     }
 }
+
+/// Whoever reads the reason of a letter has the place and the words, in one line.
+#[tokio::test]
+async fn a_panic_of_the_sdk_s_is_one_line() {
+    let reach = reach();
+    let report = reach.call("panic", &CallControl::new(AMPLE)).await;
+    let CallEnd::Trap { message, .. } = report.end else {
+        panic!("{report:?}")
+    };
+    let place = message.strip_suffix(": first second (wasm trap: wasm `unreachable` instruction executed)");
+    assert!(
+        place.is_some_and(|place| place.starts_with("panicked at reach/src/lib.rs:")),
+        "{message}"
+    );
+    let said = std::mem::take(&mut *reach.services.lines.lock().unwrap());
+    assert_eq!(said.len(), 1, "{said:?}");
+}

@@ -3,6 +3,8 @@
 use metrics_exporter_prometheus::PrometheusBuilder;
 use sharemill::handler::CallControl;
 
+use std::time::Duration;
+
 use super::web::{Then, Web, answer};
 use super::{Names, Reach, SOON, grant};
 
@@ -101,9 +103,44 @@ async fn a_body_can_be_written_to_its_end_whatever_becomes_of_the_request() {
         );
     }
     assert_eq!(web.asked().len(), 4);
+    for (bytes, way) in [(200_001, "announced"), (300_000, "chunks")] {
+        let told = reach
+            .told(&format!("http write POST {} {bytes} {way}", web.url("/")))
+            .await;
+        let size = if way == "announced" { bytes } else { told_size(&told) };
+        let expected = format!("Ok(()), Ok(true), Ok(()), ErrorCode::HttpRequestBodySize(Some({size}))");
+        assert_eq!(told, expected, "{bytes} {way}");
+        assert!(size > 200_000, "{told}");
+    }
     // What is refused before anything is begun is told at once.
     let denied = reach.told(&format!("http write PUT {} 5 chunks", web.url("/"))).await;
     assert_eq!(denied, "at once: Ok(Err(ErrorCode::HttpRequestDenied))");
+}
+
+/// How much was seen of a body without a length before it was too much.
+fn told_size(told: &str) -> u64 {
+    let (_, size) = told.rsplit_once("Some(").unwrap();
+    size.trim_end_matches(')').parse().unwrap()
+}
+
+/// Each counts once while it waits, whatever else it holds.
+#[tokio::test]
+async fn a_call_may_have_sixteen_requests_under_way() {
+    let web = Web::start(|_, _| Then::Hold);
+    let reach = Reach::new(vec![grant(&web.url(""), &["GET"], &[])], |limits| {
+        limits.connections = 1;
+        (limits.connect_timeout, limits.first_byte_timeout) = (Duration::from_secs(3), Duration::from_secs(3));
+    });
+    for (requests, refused) in [(16, 0), (17, 1)] {
+        reach.told(&format!("http crowd {} {requests}", web.url("/"))).await;
+        let logged = reach.logged(&web);
+        assert_eq!(
+            logged.matches("16 requests under way").count(),
+            refused,
+            "{requests}: {logged}"
+        );
+        assert!(logged.contains("no connection to "), "they waited: {logged}");
+    }
 }
 
 /// WASI lets a request do without a path.
@@ -129,9 +166,9 @@ async fn what_is_no_request_is_said() {
     }
     insta::assert_snapshot!(told.join("\n"), @"
     ErrorCode::HttpRequestUriInvalid
-    Warn wasi:http: a request cannot be sent (ErrorCode::HttpRequestUriInvalid): give it an authority, and `content-length` only with a body of that length
+    Warn wasi:http: a request cannot be sent (ErrorCode::HttpRequestUriInvalid): give it an authority, such as api.example.com
     ErrorCode::HttpRequestBodySize(Some(0))
-    Warn wasi:http: a request cannot be sent (ErrorCode::HttpRequestBodySize(Some(0))): give it an authority, and `content-length` only with a body of that length
+    Warn wasi:http: a request cannot be sent (ErrorCode::HttpRequestBodySize(Some(0))): give it a `content-length` only with a body of that length
     ");
     assert!(web.asked().is_empty());
 }

@@ -25,7 +25,6 @@ pub(super) struct Sent {
     pub(super) limit: u64,
     pub(super) over: Arc<AtomicU64>,
     pub(super) call: Arc<Call>,
-    pub(super) under_way: Arc<()>,
 }
 
 impl Body for Sent {
@@ -40,7 +39,6 @@ impl Body for Sent {
         {
             self.bytes = self.bytes.saturating_add(data.len() as u64);
             if self.bytes > self.limit {
-                self.is_ended = true;
                 self.over.store(self.bytes, Ordering::Relaxed);
                 return Poll::Ready(Some(Err(Error::HttpRequestBodySize(Some(self.bytes)))));
             }
@@ -58,7 +56,8 @@ impl Body for Sent {
 }
 
 /// The request has come to nothing, or its server has enough. What the handler still writes goes nowhere then: told that the stream is
-/// closed, it would take that for its answer, and never hear of the other one.
+/// closed, it would take that for its answer, and never hear of the other one. Until it ends the body, or its call ends, it counts as one
+/// more request that is under way.
 impl Drop for Sent {
     fn drop(&mut self) {
         if self.is_ended || self.body.is_end_stream() {
@@ -66,15 +65,9 @@ impl Drop for Sent {
         }
         let nothing = Empty::new().map_err(|never| match never {}).boxed_unsync();
         let mut body = std::mem::replace(&mut self.body, nothing);
-        let (call, under_way) = (self.call.clone(), self.under_way.clone());
-        let mut room = self.limit.saturating_sub(self.bytes);
-        let rest = async move {
-            while let Some(Ok(frame)) = body.frame().await {
-                let more = frame.data_ref().map_or(0, Bytes::len) as u64;
-                let Some(left) = room.checked_sub(more) else { break };
-                room = left;
-            }
-        };
+        let call = self.call.clone();
+        let under_way = call.under_way.clone();
+        let rest = async move { while let Some(Ok(_)) = body.frame().await {} };
         // Without a runtime nobody writes any more.
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {

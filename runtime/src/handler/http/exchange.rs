@@ -34,6 +34,7 @@ pub(super) struct Exchange {
     pub(super) sink: Arc<LogSink>,
     pub(super) call: Arc<Call>,
     /// Counted by its holders.
+    #[expect(dead_code, reason = "held, not read")]
     pub(super) under_way: Arc<()>,
     pub(super) target: Target,
     /// Bytes of a request's body that is over the limit; else 0.
@@ -158,6 +159,14 @@ impl Exchange {
     fn within_limits(&self, request: Request<WasiBody>) -> Result<Request<Sent>, Refusal> {
         let limits = self.limits();
         let (mut parts, body) = request.into_parts();
+        let body = Sent {
+            body,
+            is_ended: false,
+            bytes: 0,
+            limit: limits.request_bytes,
+            over: self.over.clone(),
+            call: self.call.clone(),
+        };
         let no_target = |what: String| Refusal::NoTarget { what };
         let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
         let path = if path.starts_with('?') {
@@ -191,15 +200,6 @@ impl Exchange {
             });
         }
         parts.uri = path.parse::<Uri>().map_err(|error| no_target(error.to_string()))?;
-        let body = Sent {
-            body,
-            is_ended: false,
-            bytes: 0,
-            limit: limits.request_bytes,
-            over: self.over.clone(),
-            call: self.call.clone(),
-            under_way: self.under_way.clone(),
-        };
         Ok(Request::from_parts(parts, body))
     }
 

@@ -223,6 +223,14 @@ fn handle(
     };
     let refusal = Refusal::Malformed {
         why: format!("{code:?}"),
+        advice: match code {
+            ErrorCode::HttpRequestUriInvalid => "give it an authority, such as api.example.com",
+            ErrorCode::HttpRequestBodySize(_) | ErrorCode::InternalError(_) => {
+                "give it a `content-length` only with a body of that length"
+            }
+            ErrorCode::HttpProtocolError => "its scheme has to be http or https",
+            _ => "see to its method, scheme, authority and headers",
+        },
     };
     hooks.policy.count(refusal.result());
     refuse(&hooks.sink, &refusal);

@@ -23,10 +23,8 @@ pub(super) enum Refusal {
     },
     #[error("{what}: send a path, and as authority a name or an address with a port, if any")]
     NoTarget { what: String },
-    #[error(
-        "a request cannot be sent ({why}): give it an authority, and `content-length` only with a body of that length"
-    )]
-    Malformed { why: String },
+    #[error("a request cannot be sent ({why}): {advice}")]
+    Malformed { why: String, advice: &'static str },
     #[error(
         "{origin} has the address {address}, which is {kind}: name it in `addresses` of its `grants.http` if that is meant"
     )]
