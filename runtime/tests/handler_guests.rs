@@ -264,6 +264,26 @@ async fn what_is_printed_is_logged() {
     );
 }
 
+/// However much was said before, and of that call alone.
+#[tokio::test]
+async fn what_a_panic_says_is_the_reason() {
+    const TRAP: &str = "wasm trap: wasm `unreachable` instruction executed";
+    let slot = Slot::new("hostile", spec(InstanceMode::Reuse));
+    let reason = async |command| match slot.run(command, AMPLE).await.end {
+        CallEnd::Trap { message, .. } => message,
+        end => panic!("{command}: {end:?}"),
+    };
+    // Without the SDK's hook, Rust's own words.
+    for (command, words) in [("panic 10", "pppppppppp"), ("complain", "second")] {
+        assert_eq!(reason(command).await, format!("{words} ({TRAP})"), "{command}");
+    }
+    let told = reason("panic").await;
+    let limit = spec(InstanceMode::Reuse).limits.reason_bytes;
+    assert!(told.starts_with("ppp") && told.len() <= limit, "{told}");
+    assert!(told.contains("ppp [cut, "), "{told}");
+    assert_eq!(reason("abort").await, TRAP);
+}
+
 #[tokio::test]
 async fn state_ends_with_its_instance() {
     let slot = Slot::new("hostile", spec(InstanceMode::Reuse));

@@ -69,6 +69,10 @@ fn handle(record: Record) -> Result {
         "exit" => std::process::exit(number(0)?.try_into()?),
         "abort" => std::process::abort(),
         "panic" => panic!("{}", "p".repeat(number(1 << 20)?.try_into()?)),
+        "complain" => {
+            (0..number(100_000)?).for_each(|n| eprintln!("line {n} of a flood"));
+            panic!("first\nsecond");
+        }
         "corrupt" => {
             STATE.store(CORRUPT, Relaxed);
             panic!("state corrupted");

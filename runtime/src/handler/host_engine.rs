@@ -145,7 +145,7 @@ impl HostEngine {
     }
 
     /// Looks into the component at `source`, whether it can be loaded or not.
-    pub fn look(&self, source: &Path, spec: Arc<HandlerSpec>) -> Result<Looked, LoadError> {
+    pub fn look(&self, source: &Path, spec: &Arc<HandlerSpec>) -> Result<Looked, LoadError> {
         super::look::look(self, source, spec)
     }
 

@@ -12,7 +12,6 @@ use super::bindings::sharemill::worker::types::{Delivery, HeaderParam, Timestamp
 use super::classify::{Circumstances, UNREACHABLE};
 use super::control::CallControl;
 use super::load::LoadedHandler;
-use super::log_sink::floor_char_boundary;
 use super::outcome::{BatchReport, CallEnd, CallReport, Outcome};
 use super::returned::{batch_ends, cut, outcome_of};
 use super::services::HostServices;
@@ -275,7 +274,7 @@ impl Instance {
     fn report(&mut self, mut end: CallEnd, clock: &Clock) -> CallReport {
         let state = self.store.data_mut();
         let said = state.end_call();
-        complained(&mut end, said.complaint.as_deref(), state.limits().reason_bytes);
+        complained(&mut end, said.complaint.as_deref(), state.spec());
         let emitted = match (&end, state.call.records.first_mut()) {
             (CallEnd::Outcome(Outcome::Accept), Some(record)) => std::mem::take(&mut record.emitted),
             _ => Vec::new(),
@@ -295,9 +294,8 @@ impl Instance {
     fn batch_report(&mut self, mut ends: Vec<CallEnd>, clock: &Clock) -> BatchReport {
         let state = self.store.data_mut();
         let said = state.end_call();
-        let most = state.limits().reason_bytes;
         for end in &mut ends {
-            complained(end, said.complaint.as_deref(), most);
+            complained(end, said.complaint.as_deref(), state.spec());
         }
         let emitted = ends
             .iter()
@@ -321,13 +319,11 @@ impl Instance {
 }
 
 /// Whoever gives up on purpose says why on standard error, and then traps.
-fn complained(end: &mut CallEnd, complaint: Option<&str>, most: usize) {
+fn complained(end: &mut CallEnd, complaint: Option<&str>, spec: &HandlerSpec) {
     if let (CallEnd::Trap { code, message, .. }, Some(complaint)) = (end, complaint)
         && code == UNREACHABLE
     {
-        let whole = format!("{complaint} ({message})");
-        let cut = floor_char_boundary(&whole, most);
-        whole.get(..cut).unwrap_or_default().clone_into(message);
+        *message = cut(format!("{complaint} ({message})"), spec);
     }
 }
 

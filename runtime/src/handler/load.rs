@@ -132,6 +132,7 @@ pub(super) fn load_bytes(
 }
 
 /// A component that is whole and compiled, of which nothing else is known.
+#[derive(Clone)]
 pub(super) struct Opened {
     pub(super) component: Component,
     digest: ComponentDigest,

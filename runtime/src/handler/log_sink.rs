@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
+use super::complaint::Complaint;
 use super::control::now;
 use super::log_budget::{Admitted, LogBudget};
 use super::secrets::Secrets;
@@ -37,6 +38,8 @@ struct SinkLimits {
     lines: u64,
     line_bytes: usize,
     tail: usize,
+    /// Bytes of a reason.
+    reason: usize,
 }
 
 #[derive(Debug, Default)]
@@ -47,8 +50,7 @@ struct Lines {
     stdout: Vec<u8>,
     stderr: Vec<u8>,
     tail: VecDeque<String>,
-    /// The last line on standard error that is not empty.
-    complaint: Option<String>,
+    complaint: Complaint,
 }
 
 /// What a call said.
@@ -56,6 +58,7 @@ struct Lines {
 pub(super) struct Said {
     pub(super) tail: Vec<String>,
     pub(super) dropped: u64,
+    /// Its last line on standard error, without secrets, of which the beginning is kept.
     pub(super) complaint: Option<String>,
 }
 
@@ -70,6 +73,7 @@ impl LogSink {
                 lines: limits.log_lines,
                 line_bytes: limits.log_line_bytes.max(1),
                 tail: limits.log_tail,
+                reason: limits.reason_bytes,
             },
             secrets: spec.secrets.clone(),
             id: AtomicU64::new(NO_DELIVERY),
@@ -97,11 +101,16 @@ impl LogSink {
                 self.printed(lines, source, &rest);
             }
         }
+        let complaint = lines.complaint.take();
+        let complaint = complaint.map(|line| {
+            let text = String::from_utf8_lossy(&line);
+            escape(self.secrets.mask_head(text.trim(), self.limits.reason).as_ref()).into_owned()
+        });
         let ended = std::mem::take(lines);
         Said {
             tail: ended.tail.into(),
             dropped: ended.dropped,
-            complaint: ended.complaint,
+            complaint,
         }
     }
 
@@ -127,6 +136,11 @@ impl LogSink {
 
     fn write(&self, source: LogSource, mut bytes: &[u8]) {
         let mut lines = self.lock();
+        if source == LogSource::Stderr {
+            lines
+                .complaint
+                .hear(bytes, self.limits.reason.saturating_add(self.secrets.longest()));
+        }
         while !bytes.is_empty() {
             if self.is_spent(&lines) {
                 lines.dropped = lines.dropped.saturating_add(bytes.len() as u64);
@@ -183,9 +197,6 @@ impl LogSink {
         lines.bytes += size;
         lines.count += 1;
         let message = escape(text);
-        if source == LogSource::Stderr && !message.trim().is_empty() {
-            lines.complaint = Some(message.trim().to_owned());
-        }
         let context = escape(context);
         let id = self.id.load(Ordering::Relaxed);
         let line = LogLine {

@@ -14,6 +14,7 @@ use super::report::{ComponentReport, ImportGrant, ImportUse, export_names, impor
 use super::spec::HandlerSpec;
 use super::version;
 use super::{BATCH_HANDLER, RECORD_HANDLER};
+use crate::config::{HttpGrant, Scheme, ServerName, WebOrigin};
 
 /// What a component is, and how it would fare.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub struct Looked {
     pub producers: Vec<Producer>,
     /// Why the deployment cannot have it.
     pub refused: Option<LoadError>,
+    /// Where that is for want of a grant of servers: why it could not run with one.
+    pub refused_beside: Option<LoadError>,
 }
 
 /// One tool or language that a component says it was made by.
@@ -42,13 +45,13 @@ pub struct Producer {
 }
 
 /// Fails only where nothing can be said of the file.
-pub(super) fn look(host: &HostEngine, source: &Path, spec: Arc<HandlerSpec>) -> Result<Looked, LoadError> {
+pub(super) fn look(host: &HostEngine, source: &Path, spec: &Arc<HandlerSpec>) -> Result<Looked, LoadError> {
     let bytes = load::read(source)?;
     let opened = load::open(host, source, &bytes)?;
     let (engine, component) = (&host.engine, &opened.component);
     let exports = export_names(engine, component);
     let imports = import_names(engine, component).into_iter().map(|name| {
-        import_use(&name, &spec).unwrap_or(ImportUse {
+        import_use(&name, spec).unwrap_or(ImportUse {
             name,
             grant: ImportGrant::Unknown,
         })
@@ -65,9 +68,33 @@ pub(super) fn look(host: &HostEngine, source: &Path, spec: Arc<HandlerSpec>) -> 
         producers: producers(&bytes),
         report: ComponentReport { exports, ..report },
         refused: None,
+        refused_beside: None,
     };
-    let refused = load::link(host, source, opened, spec).err();
-    Ok(Looked { refused, ..looked })
+    let refused = load::link(host, source, opened.clone(), Arc::clone(spec)).err();
+    let refused_beside = if matches!(refused, Some(LoadError::HttpNotGranted { .. })) {
+        load::link(host, source, opened, Arc::new(with_a_server(spec))).err()
+    } else {
+        None
+    };
+    Ok(Looked {
+        refused,
+        refused_beside,
+        ..looked
+    })
+}
+
+fn with_a_server(spec: &HandlerSpec) -> HandlerSpec {
+    let mut spec = spec.clone();
+    spec.grants.http.push(HttpGrant {
+        url: WebOrigin {
+            scheme: Scheme::Http,
+            host: ServerName::Name("localhost".to_owned()),
+            port: Scheme::Http.port(),
+        },
+        methods: vec!["GET".to_owned()],
+        addresses: Vec::new(),
+    });
+    spec
 }
 
 /// Of whatever version.

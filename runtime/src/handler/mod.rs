@@ -22,6 +22,7 @@
 mod bindings;
 mod classify;
 mod compiled;
+mod complaint;
 mod control;
 mod host_calls;
 mod host_engine;

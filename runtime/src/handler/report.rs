@@ -69,7 +69,9 @@ impl ImportUse {
             "wasi:config/store" => {
                 Some(r#"grants = { config = { NAME = "VALUE" } } or secrets = { NAME = { env = "VARIABLE" } }"#)
             }
-            other if other.starts_with("wasi:http/") => Some(HTTP_GRANT_LINE),
+            other if other.starts_with("wasi:http/") => {
+                Some(r#"grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }"#)
+            }
             other if other.starts_with("wasi:filesystem/") => {
                 Some(r#"grants = { files = [{ host = "FOLDER", guest = "/NAME", access = "read" }] }"#)
             }
@@ -78,7 +80,7 @@ impl ImportUse {
     }
 }
 
-/// What lets a handler send requests, as the manifest has it.
+/// What lets a handler send requests, as a table of grants has it.
 pub(crate) const HTTP_GRANT_LINE: &str = r#"http = [{ url = "https://HOST", methods = ["GET", "POST"] }]"#;
 
 /// `None`: no such interface in this host.

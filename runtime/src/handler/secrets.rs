@@ -76,7 +76,10 @@ impl Secrets {
             }
             let lines = value.lines().map(str::trim);
             // The frame of a key says nothing of it, and stands in other texts, too.
-            let tells = |line: &&str| line.len() >= Self::BYTES_MIN && !line.starts_with("-----");
+            let is_frame = |line: &str| {
+                (line.starts_with("-----BEGIN ") || line.starts_with("-----END ")) && line.ends_with("-----")
+            };
+            let tells = |line: &&str| line.len() >= Self::BYTES_MIN && !is_frame(line);
             wanted.extend(lines.filter(tells).map(str::to_owned));
             wanted.insert(value.clone());
         }
@@ -87,6 +90,11 @@ impl Secrets {
             longest,
         };
         Ok(Self { known: Arc::new(known) })
+    }
+
+    /// Bytes of the longest that is looked for.
+    pub(super) fn longest(&self) -> usize {
+        self.known.longest
     }
 
     /// Names and values.
@@ -141,22 +149,27 @@ impl Secrets {
             .iter()
             .find_map(|(mark, least)| Some((text.strip_suffix(mark)?, *least)));
         if let Some((head, least)) = marked {
-            let range = self.before_cut(head, head.len()).len()..head.len();
-            if range.len() >= least {
-                text.replace_range(range, "");
-            }
+            let begun = self.begun_from(head.as_bytes(), least);
+            let end = floor_char_boundary(head, head.len() - begun);
+            text.replace_range(end..head.len(), "");
         }
     }
 
     /// How many of the last bytes may be the beginning of a secret.
     pub(super) fn begun(&self, text: &[u8]) -> usize {
+        self.begun_from(text, 1)
+    }
+
+    /// As [`Secrets::begun`], of at least so many bytes, or half of a secret.
+    fn begun_from(&self, text: &[u8], least: usize) -> usize {
         let begins = |wanted: &String| {
+            let least = least.min(wanted.len().div_ceil(2));
             let most = text.len().min(wanted.len().saturating_sub(1));
             let is_begun = |len: &usize| {
                 let end = text.get(text.len() - len..);
                 end.is_some_and(|end| wanted.as_bytes().starts_with(end))
             };
-            (1..=most).rev().find(is_begun).unwrap_or_default()
+            (least..=most).rev().find(is_begun).unwrap_or_default()
         };
         self.known.wanted.iter().map(begins).max().unwrap_or_default()
     }
@@ -200,7 +213,7 @@ impl Secrets {
 }
 
 const MASK: &str = "***";
-/// The SDK's, and those of people, who write them where nothing is cut, too; how many bytes before it are no chance.
+/// The SDK's, and those of people, who write them where nothing is cut, too; how many bytes of a secret before it are no chance.
 const CUT_MARKS: [(&str, usize); 3] = [
     (" [cut]", 1),
     ("\u{2026}", Secrets::BYTES_MIN),
@@ -287,7 +300,7 @@ mod tests {
                 let wanted = match left {
                     12 => "***",
                     // The end of a word may be no more than that.
-                    _ if left < least => part,
+                    _ if left < least.min(6) => part,
                     _ => "",
                 };
                 assert_eq!(secrets.mask(&text), format!("reason: {wanted}{mark}"), "{left}");

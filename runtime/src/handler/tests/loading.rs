@@ -168,8 +168,7 @@ fn imports_that_cannot_be_met() {
     );
     assert_eq!(
         error.hint(),
-        "write `grants = { http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }] }` with the server's name under \
-         [deployments.notify]"
+        "add `http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }]` with the server's name to [deployments.notify.grants]"
     );
     let error = refused(&importing("acme:db@1.0.0", "query", "run"));
     assert_eq!(
