@@ -191,7 +191,7 @@ fn the_page_shows_how_to_call_out() {
         rest.split_once("```\n").unwrap().0.to_owned()
     };
     let project = Project::new("my-handler");
-    project.cargo(&["add", "--quiet", "wstd@0.6"]);
+    project.cargo(&["add", "--quiet", "wstd@=0.6.8"]);
     project.file("src/lib.rs", |_| block("rust"));
     project.build("my_handler", &["--quiet"]);
     let server = server();

@@ -22,10 +22,9 @@ pub(super) fn release() -> Result<PathBuf> {
     write_compiler(&tools, &compiler.context("there is no C compiler `cc` in the PATH")?)?;
     let path = env::join_paths(std::iter::once(tools).chain(env::split_paths(&path)))?;
     let mut cargo = Command::new("cargo");
-    // None past the one in front.
+    // No other compiler than the one in front, and no other flags than those below.
     for (variable, _) in env::vars_os() {
-        let name = variable.to_string_lossy();
-        if matches!(&*name, "CC" | "HOST_CC" | "TARGET_CC") || name.starts_with("CC_") {
+        if is_of_a_tool(&variable.to_string_lossy()) {
             cargo.env_remove(&variable);
         }
     }
@@ -53,6 +52,14 @@ pub(super) fn release() -> Result<PathBuf> {
         .context("cannot start cargo")?;
     ensure!(status.success(), "building sharemill failed: the messages are above");
     Ok(target.join("release").join("sharemill"))
+}
+
+/// What builds of C and cargo's own profiles hear of.
+fn is_of_a_tool(variable: &str) -> bool {
+    let tool = variable.trim_start_matches("HOST_").trim_start_matches("TARGET_");
+    let tools = ["CC", "CXX", "AR", "CFLAGS", "CXXFLAGS", "LDFLAGS"];
+    let is_of = |name: &&str| tool == *name || tool.strip_prefix(*name).is_some_and(|rest| rest.starts_with('_'));
+    tools.iter().any(is_of) || variable.starts_with("CARGO_PROFILE_")
 }
 
 /// Paths as the compiler writes them into messages of panics; a later one wins.

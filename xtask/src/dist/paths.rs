@@ -10,9 +10,10 @@ use crate::guests;
 
 /// Folders that a compiler may write into what it builds: those of the toolchain, of this repository and of the build.
 pub(super) fn of_this_machine() -> Vec<PathBuf> {
-    let home = env::var_os("HOME").map(PathBuf::from);
+    let home = env::var_os("HOME").filter(|value| !value.is_empty()).map(PathBuf::from);
     let below = |folder: &str| home.as_ref().map(|home| home.join(folder));
-    let named = |variable: &str| env::var_os(variable).map(PathBuf::from);
+    let set = |variable: &str| env::var_os(variable).filter(|value| !value.is_empty());
+    let named = |variable: &str| set(variable).map(PathBuf::from);
     let folders = [
         named("CARGO_HOME").or(below(".cargo")),
         named("RUSTUP_HOME").or(below(".rustup")),
@@ -61,21 +62,21 @@ mod tests {
     fn a_folder_of_the_machine_is_found_wherever_it_stands() {
         for (bytes, folder, is_there) in [
             (
-                "\0/home/anna/sharemill/runtime/src/lib.rs\0",
-                "/home/anna/sharemill",
+                "\0/srv/anna/sharemill/runtime/src/lib.rs\0",
+                "/srv/anna/sharemill",
                 true,
             ),
             // No zero byte stands between two texts of a program.
             (
-                "no such topic/home/anna/sharemill/runtime",
-                "/home/anna/sharemill",
+                "no such topic/srv/anna/sharemill/runtime",
+                "/srv/anna/sharemill",
                 true,
             ),
-            ("/home/anna/sharemill", "/home/anna/sharemill", true),
-            ("/home/anna/sharemill-2/runtime", "/home/anna/sharemill", false),
+            ("/srv/anna/sharemill", "/srv/anna/sharemill", true),
+            ("/srv/anna/sharemill-2/runtime", "/srv/anna/sharemill", false),
             ("/crates/hyper-1.6/src/lib.rs", "/src", false),
             ("\0/src/runtime/lib.rs", "/src", true),
-            ("/sharemill/runtime/src/lib.rs", "/home/anna/sharemill", false),
+            ("/sharemill/runtime/src/lib.rs", "/srv/anna/sharemill", false),
         ] {
             let planted = [File::text("bin/program", bytes)];
             let said = require_none(planted.iter(), &[PathBuf::from(folder)]);
