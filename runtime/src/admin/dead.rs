@@ -193,6 +193,9 @@ pub struct DeadLetterDetail {
     pub summary: DeadLetter,
     /// The record as it was produced, without the headers that its end added.
     pub record: Record,
+    /// Where it was first produced, TOPIC/PARTITION/OFFSET, if the letter says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// SHA-256 of the component that handled it.
     pub module: Option<String>,
     /// The trap of the last attempt.

@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use share_engine::letter::ORIGIN_HEADER;
+
 use super::{DeadFilter, DeadLetter, DeadLetterDetail, DeadLetterId, Record};
 
 /// The headers that were added to the record's own, as text.
@@ -67,6 +69,7 @@ impl Added {
         DeadLetterDetail {
             summary,
             record,
+            origin: self.get(ORIGIN_HEADER).map(str::to_owned),
             module: self.get("sharemill.module").map(str::to_owned),
             trap: self.get("sharemill.trap").map(str::to_owned),
             attempts: self.lines("sharemill.attempts"),

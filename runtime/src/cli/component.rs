@@ -38,7 +38,7 @@ pub(super) fn look(path: &Path, deployment: Option<&str>, manifest: &ManifestArg
         Ok(Given::here(name, deployment).0)
     })?;
     let engine = engine(spec.limits.memory, cache_dir)?;
-    let looked = engine.look(&path, Arc::new(spec));
+    let looked = engine.look(&path, &Arc::new(spec));
     looked.map_err(|error| refused(&error, deployment.is_some()))
 }
 
@@ -93,10 +93,17 @@ fn wanted(path: &Path, deployment: Option<&str>, manifest: &ManifestArg, giving:
             let manifest = manifest::load(manifest.manifest.clone())?;
             of_manifest(&manifest, name, Some(path), giving)
         }
-        None if path == Path::new(OWN) => Err(Failure::usage(
-            "the component - stands for that of --deployment, which is not given",
-        )
-        .hint("name it with --deployment NAME, or give the component's file")),
+        None if path == Path::new(OWN) => {
+            let manifest = manifest::load(manifest.manifest.clone())?;
+            let mut names = manifest.deployments.keys();
+            match (names.next(), names.next()) {
+                (Some(only), None) => of_manifest(&manifest, only, None, giving),
+                _ => Err(Failure::usage(
+                    "the component - stands for that of --deployment, which is not given, and the manifest has not just one",
+                )
+                .hint("name it with --deployment NAME, or give the component's file")),
+            }
+        }
         None => Ok(Wanted {
             path: path.to_owned(),
             is_deployed: false,

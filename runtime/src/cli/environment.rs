@@ -14,10 +14,13 @@ pub const LOG: &str = "SHAREMILL_LOG";
 /// Look of log lines where `--log-format` is not given.
 pub const LOG_FORMAT: &str = "SHAREMILL_LOG_FORMAT";
 
+/// The manifest where nobody names one.
+pub(super) const USUAL_MANIFEST: &str = "sharemill.toml";
+
 /// The manifest to read.
 pub(super) fn manifest(flag: Option<PathBuf>) -> PathBuf {
     flag.or_else(|| set(MANIFEST).map(PathBuf::from))
-        .unwrap_or_else(|| PathBuf::from("sharemill.toml"))
+        .unwrap_or_else(|| PathBuf::from(USUAL_MANIFEST))
 }
 
 /// The data directory, if one is given directly.

@@ -13,7 +13,7 @@ pub(super) fn read(flag: Option<PathBuf>) -> Result<Loaded, Failure> {
         let failure = Failure::new(error.to_string());
         match error {
             LoadError::Missing { .. } => match above(&path) {
-                Some(found) => failure.hint(format!("there is one at {}: run the command there", found.display())),
+                Some(folder) => failure.hint(format!("there is one in {}: run the command there", folder.display())),
                 None => failure.hint("name one with --manifest FILE, or run the command in its folder"),
             },
             LoadError::Unreadable { .. } => {
@@ -23,12 +23,14 @@ pub(super) fn read(flag: Option<PathBuf>) -> Result<Loaded, Failure> {
     })
 }
 
-/// The next one in the folders above, as it is when somebody works in a folder of the project.
+/// The next folder above that has one, as it is when somebody works in a folder of the project. Of the usual name alone.
 fn above(path: &Path) -> Option<PathBuf> {
-    let path = std::path::absolute(path).ok()?;
-    let name = path.file_name()?;
-    let folders = path.parent()?.ancestors().skip(1);
-    folders.map(|folder| folder.join(name)).find(|file| file.is_file())
+    if path != Path::new(environment::USUAL_MANIFEST) {
+        return None;
+    }
+    let here = std::env::current_dir().ok()?;
+    let mut folders = here.ancestors().skip(1);
+    folders.find(|folder| folder.join(path).is_file()).map(Path::to_owned)
 }
 
 /// A manifest without errors; warnings are told, notes are not.

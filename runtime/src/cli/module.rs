@@ -71,8 +71,10 @@ pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
     let looked = component::look(&args.component, args.deployment.as_deref(), &args.manifest)?;
     let is_deployed = args.deployment.is_some();
     // Without a deployment nothing is granted, and the list says what has to be.
-    let counts = |error: &&LoadError| is_deployed || !matches!(error, LoadError::HttpNotGranted { .. });
-    let refused = looked.refused.as_ref().filter(counts);
+    let refused = match &looked.refused {
+        Some(LoadError::HttpNotGranted { .. }) if !is_deployed => looked.refused_beside.as_ref(),
+        refused => refused.as_ref(),
+    };
     let refused = refused.map(|error| refused_as(error, is_deployed));
     match args.format.into() {
         Format::Json => output::json(&report(&looked, refused.clone()))?,

@@ -4,42 +4,44 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A file of the project that was written after the component.
+/// The newest of the files that cargo made the component of, if it was written after the component.
 pub(super) fn newer(component: &Path) -> Option<PathBuf> {
-    let target = component.ancestors().find(|folder| folder.ends_with("target"))?;
-    let project = target.parent()?;
-    let manifest = project.join("Cargo.toml");
     let built = written(component)?;
-    let mut files = vec![manifest.clone()];
-    let mut folders = vec![project.join("src")];
-    if !manifest.is_file() {
-        return None;
-    }
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-            if files.len() + folders.len() >= LOOKED_AT {
-                break;
-            }
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => folders.push(entry.path()),
-                Ok(kind) if kind.is_file() => files.push(entry.path()),
-                _ => {}
-            }
+    // Beside it cargo names them.
+    let made_of = fs::read_to_string(component.with_extension("d")).ok()?;
+    let files = sources(&made_of).into_iter();
+    let newest = files.filter_map(|file| Some((written(&file)?, file))).max()?;
+    (newest.0 > built).then_some(newest.1)
+}
+
+/// What stands behind the colon of a rule, as make has it.
+fn sources(rule: &str) -> Vec<PathBuf> {
+    let (_, behind) = rule
+        .lines()
+        .next()
+        .unwrap_or_default()
+        .split_once(": ")
+        .unwrap_or_default();
+    let mut files = vec![String::new()];
+    let mut characters = behind.chars();
+    while let Some(character) = characters.next() {
+        match (character, files.last_mut()) {
+            ('\\', Some(file)) => file.extend(characters.next()),
+            (' ', _) => files.push(String::new()),
+            (character, Some(file)) => file.push(character),
+            (_, None) => {}
         }
     }
-    let newest = files
-        .into_iter()
-        .filter_map(|file| Some((written(&file)?, file)))
-        .max()?;
-    (newest.0 > built).then_some(newest.1)
+    files.retain(|file| !file.is_empty());
+    files.into_iter().take(LOOKED_AT).map(PathBuf::from).collect()
 }
 
 fn written(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).ok()?.modified().ok()
 }
 
-/// Files and folders of a project; what more there is, is not asked for.
-const LOOKED_AT: usize = 1_000;
+/// More than any handler is made of.
+const LOOKED_AT: usize = 10_000;
 
 #[cfg(test)]
 mod tests {
@@ -52,22 +54,23 @@ mod tests {
     #[test]
     fn what_was_written_after_the_build_is_found() {
         let folder = tempfile::tempdir().unwrap();
-        let file = |name: &str, age: u64| {
+        let file = |name: &str, text: &str, age: u64| {
             let path = folder.path().join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, "").unwrap();
-            let written = SystemTime::UNIX_EPOCH + Duration::from_secs(age);
-            fs::File::open(&path).unwrap().set_modified(written).unwrap();
+            fs::write(&path, text).unwrap();
+            let at = SystemTime::UNIX_EPOCH + Duration::from_secs(age);
+            fs::File::open(&path).unwrap().set_modified(at).unwrap();
             path
         };
-        let component = file("target/wasm32-wasip2/release/a.wasm", 10);
-        assert_eq!(newer(&component), None, "this is no project");
-        file("Cargo.toml", 1);
-        file("src/lib.rs", 10);
+        let component = file("a.wasm", "", 10);
+        assert_eq!(newer(&component), None, "nobody says what it is made of");
+        let (one, two) = (file("lib.rs", "", 1), file("with blank.rs", "", 10));
+        file("tests.rs", "", 20);
+        let named = |path: &Path| path.display().to_string().replace(' ', "\\ ");
+        let rule = format!("{}: {} {}\n", named(&component), named(&one), named(&two));
+        file("a.d", &rule, 10);
         assert_eq!(newer(&component), None);
-        let deeper = file("src/parts/one.rs", 11);
-        assert_eq!(newer(&component), Some(deeper));
-        assert_eq!(newer(&file("elsewhere/a.wasm", 1)), None);
-        assert_eq!(newer(&folder.path().join("target/none.wasm")), None);
+        file("with blank.rs", "", 11);
+        assert_eq!(newer(&component), Some(two));
+        assert_eq!(newer(&folder.path().join("none.wasm")), None);
     }
 }

@@ -63,7 +63,8 @@ pub(super) fn check(manifest: &Manifest, root: &Section<'_, '_>, context: &Conte
             {
                 let key = format!("{}.{variable}", environment.path());
                 let message = format!("{key} takes the host's variable {from}, which is not set here");
-                let problem = Problem::new(Severity::Warning, key, message).line(environment.line_of(variable));
+                // Whoever needs it fails for it.
+                let problem = Problem::new(Severity::Note, key, message).line(environment.line_of(variable));
                 context
                     .problems
                     .borrow_mut()

@@ -284,7 +284,7 @@ pub(super) fn read_grants(section: &Section<'_, '_>) -> Vec<HttpGrant> {
             item.refuse(
                 "url",
                 &format!("is \"{url}\", which {objection}"),
-                "write url = \"https://api.example.com\"",
+                &format!("write url = \"{}\"", origin_in(&url)),
             );
         }
         let methods = item.names("methods");
@@ -309,6 +309,17 @@ pub(super) fn read_grants(section: &Section<'_, '_>) -> Vec<HttpGrant> {
         })
     };
     section.items("http").iter().filter_map(read).collect()
+}
+
+/// Of a URL that says more, or an example.
+fn origin_in(url: &str) -> String {
+    let origin = url.split('/').take(3).collect::<Vec<_>>().join("/");
+    let is_one = origin.parse::<WebOrigin>().is_ok();
+    if is_one {
+        origin
+    } else {
+        "https://api.example.com".to_owned()
+    }
 }
 
 fn read_addresses(item: &Section<'_, '_>) -> Vec<Network> {

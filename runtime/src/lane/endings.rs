@@ -174,7 +174,7 @@ impl Ending {
         let (cause, reason) = (self.cause, self.reason.as_deref());
         let (deployment, record) = (&*spec.name, self.record());
         let attempt = format_args!("{} of {}", self.attempt, spec.attempts);
-        tracing::info!(deployment, %record, cause, reason, attempt = %attempt, again_in = ?self.delay, "attempt failed");
+        tracing::info!(deployment, %record, cause, reason, attempt = %attempt, again_in = ?rounded(self.delay), "attempt failed");
     }
 
     /// As `dead list` names where a letter is from.
@@ -219,6 +219,11 @@ const MOST_DEAD: usize = 10;
 const MOST_AGAIN: usize = 1;
 /// The dead letter has all of it.
 const REASON_CHARACTERS: usize = 200;
+
+/// For people.
+fn rounded(delay: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
+}
 
 #[cfg(test)]
 mod tests {

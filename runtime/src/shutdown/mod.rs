@@ -104,16 +104,13 @@ impl Signals {
                 stages.give_up();
                 return;
             }
-            let reached = *stages.sender.borrow();
-            tracing::info!(
-                "{}",
-                match reached {
-                    Stage::Running => "signal received",
-                    Stage::Draining =>
-                        "signal received: what runs may finish, for up to drain-timeout; another one releases it",
-                    Stage::Releasing => "signal received: what runs is released; another one ends at once",
-                }
-            );
+            let stage = *stages.sender.borrow();
+            let what = match stage {
+                Stage::Running => "nothing ends",
+                Stage::Draining => "what runs may finish, for up to drain-timeout; another one releases it",
+                Stage::Releasing => "what runs is released; another one ends at once",
+            };
+            tracing::info!(?stage, "signal received: {what}");
         }
     }
 }

@@ -576,9 +576,9 @@ fn what_the_manifest_names_must_be_there() {
     insta::assert_snapshot!(deployment("grants = { env = { A = { from = \"UNSET\" } } }"), @"
     exit 0
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 2 topics, 0 errors, 1 warning
+    [DIR]/sharemill.toml: 1 deployment, 2 topics, 0 errors, 0 warnings
     --- stderr
-    warning: deployments.d.grants.env.A takes the host's variable UNSET, which is not set here (line 4)
+    note: deployments.d.grants.env.A takes the host's variable UNSET, which is not set here (line 4)
     hint: set UNSET before sharemill run
     ");
 }

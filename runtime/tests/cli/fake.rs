@@ -163,6 +163,7 @@ fn dead_letter() -> DeadLetterDetail {
             partition: Some(0),
             timestamp: Some(1_699_999_999_000),
         },
+        origin: None,
         module: Some("9f86d081".to_owned()),
         trap: None,
         attempts: vec!["release: later".to_owned()],

@@ -645,7 +645,7 @@ fn commands() {
 
     Arguments:
       <COMPONENT>
-              Component file, or - for the one that --deployment names
+              Component file, or - for the deployment's own
 
     Options:
           --record <FILE>
@@ -674,7 +674,7 @@ fn commands() {
 
           --deployment <NAME>
               Deployment of the manifest whose settings, limits and grants hold; without it nothing is
-              granted
+              granted to a file, and - is the only deployment's
 
           --manifest <FILE>
               Manifest to read [env: SHAREMILL_MANIFEST] [default: sharemill.toml]
@@ -789,7 +789,7 @@ fn commands() {
 
     Arguments:
       <COMPONENT>
-              Component file
+              Component file, or - for the deployment's own
 
     Options:
           --deployment <NAME>
@@ -859,7 +859,7 @@ fn commands() {
 
           --from-dead-letter <TOPIC/PARTITION/OFFSET>
               Replay this dead letter instead, and say what would become of it if it were redriven now;
-              it stays where it lies
+              it stays where it lies. Requests are sent with its own idempotency key
 
           --manifest <FILE>
               Manifest that names the data directory or the cluster [env: SHAREMILL_MANIFEST] [default:
@@ -888,8 +888,9 @@ fn commands() {
               Print help (see a summary with '-h')
 
     Runs each record through the built component with the deployment's settings, limits and grants, in
-    an instance of its own. Nothing is produced. Exit code 1 if a record comes to something else than
-    its file expects, 2 if a file has lines that are no such records.
+    an instance of its own. Nothing is produced. Requests to servers that are granted are sent, with an
+    idempotency key that begins with test:. Exit code 1 if a record comes to something else than its
+    file expects, 2 if a file has lines that are no such records.
 
     A record file (*.ndjson) has one JSON object a line. Its fields are those of produce --ndjson (key,
     value, headers, partition, timestamp, key_base64, value_base64) and these, of which only expect is

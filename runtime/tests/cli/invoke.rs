@@ -124,10 +124,15 @@ fn components_that_are_none() {
     error: core.wasm is a core wasm module, not a component
     hint: build for wasm32-wasip2, or wrap it: `wasm-tools component embed` and `wasm-tools component new`
     ");
-    insta::assert_snapshot!(folder.run(&["invoke", "-"]), @"
+    let only = folder.run(&["invoke", "-"]);
+    assert!(only.starts_with("exit 0\n--- stdout\noutcome   accept\n"), "{only}");
+    let manifest = fs::read_to_string(folder.path().join("sharemill.toml")).unwrap();
+    let another = "[deployments.another]\ncomponent = \"handler.wasm\"\ntopic = \"t\"\n";
+    folder.file("two.toml", &format!("{manifest}{another}"));
+    insta::assert_snapshot!(folder.run(&["invoke", "-", "--manifest", "two.toml"]), @"
     exit 2
     --- stderr
-    error: the component - stands for that of --deployment, which is not given
+    error: the component - stands for that of --deployment, which is not given, and the manifest has not just one
     hint: name it with --deployment NAME, or give the component's file
     ");
     insta::assert_snapshot!(folder.run(&["invoke", "-", "--deployment", "e"]), @"

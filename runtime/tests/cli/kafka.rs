@@ -219,12 +219,12 @@ fn secrets_that_cannot_be_had() {
     insta::assert_snapshot!(with_login("secrets = { \"sasl.password\" = { file = \"a\" }, \"ssl.key.password\" = { env = \"B\" } }"), @r#"
     exit 1
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 2 warnings
+    [DIR]/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
     --- stderr
     error: sources.main.secrets."ssl.key.password": it has no effect with security.protocol SASL_PLAINTEXT: use SSL or SASL_SSL, or leave it out (line 4)
-    warning: sources.main.secrets."sasl.password" cannot be read from [DIR]/a: No such file or directory (os error 2) (line 4)
+    note: sources.main.secrets."sasl.password" cannot be read from [DIR]/a: No such file or directory (os error 2) (line 4)
     hint: sharemill run reads it when it starts
-    warning: sources.main.secrets."ssl.key.password" takes the variable B, which is not set here (line 4)
+    note: sources.main.secrets."ssl.key.password" takes the variable B, which is not set here (line 4)
     hint: set B before sharemill run
     "#);
     insta::assert_snapshot!(with_password(0o644).run(&["config", "check"]), @r#"

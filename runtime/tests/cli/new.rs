@@ -58,7 +58,7 @@ fn a_project_is_made() {
     [DIR]/thermometer/sharemill.toml: 1 deployment, 3 topics, 1 error, 0 warnings
     --- stderr
     error: deployments.thermometer.component does not exist: [DIR]/thermometer/target/wasm32-wasip2/release/thermometer.wasm (line 7)
-    hint: build it, or correct the path: relative paths start at the manifest's folder
+    hint: build it: cargo build --release --target wasm32-wasip2
     note: topic alerts is emitted to by thermometer and is not listed: it is created with 1 partition and retention "7d"
     hint: add [topics.alerts] to choose otherwise
     note: topic readings has its records handled by thermometer and is not listed: it is created with 1 partition and retention "queue"

@@ -241,8 +241,6 @@ fn what_is_missing_is_named_at_the_start() {
     insta::assert_snapshot!(folder.run(&["run", "--until-idle"]), @"
     exit 1
     --- stderr
-    warning: deployments.d.secrets.KEY takes the variable CANARY, which is not set here (line 9)
-    hint: set CANARY before sharemill run
     error: deployments.d.secrets.KEY is to be taken from the variable CANARY, which is not set, or is not text
     hint: set CANARY before this command
     ");
@@ -262,8 +260,6 @@ fn what_is_missing_is_named_at_the_start() {
     for command in [&["run", "--until-idle"][..], &["invoke", "-", "--deployment", "d"]] {
         insta::allow_duplicates! {
             insta::assert_snapshot!(told(CANARY, command), @"
-            warning: deployments.d.secrets.PEM cannot be read from [DIR]/key.pem: No such file or directory (os error 2) (line 9)
-            hint: sharemill run reads it when it starts
             error: deployments.d.secrets.PEM cannot be read from [DIR]/key.pem: No such file or directory (os error 2)
             hint: see that the file is there, and that the user of this process may read it
             ");
@@ -294,11 +290,11 @@ fn a_secret_does_not_stand_in_the_manifest() {
     insta::assert_snapshot!(folder.run(&["config", "check"]), @r#"
     exit 1
     --- stdout
-    [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 1 warning
+    [DIR]/sharemill.toml: 1 deployment, 2 topics, 1 error, 0 warnings
     --- stderr
     error: deployments.d.secrets.KEY has a value in deployments.d.grants.config, too (line 9)
     hint: give it in one of the two places
-    warning: deployments.d.secrets.KEY takes the variable CANARY, which is not set here (line 9)
+    note: deployments.d.secrets.KEY takes the variable CANARY, which is not set here (line 9)
     hint: set CANARY before sharemill run
     note: topic t has its records handled by d and is not listed: it is created with 1 partition and retention "queue"
     hint: add [topics.t] to choose otherwise

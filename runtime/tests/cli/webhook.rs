@@ -180,16 +180,22 @@ fn without_its_grant_it_is_refused_with_the_line_that_grants_it() {
     exit 1
     --- stderr
     error: webhook.wasm imports wasi:http/types@0.2.12, which a deployment has to grant
-    hint: name one with --deployment NAME that has `grants = { http = [{ url = "https://HOST", methods = ["GET", "POST"] }] }`
+    hint: name one with --deployment NAME whose grants have `http = [{ url = "https://HOST", methods = ["GET", "POST"] }]`
     "#);
     let inspected = folder.run(&["module", "inspect", "webhook.wasm"]);
+    let listed = "not granted: grants = { http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }] }";
     assert!(
-        inspected.contains("which a deployment has to grant") && !inspected.contains("invoke"),
+        inspected.starts_with("exit 0") && inspected.contains(listed),
+        "{inspected}"
+    );
+    let inspected = folder.run(&["module", "inspect", "webhook.wasm", "--deployment", "webhook"]);
+    assert!(
+        inspected.starts_with("exit 1") && inspected.contains(listed),
         "{inspected}"
     );
     let (code, _, told) = run(&folder, &["run", "--until-idle"]);
     assert_eq!(code, Some(1));
-    let line = "write `grants = { http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }] }` with the server's name under [deployments.webhook]";
+    let line = "add `http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }]` with the server's name to [deployments.webhook.grants]";
     assert!(told.contains(line), "{told}");
     let (code, _, told) = run(&folder, &["config", "check"]);
     assert_eq!(code, Some(1));

@@ -67,11 +67,7 @@ mod tests {
                 true,
             ),
             // No zero byte stands between two texts of a program.
-            (
-                "no such topic/srv/anna/sharemill/runtime",
-                "/srv/anna/sharemill",
-                true,
-            ),
+            ("no such topic/srv/anna/sharemill/runtime", "/srv/anna/sharemill", true),
             ("/srv/anna/sharemill", "/srv/anna/sharemill", true),
             ("/srv/anna/sharemill-2/runtime", "/srv/anna/sharemill", false),
             ("/crates/hyper-1.6/src/lib.rs", "/src", false),

@@ -9,7 +9,7 @@ use clap::Args;
 #[command(
     after_help = "Feeds copies of images and texts, some of them damaged, through the example handlers, one of which sends to a web server \
                   of the demo, on the loopback; kills the host with SIGKILL in the middle, starts it again, compares every count with what is \
-                  on disk, and prints a table: about 15 s. Where there are few files it makes its own. It reads files elsewhere and writes \
+                  on disk, and prints a table: about 10 s. Where there are few files it makes its own. It reads files elsewhere and writes \
                   into its own folder alone, which stays for a look around; nothing stays running. Exit code 1 if a count differs."
 )]
 pub struct DemoArgs {

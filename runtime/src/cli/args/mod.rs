@@ -260,7 +260,7 @@ pub enum ModuleCommand {
 /// `sharemill module inspect`.
 #[derive(Args, Debug)]
 pub struct InspectArgs {
-    /// Component file
+    /// Component file, or - for the deployment's own
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
     /// Deployment of the manifest whose grants are compared; without it nothing is granted

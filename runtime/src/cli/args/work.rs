@@ -121,7 +121,7 @@ pub struct ProduceArgs {
 #[derive(Args, Debug)]
 #[command(group(ArgGroup::new("input").args(["record", "value"])))]
 pub struct InvokeArgs {
-    /// Component file, or - for the one that --deployment names
+    /// Component file, or - for the deployment's own
     #[arg(value_name = "COMPONENT")]
     pub component: PathBuf,
     /// File with one record as JSON, in the form that produce --ndjson reads; - for standard input
@@ -145,7 +145,8 @@ pub struct InvokeArgs {
     /// File with the checkpoint of an earlier renewal
     #[arg(long, value_name = "FILE")]
     pub checkpoint: Option<PathBuf>,
-    /// Deployment of the manifest whose settings, limits and grants hold; without it nothing is granted
+    /// Deployment of the manifest whose settings, limits and grants hold; without it nothing is granted to a file, and - is the only
+    /// deployment's
     #[arg(long, value_name = "NAME")]
     pub deployment: Option<String>,
     /// Which manifest.

@@ -28,7 +28,7 @@ pub(super) async fn run(args: InvokeArgs) -> Result<(), Failure> {
         offset: 0,
         attempt: args.attempt,
         checkpoint: args.checkpoint.as_deref().map(read).transpose()?.map(Bytes::from),
-        made_up: Some(format!("invoke:{}", now_ms())),
+        identity: Identity::MadeUp("invoke".to_owned()),
     };
     let begun = now();
     let component = component::load(&args.component, args.deployment.as_deref(), &args.manifest)?;
@@ -51,14 +51,25 @@ pub(super) struct Delivery {
     pub(super) offset: u64,
     pub(super) attempt: u32,
     pub(super) checkpoint: Option<Bytes>,
-    /// Where a record comes from that is in no queue. A server must not take it for one that is.
-    pub(super) made_up: Option<String>,
+    pub(super) identity: Identity,
+}
+
+/// What the idempotency key is made of.
+#[derive(Clone, Debug)]
+pub(super) enum Identity {
+    /// A record that is in no queue, by where it comes from. No server must take it for one that is, or for that of an earlier run.
+    MadeUp(String),
+    /// Where a record was first produced, TOPIC/PARTITION/OFFSET: what is done for it now is not to be done again.
+    Origin(String),
 }
 
 /// One delivery through a new instance, and everything that came of it. Loading it took no time.
 pub(super) async fn once(handler: &Arc<LoadedHandler>, delivery: &Delivery) -> Invocation {
-    let key = delivery.made_up.as_ref();
-    let key = key.map(|place| format!("test:{}:{}", handler.spec().group, in_a_header(place)));
+    let group = &handler.spec().group;
+    let key = match &delivery.identity {
+        Identity::MadeUp(place) => format!("test:{group}:{}:{}", in_a_header(place), now_ms()),
+        Identity::Origin(place) => format!("{group}:{}", place.replace('/', ":")),
+    };
     let services = Arc::new(Recorder::new(key));
     let topic = delivery.topic.as_deref().or(handler.spec().topic.as_deref());
     let loaded = now();

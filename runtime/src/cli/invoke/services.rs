@@ -28,15 +28,15 @@ pub(in crate::cli) struct Line {
 }
 
 /// Keeps everything. Lines are bounded by the handler's log budget.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recorder {
     said: Mutex<Said>,
-    key: Option<String>,
+    key: String,
 }
 
 impl Recorder {
-    /// With the idempotency key of what is no record of a queue; `None`: that of a record.
-    pub(super) fn new(key: Option<String>) -> Self {
+    /// With the record's idempotency key.
+    pub(super) fn new(key: String) -> Self {
         Self {
             said: Mutex::default(),
             key,
@@ -59,7 +59,7 @@ const LEASE: Duration = Duration::from_secs(30);
 
 impl HostServices for Recorder {
     fn idempotency_key(&self, _: u64) -> Option<String> {
-        self.key.clone()
+        Some(self.key.clone())
     }
 
     fn renew_lease(&self, _id: u64) -> BoxFuture<'_, Result<Duration, LeaseError>> {

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use serde_json::json;
+use share_engine::letter::ORIGIN_HEADER;
 
-use crate::admin::{Admin, DeadLetterDetail, DeadLetterId};
+use crate::admin::{Admin, DeadLetterDetail, DeadLetterId, Header};
 use crate::cli::args::TestArgs;
 use crate::cli::component;
-use crate::cli::invoke::{self, Delivery, Invocation, describe};
+use crate::cli::invoke::{self, Delivery, Identity, Invocation, describe};
 use crate::cli::open::{Absent, with};
 use crate::config::Manifest;
 use crate::handler::{CallEnd, Outcome};
@@ -41,14 +42,20 @@ async fn redriven(admin: &dyn Admin, id: &DeadLetterId) -> Result<DeadLetterDeta
 /// As it would be delivered after a redrive: the first attempt of a new record, without a checkpoint.
 fn delivery(letter: &DeadLetterDetail) -> Delivery {
     let from = &letter.summary;
+    let source = || format!("{}/{}/{}", from.source_topic, from.source_partition, from.source_offset);
+    let origin = letter.origin.clone().unwrap_or_else(source);
+    let mut record = letter.record.clone();
+    record.headers.push(Header {
+        name: ORIGIN_HEADER.to_owned(),
+        value: Some(origin.clone().into()),
+    });
     Delivery {
-        record: letter.record.clone(),
+        record,
         topic: Some(from.source_topic.clone()),
         offset: from.source_offset,
         attempt: 1,
         checkpoint: None,
-        // What its test has done already the redrive is not to do again.
-        made_up: None,
+        identity: Identity::Origin(origin),
     }
 }
 

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::args::TestArgs;
-use super::invoke::{self, Delivery};
+use super::invoke::{self, Delivery, Identity};
 use super::{component, manifest};
 use crate::config::Manifest;
 use crate::output::{self, Failure, Format};
@@ -112,7 +112,7 @@ fn delivery(case: &Case) -> Delivery {
         offset: 0,
         attempt: case.delivery_count,
         checkpoint: case.checkpoint.clone(),
-        made_up: Some(case.place.clone()),
+        identity: Identity::MadeUp(case.place.clone()),
     }
 }
 
