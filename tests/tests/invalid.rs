@@ -331,6 +331,9 @@ grants = { emit = ["order-lines"] }
     let read = topics::read(&folder.data(), &["enrich.dead", "secrets", "order-lines"]);
     assert_eq!(read[0].len(), 1);
     let reason = read[0][0].header("__dlq.errors.message");
-    assert_eq!(reason, "producing to topic secrets is not granted to this deployment");
+    assert_eq!(
+        reason,
+        "producing to topic secrets is not granted to this deployment: add it to `emit` in its grants"
+    );
     assert_eq!((read[1].len(), read[2].len()), (0, 1));
 }

@@ -63,6 +63,6 @@ fn what_is_no_order_is_rejected_with_its_place() {
 fn without_the_grant_the_order_comes_back() {
     with_host(|host| host.produce = Err(ProducerError::NotPermitted("order-lines".to_owned())));
     let order = r#"{"id": "o", "customer": "c", "lines": [{"sku": "s", "quantity": 1, "price_cents": 1}]}"#;
-    let reason = "producing to topic order-lines is not granted to this deployment";
+    let reason = "producing to topic order-lines is not granted to this deployment: add it to `emit` in its grants";
     assert_eq!(outcome_of(order), Outcome::release(reason));
 }

@@ -120,16 +120,8 @@ fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>, giving: 
     let deployment = deployment(manifest, name)?;
     let given = giving(name, deployment)?;
     let instead = instead.filter(|path| *path != Path::new(OWN));
-    if instead.is_none()
-        && let Some(newer) = stale::newer(&deployment.component)
-    {
-        let base = manifest.file.parent().unwrap_or(Path::new(""));
-        let shown = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
-        output::message(&format!(
-            "note: {} is newer than {}: build it, to try what it says now",
-            shown(&newer),
-            shown(&deployment.component)
-        ));
+    if instead.is_none() {
+        note_if_stale(manifest, deployment);
     }
     Ok(Wanted {
         path: instead.unwrap_or(&deployment.component).to_owned(),
@@ -137,6 +129,20 @@ fn of_manifest(manifest: &Manifest, name: &str, instead: Option<&Path>, giving: 
         spec: specs::handler_spec(name, deployment, &given),
         cache_dir: Some(manifest.host.cache_dir.clone()),
     })
+}
+
+/// Tells of sources that were changed since the build.
+pub(super) fn note_if_stale(manifest: &Manifest, deployment: &Deployment) {
+    let Some(newer) = stale::newer(&deployment.component) else {
+        return;
+    };
+    let base = manifest.file.parent().unwrap_or(Path::new(""));
+    let shown = |path: &Path| path.strip_prefix(base).unwrap_or(path).display().to_string();
+    output::message(&format!(
+        "note: {} is newer than {}: build it, to try what it says now",
+        shown(&newer),
+        shown(&deployment.component)
+    ));
 }
 
 /// The deployment of this name.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::given::{Given, NoSecret};
 use super::{run, specs};
 use crate::config::{Deployment, Loaded, Manifest, Problem, Severity};
-use crate::handler::{HostEngine, HostEngineConfig, HostEngineError};
+use crate::handler::{HostEngine, HostEngineConfig, HostEngineError, LoadError};
 use crate::host;
 
 /// Everything for which `run` would refuse a component. Files that are not there have been told by the loader.
@@ -44,6 +44,14 @@ pub(super) fn find(loaded: &Loaded) -> Vec<Problem> {
             }
             Err(error) => error,
         };
+        // The mistake in the grant has been told.
+        let grants = format!("deployments.{name}.grants.http");
+        let mut told = loaded.problems.iter();
+        if matches!(error, LoadError::HttpNotGranted { .. })
+            && told.any(|problem| problem.severity == Severity::Error && problem.key.starts_with(&grants))
+        {
+            continue;
+        }
         let (severity, state) = if deployment.enabled {
             (Severity::Error, "")
         } else {

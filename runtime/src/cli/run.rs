@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::args::RunArgs;
 use super::given::Given;
-use super::{environment, manifest};
+use super::{component, environment, manifest};
 use crate::admin::{AdminClient, AdminError, ErrorCode};
 use crate::config::{EmbeddedSource, KafkaSource, LogFormat, Manifest, Source, filter};
 use crate::handler::HostEngineError;
@@ -193,6 +193,9 @@ fn plan(args: &RunArgs) -> Result<RunPlan<Source>, Failure> {
     let source = manifest.sources.values().next().cloned();
     let source = source.ok_or_else(|| Failure::new("the manifest has no source"))?;
     let enabled = manifest.deployments.iter().filter(|(_, deployment)| deployment.enabled);
+    for (_, deployment) in enabled.clone() {
+        component::note_if_stale(&manifest, deployment);
+    }
     let given = enabled
         .map(|(name, deployment)| Ok((name.clone(), Given::of(name, deployment)?)))
         .collect::<Result<_, Failure>>()?;

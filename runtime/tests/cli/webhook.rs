@@ -200,6 +200,18 @@ fn without_its_grant_it_is_refused_with_the_line_that_grants_it() {
     let (code, _, told) = run(&folder, &["config", "check"]);
     assert_eq!(code, Some(1));
     assert!(told.contains(line), "{told}");
+    // One that is there and wrong is told of alone, with what was meant.
+    let http = r#"http = [{ url = "https://api.example.com/hooks", methods = ["POST"] }]"#;
+    let (code, _, told) = run(
+        &self::folder("https://api.example.com/hooks", http),
+        &["config", "check"],
+    );
+    assert_eq!(code, Some(1));
+    assert!(
+        told.contains(r#"hint: write url = "https://api.example.com""#),
+        "{told}"
+    );
+    assert!(!told.contains("not granted"), "{told}");
 }
 
 /// A grant for one server, and a `url` on another: the record says why, and the log how to mend it.

@@ -95,7 +95,10 @@ pub enum ProducerError {
 impl fmt::Display for ProducerError {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotPermitted(topic) => write!(out, "producing to topic {topic} is not granted to this deployment"),
+            Self::NotPermitted(topic) => write!(
+                out,
+                "producing to topic {topic} is not granted to this deployment: add it to `emit` in its grants"
+            ),
             Self::TooLarge => out.write_str("the records are too large to be produced"),
             Self::QuotaExceeded => out.write_str("this call has produced as many records as it may"),
             Self::Unavailable(reason) => write!(out, "the records could not be produced now: {reason}"),
