@@ -30,16 +30,20 @@ pub(super) fn load_of(manifest: &Manifest, name: &str, instead: Option<&Path>) -
     load_wanted(of_manifest(manifest, name, instead, Given::of)?)
 }
 
-/// Looks into `path`, or into the deployment's own component if `path` is `-`.
-pub(super) fn look(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<Looked, Failure> {
+/// Looks into `path`, or into the deployment's own component if `path` is `-`; whether as a deployment's.
+pub(super) fn look(path: &Path, deployment: Option<&str>, manifest: &ManifestArg) -> Result<(Looked, bool), Failure> {
     let Wanted {
-        path, spec, cache_dir, ..
+        path,
+        is_deployed,
+        spec,
+        cache_dir,
     } = wanted(path, deployment, manifest, |name, deployment| {
         Ok(Given::here(name, deployment).0)
     })?;
     let engine = engine(spec.limits.memory, cache_dir)?;
     let looked = engine.look(&path, &Arc::new(spec));
-    looked.map_err(|error| refused(&error, deployment.is_some()))
+    let looked = looked.map_err(|error| refused(&error, is_deployed))?;
+    Ok((looked, is_deployed))
 }
 
 /// Why a component cannot be had, and what to do. Without a deployment none can be told to grant anything.

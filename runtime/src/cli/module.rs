@@ -68,8 +68,7 @@ impl<'a> From<&'a ImportUse> for Import<'a> {
 
 /// Lists what a component exports and imports, and what it is not granted; fails if it could not run.
 pub(super) fn inspect(args: &InspectArgs) -> Result<(), Failure> {
-    let looked = component::look(&args.component, args.deployment.as_deref(), &args.manifest)?;
-    let is_deployed = args.deployment.is_some();
+    let (looked, is_deployed) = component::look(&args.component, args.deployment.as_deref(), &args.manifest)?;
     // Without a deployment nothing is granted, and the list says what has to be.
     let refused = match &looked.refused {
         Some(LoadError::HttpNotGranted { .. }) if !is_deployed => looked.refused_beside.as_ref(),

@@ -7,8 +7,13 @@ use std::time::SystemTime;
 /// The newest of the files that cargo made the component of, if it was written after the component.
 pub(super) fn newer(component: &Path) -> Option<PathBuf> {
     let built = written(component)?;
-    // Beside it cargo names them.
-    let made_of = fs::read_to_string(component.with_extension("d")).ok()?;
+    // Beside it cargo names them. Whatever else has that name may have no end.
+    let rule = component.with_extension("d");
+    let found = fs::metadata(&rule).ok()?;
+    if !found.is_file() || found.len() > RULE_BYTES {
+        return None;
+    }
+    let made_of = fs::read_to_string(rule).ok()?;
     let files = sources(&made_of).into_iter();
     let newest = files.filter_map(|file| Some((written(&file)?, file))).max()?;
     (newest.0 > built).then_some(newest.1)
@@ -33,15 +38,15 @@ fn sources(rule: &str) -> Vec<PathBuf> {
         }
     }
     files.retain(|file| !file.is_empty());
-    files.into_iter().take(LOOKED_AT).map(PathBuf::from).collect()
+    files.into_iter().map(PathBuf::from).collect()
 }
 
 fn written(file: &Path) -> Option<SystemTime> {
     fs::metadata(file).ok()?.modified().ok()
 }
 
-/// More than any handler is made of.
-const LOOKED_AT: usize = 10_000;
+/// Names of more files than any handler is made of.
+const RULE_BYTES: u64 = 1 << 20;
 
 #[cfg(test)]
 mod tests {
@@ -72,5 +77,7 @@ mod tests {
         file("with blank.rs", "", 11);
         assert_eq!(newer(&component), Some(two));
         assert_eq!(newer(&folder.path().join("none.wasm")), None);
+        file("a.d", &format!("{rule}{}", " ".repeat(1 << 20)), 10);
+        assert_eq!(newer(&component), None, "too long for what cargo writes");
     }
 }

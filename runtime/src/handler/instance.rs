@@ -12,6 +12,7 @@ use super::bindings::sharemill::worker::types::{Delivery, HeaderParam, Timestamp
 use super::classify::{Circumstances, UNREACHABLE};
 use super::control::CallControl;
 use super::load::LoadedHandler;
+use super::log_sink::escape;
 use super::outcome::{BatchReport, CallEnd, CallReport, Outcome};
 use super::returned::{batch_ends, cut, outcome_of};
 use super::services::HostServices;
@@ -319,11 +320,13 @@ impl Instance {
 }
 
 /// Whoever gives up on purpose says why on standard error, and then traps.
-fn complained(end: &mut CallEnd, complaint: Option<&str>, spec: &HandlerSpec) {
+fn complained(end: &mut CallEnd, complaint: Option<&[u8]>, spec: &HandlerSpec) {
     if let (CallEnd::Trap { code, message, .. }, Some(complaint)) = (end, complaint)
         && code == UNREACHABLE
     {
-        *message = cut(format!("{complaint} ({message})"), spec);
+        let text = String::from_utf8_lossy(complaint);
+        let masked = spec.secrets.mask_head(text.trim(), spec.limits.reason_bytes);
+        *message = cut(format!("{} ({message})", escape(&masked)), spec);
     }
 }
 

@@ -58,8 +58,8 @@ struct Lines {
 pub(super) struct Said {
     pub(super) tail: Vec<String>,
     pub(super) dropped: u64,
-    /// Its last line on standard error, without secrets, of which the beginning is kept.
-    pub(super) complaint: Option<String>,
+    /// Its last line on standard error, as it was written: secrets may be in it.
+    pub(super) complaint: Option<Vec<u8>>,
 }
 
 impl LogSink {
@@ -102,10 +102,6 @@ impl LogSink {
             }
         }
         let complaint = lines.complaint.take();
-        let complaint = complaint.map(|line| {
-            let text = String::from_utf8_lossy(&line);
-            escape(self.secrets.mask_head(text.trim(), self.limits.reason).as_ref()).into_owned()
-        });
         let ended = std::mem::take(lines);
         Said {
             tail: ended.tail.into(),

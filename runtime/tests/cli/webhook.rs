@@ -188,11 +188,13 @@ fn without_its_grant_it_is_refused_with_the_line_that_grants_it() {
         inspected.starts_with("exit 0") && inspected.contains(listed),
         "{inspected}"
     );
-    let inspected = folder.run(&["module", "inspect", "webhook.wasm", "--deployment", "webhook"]);
-    assert!(
-        inspected.starts_with("exit 1") && inspected.contains(listed),
-        "{inspected}"
-    );
+    for deployed in [&["webhook.wasm", "--deployment", "webhook"][..], &["-"]] {
+        let inspected = folder.run(&[&["module", "inspect"], deployed].concat());
+        assert!(
+            inspected.starts_with("exit 1") && inspected.contains(listed),
+            "{inspected}"
+        );
+    }
     let (code, _, told) = run(&folder, &["run", "--until-idle"]);
     assert_eq!(code, Some(1));
     let line = "add `http = [{ url = \"https://HOST\", methods = [\"GET\", \"POST\"] }]` with the server's name to [deployments.webhook.grants]";

@@ -161,7 +161,8 @@ pub struct InvokeArgs {
 #[derive(Args, Debug)]
 #[command(
     after_help = "Runs each record through the built component with the deployment's settings, limits and grants, in an instance of its own. \
-        Nothing is produced. Requests to servers that are granted are sent, with an idempotency key that begins with test:. Exit code 1 if a record comes to something else than its file expects, 2 if a file has lines that are no such records.\n\n\
+        Nothing is produced. Requests to servers that are granted are sent, with an idempotency key that begins with test:. Exit code 1 \
+        if a record comes to something else than its file expects, 2 if a file has lines that are no such records.\n\n\
         A record file (*.ndjson) has one JSON object a line. Its fields are those of produce --ndjson (key, value, headers, partition, timestamp, \
         key_base64, value_base64) and these, of which only expect is required:\n  \
         \"name\"             what the record is called here\n  \
